@@ -1,0 +1,32 @@
+// The vocabulary of the chain: who takes part, and when it can be looked at.
+#pragma once
+
+#include <array>
+#include <optional>
+#include <string_view>
+
+namespace fdchain {
+
+/// One process image of the chain, in the order in which the sockets travel.
+enum class Hop { launcher, monitor, runtime_shim, payload };
+
+inline constexpr std::array all_hops{Hop::launcher, Hop::monitor, Hop::runtime_shim, Hop::payload};
+
+/// A point of a hop's life at which it can be observed, stopped (FDCHAIN_STOP) or delayed (FDCHAIN_DELAY).
+///
+/// arrival: the first act in main. departure: the last act before fork or, in the shim, before exec.
+/// after_fork: the child exists. running: the payload runs. after_exit: the payload has ended and nothing
+/// has been cleaned up yet.
+enum class Moment { arrival, departure, after_fork, running, after_exit };
+
+inline constexpr std::array all_moments{Moment::arrival, Moment::departure, Moment::after_fork,
+                                        Moment::running, Moment::after_exit};
+
+/// The name as users type and read it: `runtime-shim`, `after-fork`.
+std::string_view to_string(Hop hop);
+std::string_view to_string(Moment moment);
+
+std::optional<Hop> parse_hop(std::string_view name);
+std::optional<Moment> parse_moment(std::string_view name);
+
+}  // namespace fdchain

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace fdchain {
+
+/// A number read the way systemd's safe_ato…() family reads it, with the errno it would return otherwise.
+///
+/// Blanks and `+` may come first, `0x`, `0o`, `0b` and a leading 0 choose the base, nothing may follow.
+/// sd_listen_fds(3) reads LISTEN_PID and LISTEN_FDS so; being stricter would refuse what the payload accepts.
+template <typename Integer>
+struct Number {
+  Integer value = 0;
+  int error = 0;  ///< 0, EINVAL or ERANGE
+};
+
+Number<unsigned long> parse_unsigned_as_systemd(std::string_view text);
+Number<int> parse_int_as_systemd(std::string_view text);
+
+/// A plain decimal number from 0 to `max` and nothing else, for our own options and protocols.
+std::optional<std::uint64_t> parse_decimal(std::string_view text, std::uint64_t max);
+
+}  // namespace fdchain

@@ -1,0 +1,107 @@
+#include "fdchain/plan/hand_over.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "fdchain/model/listen_env.h"
+#include "fdchain/model/wait_status.h"
+#include "fdchain/plan/renumber.h"
+
+namespace fdchain {
+namespace {
+
+using enum Step::Kind;
+
+std::vector<Move> moves_of(const std::vector<Passed>& passed) {
+  std::vector<Move> moves;
+  for (const Passed& range : passed) {
+    if (range.source == range.target && range.inheritable) continue;
+    for (int i = 0; i < range.count; ++i) {
+      moves.push_back({range.source + i, range.target + i, range.inheritable});
+    }
+  }
+  return moves;
+}
+
+const Passed* passed_to(const std::vector<Passed>& passed, int target) {
+  const auto found = std::ranges::find_if(passed, [&](const Passed& range) {
+    return range.target <= target && target < range.target + range.count;
+  });
+  return found == passed.end() ? nullptr : &*found;
+}
+
+const Passed* passed_from(const std::vector<Passed>& passed, int source) {
+  const auto found = std::ranges::find_if(passed, [&](const Passed& range) {
+    return range.source <= source && source < range.source + range.count;
+  });
+  return found == passed.end() ? nullptr : &*found;
+}
+
+std::string reason(const Step& step, const std::vector<Passed>& passed) {
+  if (step.kind == lift) {
+    const Passed* const range = passed_from(passed, step.source);
+    return (range != nullptr ? range->what : "") + ", out of the way of what is placed there";
+  }
+  const Passed* const range = passed_to(passed, step.kind == place ? step.target : step.source);
+  return range != nullptr ? range->what : "";
+}
+
+void add_renumbering(const HandOver& next, std::vector<PlannedStep>& steps) {
+  for (const Step& step : plan_renumber(moves_of(next.passed), next.first_unused_fd())) {
+    steps.push_back({step, reason(step, next.passed)});
+  }
+}
+
+// Every gap between the passed numbers, and everything above them.
+void add_seals(const HandOver& next, std::vector<PlannedStep>& steps) {
+  std::vector<const Passed*> ranges;
+  for (const Passed& range : next.passed) ranges.push_back(&range);
+  std::ranges::sort(ranges, {}, &Passed::target);
+  int from = listen_fds_start;
+  for (const Passed* const range : ranges) {
+    if (range->target > from) {
+      steps.push_back({{seal, from, range->target - 1}, "nothing announced is here"});
+    }
+    from = std::max(from, range->target + range->count);
+  }
+  steps.push_back({{seal, from, std::numeric_limits<int>::max()}, "nothing above is announced"});
+}
+
+}  // namespace
+
+int HandOver::first_unused_fd() const {
+  int unused = std::max(listen_fds_start, ready_fd + 1);
+  for (const Passed& range : passed) {
+    unused = std::max({unused, range.source + range.count, range.target + range.count});
+  }
+  return unused;
+}
+
+std::vector<PlannedStep> plan_steps(const HandOver& next) {
+  std::vector<PlannedStep> steps;
+  if (next.new_session)
+    steps.push_back({{new_session}, "the caller's terminal and session are not its business"});
+  if (next.die_with_parent != 0) {
+    steps.push_back({{die_with_parent, next.die_with_parent},
+                     "it must not outlive its " + std::string(to_string(next.from))});
+  }
+  for (const int number : next.default_signals) {
+    steps.push_back({{default_signal, number},
+                     "this program handles " + describe_signal(number) + ", the next one shall not"});
+  }
+  add_renumbering(next, steps);
+  add_seals(next, steps);
+  if (next.delay_at_departure > 0) steps.push_back({{wait, next.delay_at_departure}, "FDCHAIN_DELAY"});
+  if (next.stop_at_departure) steps.push_back({{stop}, "FDCHAIN_STOP"});
+  if (next.name_pid)
+    steps.push_back({{Step::Kind::name_pid}, "LISTEN_PID names the process that shall adopt the sockets"});
+  if (next.name_pidfdid) steps.push_back({{Step::Kind::name_pidfdid}, "LISTEN_PIDFDID likewise"});
+  steps.push_back({{unblock}, "signals were blocked over the fork"});
+  if (next.ready_fd >= 0) {
+    steps.push_back({{tell_ready, next.ready_fd}, "its end without this word would be a death, not an exec"});
+  }
+  steps.push_back({{exec}, next.program});
+  return steps;
+}
+
+}  // namespace fdchain

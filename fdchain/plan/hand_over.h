@@ -1,0 +1,54 @@
+// What a hop is about to pass on, as one value: the place where profiles and faults make their edits.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "fdchain/model/environment.h"
+#include "fdchain/model/hop.h"
+#include "fdchain/plan/step.h"
+
+namespace fdchain {
+
+/// Neighbouring descriptors to pass on: `count` of them, from `source` upwards to `target` upwards.
+///
+/// A window of a thousand sockets that is in its place already is one of these and costs one of these.
+struct Passed {
+  int source = -1;
+  int target = -1;
+  int count = 1;
+  bool inheritable = false;  ///< not close-on-exec; true for whatever this process was started with
+  std::string what;          ///< for people: `socket web`, `sync pipe`
+
+  friend bool operator==(const Passed&, const Passed&) = default;
+};
+
+/// What the next program will get, while it can still be edited.
+struct HandOver {
+  Hop from = Hop::launcher;  ///< who passes it on
+  std::string program;       ///< path of the executable; nothing is searched
+  std::vector<std::string> argv;
+  Environment environment;     ///< without the two variables that only the child can know
+  std::vector<Passed> passed;  ///< everything that crosses the exec, but for untouched 0, 1 and 2
+  bool name_pid = false;       ///< LISTEN_PID names the next program
+  bool name_pidfdid = false;   ///< LISTEN_PIDFDID does too
+  bool new_session = false;    ///< the next program leaves this one's session and terminal
+  int die_with_parent = 0;     ///< pid of the parent whose death kills the next program; 0: it may live on
+  std::vector<int> default_signals;  ///< signals this process ignores or catches, and the next one shall not
+  int ready_fd = -1;          ///< where to tell, as the last thing before exec, that it is next; -1: nobody
+  std::string ready_message;  ///< what to tell there
+  bool stop_at_departure = false;  ///< FDCHAIN_STOP
+  int delay_at_departure = 0;      ///< FDCHAIN_DELAY, in milliseconds
+
+  /// A number above every source and target, 3 at least: free for scratch, and the first one that is.
+  [[nodiscard]] int first_unused_fd() const;
+};
+
+/// The child's whole way to exec, step by step, with a reason for each.
+///
+/// The order matters: renumber before sealing, since a placed descriptor may come from above the seal; name
+/// the pid in the child, which alone knows it; unblock signals last, when no handler of the parent can run
+/// any more.
+std::vector<PlannedStep> plan_steps(const HandOver& next);
+
+}  // namespace fdchain

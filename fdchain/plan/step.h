@@ -1,0 +1,45 @@
+// What a child does between fork and exec, as values that can be printed, compared and edited.
+#pragma once
+
+#include <string>
+
+namespace fdchain {
+
+/// One thing the child does on its way to exec. Numbers only, so that the child can read it safely.
+struct Step {
+  enum class Kind : int {
+    new_session,      ///< setsid(2): leave the caller's session and terminal
+    die_with_parent,  ///< PR_SET_PDEATHSIG SIGKILL; `source` is the parent that must still be there
+    default_signal,   ///< give signal `source` its default action back
+    lift,             ///< copy `source` out of the way, to `target`, close-on-exec
+    place,            ///< copy `source` to `target`, where the next program will find it
+    keep,             ///< let `source` live through exec where it is
+    seal,             ///< make the numbers from `source` to `target`, both included, close-on-exec
+    wait,             ///< do nothing for `source` milliseconds, to widen a race
+    stop,             ///< SIGSTOP itself, for a debugger
+    name_pid,         ///< write this process's number into LISTEN_PID
+    name_pidfdid,     ///< write its pidfd's inode into LISTEN_PIDFDID
+    tell_ready,       ///< say on descriptor `source` that only exec is left to do
+    unblock,          ///< restore the signal mask of before the fork
+    exec,             ///< execve(2)
+  };
+
+  Kind kind{};
+  int source = -1;
+  int target = -1;
+
+  friend bool operator==(const Step&, const Step&) = default;
+};
+
+/// The step in a few words: `place 7 -> 3`.
+std::string to_string(const Step& step);
+
+/// A step with the reason for it, as `launcher dry-run` prints it.
+struct PlannedStep {
+  Step step;
+  std::string why;
+
+  friend bool operator==(const PlannedStep&, const PlannedStep&) = default;
+};
+
+}  // namespace fdchain

@@ -1,0 +1,42 @@
+// What a hop tells the hop before it: conmon's sync pipe, one JSON object in one datagram.
+//
+//   {"data":4711}                           the payload runs and has this pid
+//   {"data":-1,"message":"…","status":127}  it never ran; the status the run shall have
+//   {"data":3}                              the second message: it ended with this status
+//   {"data":137,"signal":9}                 … by this signal
+//   {"data":124,"timed_out":true}           … because --timeout was over
+//
+// `data` and `message` are conmon's and mean the same; the other keys are ours, and readers that do not know
+// them ignore them, as podman does.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace fdchain {
+
+/// A datagram of at most this many bytes, newline included, reaches podman whole: it reads with 4096 bytes.
+inline constexpr std::size_t sync_message_max = 4096;
+
+/// The environment variables that announce the two handshake descriptors; conmon's names.
+inline constexpr std::string_view sync_pipe_name = "_OCI_SYNCPIPE";
+inline constexpr std::string_view start_pipe_name = "_OCI_STARTPIPE";
+
+struct SyncMessage {
+  int data = -1;
+  std::optional<std::string> message;
+  std::optional<int> status;
+  std::optional<int> signal;
+  bool timed_out = false;
+
+  friend bool operator==(const SyncMessage&, const SyncMessage&) = default;
+};
+
+/// One line for the pipe. A message too long for a datagram is cut, never the JSON.
+std::string encode(const SyncMessage& message);
+
+/// Reads one datagram; nothing when it is not a sync message. Unknown keys are ignored.
+std::optional<SyncMessage> decode_sync_message(std::string_view datagram);
+
+}  // namespace fdchain

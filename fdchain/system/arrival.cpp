@@ -1,0 +1,86 @@
+#include "fdchain/system/arrival.h"
+
+#include <fcntl.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <limits>
+
+#include "fdchain/system/child_side.h"
+#include "fdchain/system/owned_fd.h"
+#include "fdchain/system/pidfd.h"
+#include "fdchain/system/sys.h"
+
+namespace fdchain {
+namespace {
+
+constexpr auto pid_fs_magic = 0x50494446;  // PID_FS_MAGIC of linux/magic.h since 6.9
+
+// The lowest number that is not in use. Everything below is open, which is how one system call checks a
+// thousand announced descriptors.
+int lowest_free_fd() {
+  const OwnedFd probe(::eventfd(0, EFD_CLOEXEC));
+  if (probe) return probe.get();
+  if (errno != EMFILE) fail(errno, "eventfd");
+  rlimit limit{};
+  check(::getrlimit(RLIMIT_NOFILE, &limit), "getrlimit");
+  return static_cast<int>(std::min<rlim_t>(limit.rlim_cur, std::numeric_limits<int>::max()));
+}
+
+std::array<bool, 3> fill_stdio_holes(int& lowest_free) {
+  std::array<bool, 3> open{true, true, true};
+  while (lowest_free <= STDERR_FILENO) {
+    open[static_cast<std::size_t>(lowest_free)] = false;
+    const int flags = lowest_free == STDIN_FILENO ? O_RDONLY : O_WRONLY;
+    // The one descriptor of ours that is born inheritable: it takes the place of stdio.
+    check(::open("/dev/null", flags), "open", "/dev/null");  // NOLINT(android-cloexec-open)
+    lowest_free = lowest_free_fd();
+  }
+  return open;
+}
+
+Environment own_environment() {
+  std::vector<std::string> assignments;
+  for (char** entry = environ; *entry != nullptr; ++entry) assignments.emplace_back(*entry);
+  return Environment(std::move(assignments));
+}
+
+}  // namespace
+
+Self observe_self() {
+  Self self{::getpid(), std::nullopt};
+  const OwnedFd pidfd(open_pidfd(self.pid));
+  struct statfs filesystem {};
+  struct stat status {};
+  // Before pidfs every pidfd has the same anonymous inode, which names nobody.
+  const bool tells = pidfd && ::fstatfs(pidfd.get(), &filesystem) == 0 && filesystem.f_type == pid_fs_magic &&
+                     ::fstat(pidfd.get(), &status) == 0;
+  if (tells) self.pidfdid = status.st_ino;
+  return self;
+}
+
+Arrival arrive() {
+  Arrival arrival;
+  arrival.environment = own_environment();
+  int lowest_free = lowest_free_fd();
+  arrival.stdio_open = fill_stdio_holes(lowest_free);
+  const bool has_pidfdid = arrival.environment.get(listen_pidfdid_name).has_value();
+  const Self self = has_pidfdid ? observe_self() : Self{::getpid(), std::nullopt};
+  arrival.listen = parse_listen_env(arrival.environment, self);
+  int end = listen_fds_start;
+  if (const auto* const env = std::get_if<ListenEnv>(&arrival.listen)) {
+    if (lowest_free >= env->end()) {
+      arrival.window = OwnedRange(listen_fds_start, env->count);
+      end = env->end();
+    } else {
+      arrival.missing = lowest_free;
+    }
+  }
+  check(mark_close_on_exec(end, std::numeric_limits<int>::max()), "close_range");
+  return arrival;
+}
+
+}  // namespace fdchain

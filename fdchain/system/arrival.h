@@ -1,0 +1,35 @@
+#pragma once
+
+#include <array>
+#include <optional>
+#include <variant>
+
+#include "fdchain/model/environment.h"
+#include "fdchain/model/hop.h"
+#include "fdchain/model/listen_env.h"
+#include "fdchain/system/owned_range.h"
+
+namespace fdchain {
+
+/// What this process was started with, taken as the first act of main.
+///
+/// The window of sockets is owned from here on. It stays as it arrived, not close-on-exec: a hop exists to
+/// pass it on, passes it on in place, and every child of ours seals whatever its plan does not name.
+struct Arrival {
+  Environment environment;
+  std::variant<ListenEnv, ListenProblem> listen;
+  OwnedRange window;                 ///< 3 … n+2; empty unless all of it is announced to us and open
+  std::optional<int> missing;        ///< the lowest announced number that is not open
+  std::array<bool, 3> stdio_open{};  ///< whether 0, 1 and 2 were
+};
+
+/// Takes stock of this process, and makes its table safe to work with:
+///
+/// - a closed 0, 1 or 2 is opened on /dev/null, or the next open would become somebody's stdin or stderr;
+/// - whatever is not announced becomes close-on-exec.
+Arrival arrive();
+
+/// This process as LISTEN_PID and LISTEN_PIDFDID would name it. Four system calls.
+Self observe_self();
+
+}  // namespace fdchain

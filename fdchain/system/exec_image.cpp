@@ -1,0 +1,70 @@
+#include "fdchain/system/exec_image.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "fdchain/model/listen_env.h"
+#include "fdchain/model/printable.h"
+
+namespace fdchain {
+namespace {
+
+std::vector<char*> pointers_into(std::vector<std::string>& strings) {
+  std::vector<char*> pointers;
+  pointers.reserve(strings.size() + 1);
+  for (std::string& text : strings) pointers.push_back(text.data());
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
+// Appends NAME= and room for the digits only the child can know; returns the entry's index.
+std::size_t reserve_number(std::vector<std::string>& strings, std::string_view name, std::size_t digits) {
+  strings.push_back(std::string(name) + '=' + std::string(digits, ' '));
+  return strings.size() - 1;
+}
+
+constexpr std::size_t pid_digits = 10;
+constexpr std::size_t inode_digits = 20;
+
+}  // namespace
+
+ExecImage::ExecImage(const HandOver& next)
+    : program_(next.program),
+      stop_notice_(std::string(to_string(next.from)) + ": stopped at departure (FDCHAIN_STOP), pid "),
+      ready_message_(next.ready_message),
+      argv_strings_(next.argv),
+      reasons_(plan_steps(next)),
+      // The scratch number of the renumbering is the first unused one; a spawn's own descriptors come after
+      // it.
+      first_unused_fd_(next.first_unused_fd() + 1) {
+  Environment environment = next.environment;
+  if (next.name_pid) environment.unset(listen_pid_name);
+  if (next.name_pidfdid) environment.unset(listen_pidfdid_name);
+  envp_strings_ = environment.assignments();
+  std::size_t pid_index = 0;
+  std::size_t pidfdid_index = 0;
+  if (next.name_pid) pid_index = reserve_number(envp_strings_, listen_pid_name, pid_digits);
+  if (next.name_pidfdid) pidfdid_index = reserve_number(envp_strings_, listen_pidfdid_name, inode_digits);
+  argv_ = pointers_into(argv_strings_);
+  envp_ = pointers_into(envp_strings_);
+  if (next.name_pid) listen_pid_ = envp_[pid_index] + listen_pid_name.size() + 1;
+  if (next.name_pidfdid) listen_pidfdid_ = envp_[pidfdid_index] + listen_pidfdid_name.size() + 1;
+  for (const PlannedStep& planned : reasons_) steps_.push_back(planned.step);
+}
+
+ExecPlan ExecImage::plan() {
+  return {program_.c_str(), argv_.data(), envp_.data(),        steps_, listen_pid_, listen_pidfdid_,
+          ready_message_,   {},           stop_notice_.c_str()};
+}
+
+std::string ExecImage::describe(const ExecFailure& failure) const {
+  const std::string error = std::strerror(failure.error);
+  if (failure.stage == Step::Kind::exec) return "exec " + printable(program_) + ": " + error;
+  const auto planned = std::ranges::find_if(reasons_, [&](const PlannedStep& candidate) {
+    return candidate.step.kind == failure.stage && candidate.step.source == failure.fd;
+  });
+  if (planned == reasons_.end()) return error;
+  return to_string(planned->step) + " (" + planned->why + "): " + error;
+}
+
+}  // namespace fdchain

@@ -1,0 +1,18 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace fdchain {
+
+/// The path of `name` as a shell would find it: itself when it has a slash, else the first executable in the
+/// colon-separated `search_path`.
+///
+/// Throws Failure 127 when there is none, 126 when there is one that may not be executed.
+std::string find_program(const std::string& name, std::string_view search_path);
+
+/// Why execve(2) of `program` failed with `error`, as the Failure that says so: 127 not found, 126 found and
+/// not executable. Tells a missing interpreter from a missing program.
+[[noreturn]] void throw_exec_failure(const std::string& program, int error);
+
+}  // namespace fdchain

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "fdchain/model/listen_spec.h"
+#include "fdchain/system/owned_fd.h"
+
+namespace fdchain {
+
+/// A name in the system that was made for a run and goes with it: a socket's path, a FIFO, a message queue.
+///
+/// Removed only while it is still the very thing that was made: somebody may have put another in its place.
+class MadeName {
+ public:
+  enum class Kind { path, message_queue };
+
+  /// Takes note of what stands under `name` now.
+  MadeName(Kind kind, std::string name);
+  MadeName(MadeName&& other) noexcept;
+  MadeName& operator=(MadeName&&) = delete;
+  MadeName(const MadeName&) = delete;
+  MadeName& operator=(const MadeName&) = delete;
+  ~MadeName() { remove(); }
+
+  /// Removes it now; does nothing when it is gone or replaced.
+  void remove() noexcept;
+
+  /// Leaves it to another process to remove it.
+  void release() noexcept { name_.clear(); }
+
+  [[nodiscard]] Kind kind() const { return kind_; }
+  [[nodiscard]] const std::string& name() const { return name_; }
+
+ private:
+  Kind kind_;
+  std::string name_;
+  dev_t device_ = 0;
+  ino_t inode_ = 0;
+};
+
+/// A socket, FIFO, queue or special file, opened as an activator would, close-on-exec and blocking.
+struct Opened {
+  OwnedFd fd;
+  std::optional<MadeName> made;
+};
+
+/// Opens what `spec` asks for. Throws Failure: `--listen tcp:80: bind: Address already in use`.
+///
+/// A unix socket path that exists is replaced only when it is a socket that nobody listens on any more.
+Opened open_listening(const ListenSpec& spec);
+
+}  // namespace fdchain

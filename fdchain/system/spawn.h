@@ -1,0 +1,30 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <optional>
+
+#include "fdchain/system/child_side.h"
+#include "fdchain/system/exec_image.h"
+
+namespace fdchain {
+
+/// What came of a spawn: the process that has become the program, or why it has not.
+struct Spawned {
+  pid_t pid = 0;
+  std::optional<ExecFailure> failure;  ///< when set, the child is gone and reaped
+};
+
+/// Forks and becomes the program of `image`. Returns when its exec has happened or failed.
+///
+/// The caller is the parent and has to reap the child. Throws when the fork itself, or the report pipe,
+/// fails.
+Spawned spawn(ExecImage& image);
+
+/// The same by a double fork: an intermediate forks the program and exits, so that init or the nearest
+/// subreaper becomes its parent. The intermediate is reaped before this returns.
+///
+/// Throws Failure when the intermediate died before it could say which pid the program has.
+Spawned spawn_detached(ExecImage& image);
+
+}  // namespace fdchain

@@ -1,0 +1,301 @@
+// Whatever a user can get wrong: one line that names the program, the thing and the reason; the documented
+// status; nothing left behind.
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+
+#include "fdchain/system/owned_fd.h"
+#include "fdchain/system/sys.h"
+#include "integration/harness/chain_test.h"
+
+namespace fdchain::test {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::MatchesRegex;
+
+OwnedFd connected_socket() {
+  int ends[2];
+  check(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), "socketpair");
+  ::close(ends[1]);
+  return OwnedFd(ends[0]);
+}
+
+struct BadEnvironment {
+  std::string label;
+  std::vector<std::string> variables;  // LISTEN_PID is right unless given
+  std::string err;                     // a regular expression
+  int sockets = 1;
+  std::optional<rlim_t> nofile = std::nullopt;
+};
+
+void PrintTo(const BadEnvironment& bad, std::ostream* out) { *out << bad.label; }
+
+class BadListenEnv : public ChainTest, public ::testing::WithParamInterface<BadEnvironment> {};
+
+TEST_P(BadListenEnv, EndsTheRunWithAReason) {
+  Start start;
+  const bool own_pid = GetParam().variables.front().starts_with("LISTEN_PID=");
+  start.argv = {bin("launcher"), "true"};
+  if (!own_pid) start.argv = as_activated(start.argv);
+  start.environment = GetParam().variables;
+  start.nofile = GetParam().nofile;
+  const OwnedFd socket = connected_socket();
+  for (int i = 0; i < GetParam().sockets; ++i) start.pass.emplace_back(socket.get(), 3 + i);
+  const Result result = run(start);
+  EXPECT_EQ(result.status, WaitStatus::for_exit_code(125));
+  EXPECT_THAT(result.err, MatchesRegex("launcher: " + GetParam().err + "\n"));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, BadListenEnv,
+    ::testing::Values(
+        BadEnvironment{"empty_count", {"LISTEN_FDS="}, "LISTEN_FDS=: not a count of descriptors"},
+        BadEnvironment{"negative_count", {"LISTEN_FDS=-1"}, "LISTEN_FDS=-1: not a count of descriptors"},
+        BadEnvironment{"trailing_text", {"LISTEN_FDS=2x"}, "LISTEN_FDS=2x: not a count of descriptors"},
+        BadEnvironment{"zero", {"LISTEN_FDS=0"}, "LISTEN_FDS=0: not a count of descriptors"},
+        BadEnvironment{
+            "huge", {"LISTEN_FDS=99999999999"}, "LISTEN_FDS=99999999999: not a count of descriptors"},
+        BadEnvironment{"more_than_open", {"LISTEN_FDS=3"}, "LISTEN_FDS=3: descriptor 5 is not open", 2},
+        BadEnvironment{"none_open", {"LISTEN_FDS=1"}, "LISTEN_FDS=1: descriptor 3 is not open", 0},
+        BadEnvironment{
+            "more_than_rlimit",
+            {"LISTEN_FDS=5000"},
+            "LISTEN_FDS=5000: descriptor 5 is not open, and RLIMIT_NOFILE allows no more than 64 descriptors",
+            2,
+            64},
+        BadEnvironment{"largest_int",
+                       {"LISTEN_FDS=2147483644"},
+                       "LISTEN_FDS=2147483644: descriptor 4 is not open, and RLIMIT_NOFILE allows no more "
+                       "than [0-9]+ descriptors"},
+        BadEnvironment{"empty_pid", {"LISTEN_PID=", "LISTEN_FDS=1"}, "LISTEN_PID=: not a process number"},
+        BadEnvironment{
+            "garbage_pid", {"LISTEN_PID=me", "LISTEN_FDS=1"}, "LISTEN_PID=me: not a process number"},
+        BadEnvironment{"zero_pid", {"LISTEN_PID=0", "LISTEN_FDS=1"}, "LISTEN_PID=0: not a process number"},
+        BadEnvironment{"few_names",
+                       {"LISTEN_FDS=2", "LISTEN_FDNAMES=web"},
+                       "LISTEN_FDNAMES=web: 1 name for 2 sockets",
+                       2},
+        BadEnvironment{"many_names",
+                       {"LISTEN_FDS=1", "LISTEN_FDNAMES=a:b:"},
+                       "LISTEN_FDNAMES=a:b:: 3 names for 1 socket"},
+        BadEnvironment{"escape_sequence",
+                       {"LISTEN_FDS=\x1b]0;owned\a"},
+                       "LISTEN_FDS=\\\\x1b\\]0;owned\\\\x07: not a count of descriptors"}),
+    [](const auto& param_info) { return param_info.param.label; });
+
+struct BadCommand {
+  std::string label;
+  std::vector<std::string> arguments;
+  int status;
+  std::string err;
+};
+
+void PrintTo(const BadCommand& bad, std::ostream* out) { *out << bad.label; }
+
+class BadLauncherCommand : public ChainTest, public ::testing::WithParamInterface<BadCommand> {};
+
+TEST_P(BadLauncherCommand, EndsTheRunWithAReason) {
+  const Result result = run(launcher(GetParam().arguments));
+  EXPECT_EQ(result.status, WaitStatus::for_exit_code(GetParam().status));
+  EXPECT_EQ(result.err, "launcher: " + GetParam().err + '\n');
+  EXPECT_EQ(result.out, "");
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, BadLauncherCommand,
+    ::testing::Values(
+        BadCommand{"unknown_option", {"--nonsense"}, 125, "unrecognised option '--nonsense'; see --help"},
+        BadCommand{"missing_payload",
+                   {"/nonexistent/daemon"},
+                   127,
+                   "runtime-shim: exec /nonexistent/daemon: No such file or directory"},
+        BadCommand{"missing_in_path",
+                   {"nonexistent-daemon"},
+                   127,
+                   "runtime-shim: exec nonexistent-daemon: not found in PATH"},
+        BadCommand{"not_a_directory",
+                   {"/etc/passwd/daemon"},
+                   127,
+                   "runtime-shim: exec /etc/passwd/daemon: Not a directory"},
+        BadCommand{"directory", {"/tmp"}, 126, "runtime-shim: exec /tmp: a directory"},
+        BadCommand{
+            "not_executable", {"/etc/passwd"}, 126, "runtime-shim: exec /etc/passwd: Permission denied"},
+        BadCommand{"empty_payload", {""}, 127, "runtime-shim: exec : not found in PATH"},
+        BadCommand{"missing_monitor",
+                   {"--monitor", "/nonexistent/m", "true"},
+                   125,
+                   "exec /nonexistent/m: No such file or directory"},
+        BadCommand{"missing_shim",
+                   {"--runtime", "/nonexistent/r", "true"},
+                   125,
+                   "monitor: exec /nonexistent/r: No such file or directory"},
+        BadCommand{"bad_workdir",
+                   {"--workdir", "/nonexistent", "true"},
+                   125,
+                   "runtime-shim: chdir /nonexistent: No such file or directory"},
+        BadCommand{"bad_env", {"--env", "NOVALUE", "true"}, 125, "--env NOVALUE: not NAME=VALUE"},
+        BadCommand{"bad_log",
+                   {"--log", "journald", "true"},
+                   125,
+                   "--log journald: not one of passthrough, none, k8s-file:FILE"},
+        BadCommand{"log_directory_missing",
+                   {"--log", "k8s-file:/nonexistent/log", "true"},
+                   125,
+                   "monitor: open /nonexistent/log: No such file or directory"},
+        BadCommand{"bad_sdnotify",
+                   {"--sdnotify", "healthy", "true"},
+                   125,
+                   "--sdnotify healthy: not one of container, conmon, ignore"},
+        BadCommand{"bad_timeout", {"--timeout", "-1", "true"}, 125, "--timeout -1: not from 0 to 315360000"},
+        BadCommand{"nothing_to_preserve",
+                   {"--preserve-fds", "2", "true"},
+                   125,
+                   "--preserve-fds 2: descriptor 3 is not open"},
+        BadCommand{"pidfile_directory_missing",
+                   {"--pidfile", "/nonexistent/pid", "sleep", "100"},
+                   125,
+                   "open /nonexistent/pid: No such file or directory"},
+        BadCommand{"bad_listen",
+                   {"--listen", "tcp:nonsense", "true"},
+                   125,
+                   "--listen tcp:nonsense: not a port from 1 to 65535"},
+        BadCommand{"listen_directory_missing",
+                   {"--listen", "unix:/nonexistent/s", "true"},
+                   125,
+                   "--listen unix:/nonexistent/s: bind: No such file or directory"},
+        BadCommand{"listen_twice",
+                   {"--listen", "tcp:127.0.0.1:8080", "--listen", "tcp:127.0.0.1:8080", "true"},
+                   125,
+                   "--listen tcp:127.0.0.1:8080: bind: Address already in use"},
+        BadCommand{"listen_foreign_address",
+                   {"--listen", "tcp:203.0.113.1:80", "true"},
+                   125,
+                   "--listen tcp:203.0.113.1:80: bind: Cannot assign requested address"}),
+    [](const auto& param_info) { return param_info.param.label; });
+
+class BadInput : public ChainTest {};
+
+TEST_F(BadInput, AScriptWithoutItsInterpreterIsThereAndCannotBeInvoked) {
+  std::ofstream(file("script")) << "#!/nonexistent/interpreter\n";
+  std::filesystem::permissions(file("script"), std::filesystem::perms::owner_all);
+  const Result result = run(launcher({file("script")}));
+  EXPECT_EQ(result.status, WaitStatus::for_exit_code(126));
+  EXPECT_EQ(result.err,
+            "launcher: runtime-shim: exec " + file("script") + ": the interpreter it names is not there\n");
+}
+
+// The longest command line that the launcher itself can be started with: the monitor's is a few words longer.
+TEST_F(BadInput, MoreArgumentsThanExecAllowsCannotBeInvoked) {
+  std::vector<std::string> arguments(16, std::string(130'000, 'x'));
+  arguments.insert(arguments.begin(), "true");
+  for (std::size_t size = 30'000; size > 0; size -= 50) {
+    std::vector<std::string> longer = arguments;
+    longer.emplace_back(size, 'x');
+    try {
+      const Result result = run(launcher(longer));
+      EXPECT_EQ(result.status, WaitStatus::for_exit_code(126));
+      EXPECT_EQ(result.err, "launcher: exec " + bin("monitor") + ": Argument list too long\n");
+      return;
+    } catch (const std::runtime_error&) {  // too long for the launcher already
+    }
+  }
+  FAIL() << "the launcher never started";
+}
+
+TEST_F(BadInput, TwoSocketsOnOnePathLeaveNothingBehind) {
+  const Result result =
+      run(launcher({"--listen", "unix:" + file("s"), "--listen", "unix:" + file("s"), "true"}));
+  EXPECT_EQ(result.err, "launcher: --listen unix:" + file("s") + ": bind: Address already in use\n");
+  EXPECT_TRUE(std::filesystem::is_empty(directory_.path()));
+}
+
+TEST_F(BadInput, AUsedPortIsNamed) {
+  const Detached chain(launcher({"--listen", "tcp:127.0.0.1:8080"}));
+  EXPECT_EQ(run(launcher({"--listen", "tcp:127.0.0.1:8080", "true"})).err,
+            "launcher: --listen tcp:127.0.0.1:8080: bind: Address already in use\n");
+  chain.end(SIGTERM);
+}
+
+TEST_F(BadInput, DetachWithNowhereToPrintThePidStopsThePayload) {
+  Start start = launcher({"--detach", "sleep", "100"});
+  start.closed = {1};
+  const Result closed = run(start);
+  EXPECT_EQ(closed.status, WaitStatus::for_exit_code(125));
+  EXPECT_EQ(closed.err, "launcher: stdout is closed; the payload's pid has nowhere to go\n");
+  Start full;
+  full.argv = {"sh", "-c", bin("launcher") + " --detach sleep 100 > /dev/full"};
+  EXPECT_EQ(run(full).err, "launcher: write stdout: No space left on device\n");
+}
+
+TEST_F(BadInput, AFullDiskStopsTheLogAndNotThePayload) {
+  const Result result =
+      run(launcher({"--log", "k8s-file:/dev/full", "sh", "-c", "echo one; echo two >&2; exit 3"}));
+  EXPECT_EQ(result.status, WaitStatus::for_exit_code(3));
+  EXPECT_EQ(
+      result.err,
+      "monitor: write /dev/full: No space left on device; the payload's output is dropped from here on\n");
+}
+
+TEST_F(BadInput, AnExitFileThatCannotBeWrittenDoesNotHideTheStatus) {
+  const Result result = run(launcher({"--exit-file", "/nonexistent/exit", "sh", "-c", "exit 3"}));
+  EXPECT_EQ(result.status, WaitStatus::for_exit_code(3));
+  EXPECT_EQ(result.err, "monitor: open /nonexistent/exit: No such file or directory\n");
+}
+
+TEST_F(BadInput, ANotifySocketThatIsGoneIsAWarning) {
+  Start start = launcher({"true"});
+  start.environment = {"NOTIFY_SOCKET=/nonexistent/notify"};
+  const Result result = run(start);
+  EXPECT_EQ(result.status, WaitStatus::for_exit_code(0));
+  EXPECT_EQ(result.err,
+            "launcher: warning: send to NOTIFY_SOCKET=/nonexistent/notify: No such file or directory\n");
+}
+
+TEST_F(BadInput, AnAnnouncedFileOrConnectionIsPassedOnAndServedOrNamed) {
+  Start start;
+  start.argv = as_activated({bin("launcher"), "payload"});
+  start.environment = {"LISTEN_FDS=2"};
+  const OwnedFd regular(check(::open("/etc/passwd", O_RDONLY | O_CLOEXEC), "open"));
+  const OwnedFd connection = connected_socket();
+  start.pass = {{regular.get(), 3}, {connection.get(), 4}};
+  const Result result = run(start);
+  EXPECT_EQ(result.status, WaitStatus::for_exit_code(0)) << "its connection is at its end";
+  EXPECT_EQ(result.err,
+            "payload: warning: descriptor 3 (unknown, REG /etc/passwd): echo does not serve this kind\n");
+}
+
+TEST_F(BadInput, TheMonitorAndTheShimRefuseAHandshakeThatIsNone) {
+  Start start;
+  start.argv = as_activated({bin("monitor"), "--", "true"});
+  start.environment = {"LISTEN_FDS=1", "_OCI_SYNCPIPE=3"};
+  start.pass = {{STDERR_FILENO, 3}};
+  EXPECT_EQ(run(start).err,
+            "monitor: _OCI_SYNCPIPE=3: stdio or a descriptor to pass on, not one of the handshake\n");
+  start.environment = {"LISTEN_FDS=1", "_OCI_STARTPIPE=77"};
+  EXPECT_EQ(run(start).err, "monitor: _OCI_STARTPIPE=77: not an open descriptor\n");
+  start.argv = {bin("runtime-shim"), "--sync-fd", "9", "--", "true"};
+  start.environment = {};
+  EXPECT_EQ(run(start).err, "runtime-shim: --sync-fd=9: not an open descriptor\n");
+}
+
+TEST_F(BadInput, ThePayloadsOwnMistakesAreNamedByIt) {
+  for (const auto& [arguments, err] : std::vector<std::pair<std::vector<std::string>, std::string>>{
+           {{"sing"}, "payload: 'sing' is not one of echo, report, hold\n"},
+           {{"echo", "hold"}, "payload: 'hold' is one word too many\n"},
+           {{"--exit-code", "256"}, "payload: --exit-code 256: not from 0 to 255\n"}}) {
+    Start start;
+    start.argv = {bin("payload")};
+    start.argv.insert(start.argv.end(), arguments.begin(), arguments.end());
+    EXPECT_EQ(run(start).err, err);
+  }
+}
+
+}  // namespace
+}  // namespace fdchain::test

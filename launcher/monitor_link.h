@@ -1,0 +1,64 @@
+#pragma once
+
+#include <bitset>
+#include <boost/asio.hpp>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "fdchain/protocol/sync_pipe.h"
+#include "fdchain/system/owned_fd.h"
+
+namespace fdchain {
+
+/// The launcher's end of the handshake: hears the monitor's words, and relays the signals the launcher gets.
+///
+/// Made before anything is opened: from then on a signal no longer ends the launcher, but waits to be
+/// relayed.
+class MonitorLink {
+ public:
+  MonitorLink();
+
+  /// The signals it catches, which nobody else shall have caught after an exec.
+  [[nodiscard]] const std::vector<int>& caught() const { return caught_; }
+
+  /// Takes the launcher's ends of both pipes, and the pid that leads the monitor's session.
+  void connect(OwnedFd sync_pipe, OwnedFd start_pipe, pid_t monitor);
+
+  /// Lets the payload start. Returns its pid when it runs. Throws Failure with the run's exit status when it
+  /// never will, because a hop failed or died.
+  pid_t start_payload();
+
+  /// Waits for the payload's end and then the monitor's; returns how the payload ended. Throws Failure when
+  /// the monitor died before it could tell; what was left of its session has been killed then.
+  SyncMessage wait_for_end();
+
+  /// Kills the payload and waits until nothing of the run is left.
+  void end_payload();
+
+  /// Tells the monitor that this launcher will go away, and shall.
+  void leave();
+
+  /// Whether the signal is one that this link has relayed, so that nobody needs to be told of its effect.
+  [[nodiscard]] bool has_relayed(int signal) const { return relayed_.test(static_cast<std::size_t>(signal)); }
+
+ private:
+  void say(std::uint8_t byte);
+  void relay_signals();
+  void listen();
+  std::optional<SyncMessage> next_message();
+  [[noreturn]] void monitor_died(const std::string& before);
+
+  boost::asio::io_context io_;
+  boost::asio::signal_set signals_{io_};
+  std::vector<int> caught_;
+  boost::asio::posix::stream_descriptor sync_pipe_{io_};
+  OwnedFd start_pipe_;
+  pid_t monitor_ = 0;
+  std::bitset<65> relayed_;
+  std::optional<SyncMessage> message_;
+  bool closed_ = false;
+};
+
+}  // namespace fdchain

@@ -1,0 +1,96 @@
+#include "launcher/options.h"
+
+#include "fdchain/model/failure.h"
+#include "fdchain/model/printable.h"
+#include "fdchain/program/options.h"
+#include "fdchain/system/files.h"
+
+namespace fdchain {
+namespace {
+
+namespace po = boost::program_options;
+
+constexpr std::string_view usage =
+    "Usage: launcher [run] [OPTIONS] [--] [PAYLOAD [ARG...]]\n\n"
+    "Starts PAYLOAD behind the chain launcher, monitor, runtime-shim, and hands it the sockets of "
+    "LISTEN_FDS, those\n"
+    "of --listen, or both. Without PAYLOAD, or with the word `payload`, fdchain's own echo service runs.\n\n"
+    "  systemd-socket-activate -l 8080 launcher mydaemon --its-options\n"
+    "  launcher --listen tcp:8080,name=web --listen unix:/run/admin.sock mydaemon\n";
+
+constexpr std::string_view own_payload = "payload";
+
+/// Options whose values need reading before they are values.
+struct Texts {
+  std::vector<std::string> listen;
+  std::string log;
+  std::string sdnotify;
+};
+
+po::options_description describe(RunOptions& options, Texts& texts) {
+  po::options_description own("Options");
+  own.add_options()  //
+      ("listen,l", po::value(&texts.listen)->value_name("KIND:ADDRESS[,name=NAME][,mode=MODE][,backlog=N]"),
+       "open a socket, as an activator would; repeatable. KIND is tcp, udp, unix, unix-dgram, "
+       "unix-seqpacket, vsock, "
+       "fifo, netlink, mqueue or special; addresses as in systemd.socket(5)")                            //
+      ("detach,d", po::bool_switch(&options.detach), "return when the payload runs, and print its pid")  //
+      ("preserve-fds", po::value(&options.preserve_fds)->value_name("N"),
+       "pass on N descriptors after the sockets")  //
+      ("sdnotify", po::value(&texts.sdnotify)->value_name("MODE")->default_value("container"),
+       "who tells systemd READY=1: container (the payload), conmon (the launcher) or ignore")  //
+      ("log", po::value(&texts.log)->value_name("TARGET"), log_target_help)                    //
+      ("timeout", po::value(&options.timeout)->value_name("SECONDS"),
+       "kill the payload after that time and exit 124")                                     //
+      ("monitor", po::value(&options.monitor)->value_name("PATH"), "another monitor")       //
+      ("runtime", po::value(&options.runtime)->value_name("PATH"), "another runtime shim")  //
+      ("env", po::value(&options.environment)->value_name("NAME=VALUE"),
+       "set a variable for the payload; repeatable")                                                   //
+      ("workdir", po::value(&options.workdir)->value_name("DIR"), "the payload's working directory")   //
+      ("name", po::value(&options.name)->value_name("NAME"), "the container's name, for messages")     //
+      ("pidfile", po::value(&options.pidfile)->value_name("FILE"), "write the payload's pid to FILE")  //
+      ("exit-file", po::value(&options.exit_file)->value_name("FILE"),
+       "have the monitor write the exit status to FILE; for --detach");
+  return own.add(common_options());
+}
+
+SdNotify parse_sdnotify(const std::string& text) {
+  if (text == "container") return SdNotify::container;
+  if (text == "conmon") return SdNotify::conmon;
+  if (text == "ignore") return SdNotify::ignore;
+  throw Failure("--sdnotify " + printable(text) + ": not one of container, conmon, ignore");
+}
+
+// Whoever detaches gives the terminal back.
+LogTarget log_target(const Texts& texts, bool detach) {
+  if (!texts.log.empty()) return parse_log_target(texts.log);
+  return {detach ? LogTarget::Kind::none : LogTarget::Kind::passthrough, {}};
+}
+
+std::vector<std::string> payload_command(std::vector<std::string> words) {
+  if (words.empty()) words.emplace_back(own_payload);
+  if (words.front() == own_payload) words.front() = find_own_program(own_payload);
+  return words;
+}
+
+}  // namespace
+
+std::optional<RunOptions> parse_run_options(const std::vector<std::string>& words) {
+  RunOptions options;
+  Texts texts;
+  const auto description = describe(options, texts);
+  const CommandLine command_line = parse_command_line(words, description);
+  if (answered(command_line, Hop::launcher, usage, description)) return std::nullopt;
+  for (const std::string& listen : texts.listen) options.listen.push_back(parse_listen_spec(listen));
+  options.sdnotify = parse_sdnotify(texts.sdnotify);
+  options.log = log_target(texts, options.detach);
+  options.payload = payload_command(command_line.rest);
+  if (options.monitor.empty()) options.monitor = find_own_program("monitor");
+  if (options.runtime.empty()) options.runtime = find_own_program("runtime-shim");
+  check_range("--timeout", options.timeout, 0, longest_timeout);
+  check_range("--preserve-fds", options.preserve_fds, 0, most_preserved_fds);
+  for (const std::string& assignment : options.environment) check_assignment("--env", assignment);
+  return options;
+}
+
+}  // namespace fdchain

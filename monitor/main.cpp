@@ -1,0 +1,62 @@
+// The monitor, conmon's part of the chain.
+
+#include <optional>
+
+#include "fdchain/model/failure.h"
+#include "fdchain/program/announcement.h"
+#include "fdchain/program/caller.h"
+#include "fdchain/program/checkpoint.h"
+#include "fdchain/program/guard.h"
+#include "fdchain/program/log.h"
+#include "fdchain/system/arrival.h"
+#include "fdchain/system/handshake.h"
+#include "monitor/options.h"
+#include "monitor/supervisor.h"
+
+namespace fdchain {
+namespace {
+
+std::optional<OwnedFd> take_pipe(const Environment& environment, std::string_view name, int lowest) {
+  const auto number = handshake_number(environment, name);
+  return number ? std::optional(take_handshake_fd(*number, name, lowest)) : std::nullopt;
+}
+
+// --preserve-fds must not reach into the handshake: a runtime that held the sync pipe would keep it from
+// ending.
+void check_preserve_range(const Environment& environment, const ListenEnv& sockets, int preserve_fds) {
+  for (const auto name : {sync_pipe_name, start_pipe_name}) {
+    const auto number = handshake_number(environment, name);
+    if (!number || *number >= sockets.end() + preserve_fds) continue;
+    throw Failure("--preserve-fds " + std::to_string(preserve_fds) + ": reaches " + std::string(name) + '=' +
+                  std::to_string(*number));
+  }
+}
+
+int run(Arrival arrival, Caller& caller, const std::vector<std::string>& words) {
+  checkpoint(arrival.environment, Hop::monitor, Moment::arrival);
+  log::start(Hop::monitor);
+  const auto options = parse_monitor_options(words);
+  if (!options) return 0;
+  const ListenEnv sockets = accept_announcement(arrival, options->preserve_fds);
+  check_preserve_range(arrival.environment, sockets, options->preserve_fds);
+  auto start_pipe = take_pipe(arrival.environment, start_pipe_name, sockets.end());
+  Supervisor supervisor(*options, std::move(arrival), sockets, caller);
+  if (start_pipe && !supervisor.wait_for_go(std::move(*start_pipe))) return exit_status::hop_failed;
+  return supervisor.run();
+}
+
+}  // namespace
+}  // namespace fdchain
+
+int main(int argc, char** argv) {
+  using namespace fdchain;
+  return guarded(Hop::monitor, [&] {
+    Arrival arrival = arrive();
+    Caller caller(Hop::monitor, take_pipe(arrival.environment, sync_pipe_name, arrival.window.end()));
+    return guarded(
+        [&] {
+          return run(std::move(arrival), caller, {argv + 1, argv + argc});
+        },
+        [&](std::string_view text, int status) { caller.tell_failure(text, status); });
+  });
+}

@@ -1,0 +1,55 @@
+#include "monitor/options.h"
+
+#include "fdchain/model/failure.h"
+#include "fdchain/program/options.h"
+
+namespace fdchain {
+namespace {
+
+namespace po = boost::program_options;
+
+constexpr std::string_view usage =
+    "Usage: monitor [OPTIONS] [--] RUNTIME [ARG...]\n\n"
+    "conmon's part of the chain: runs RUNTIME in a process of its own, passes it the sockets of LISTEN_FDS "
+    "at the\n"
+    "numbers they have, keeps its output, reaps what it leaves and publishes its exit status. The launcher "
+    "starts\n"
+    "it; it also runs alone.\n";
+
+po::options_description describe(MonitorOptions& options, std::string& log) {
+  po::options_description own("Options");
+  own.add_options()                                                                                  //
+      ("log", po::value(&log)->value_name("TARGET")->default_value("passthrough"), log_target_help)  //
+      ("timeout", po::value(&options.timeout)->value_name("SECONDS"),
+       "kill the payload after that time; its status is then 124")  //
+      ("exit-file", po::value(&options.exit_file)->value_name("FILE"),
+       "write the exit status to FILE, whole or not at all")  //
+      ("preserve-fds", po::value(&options.preserve_fds)->value_name("N"),
+       "pass on N descriptors after the sockets")  //
+      ("runtime-sync-fd", po::value(&options.runtime_sync_fd)->value_name("FD"),
+       "give RUNTIME a sync pipe at this number; it has to be told the same")                       //
+      ("name", po::value(&options.name)->value_name("NAME"), "the container's name, for messages")  //
+      ("remove-path", po::value(&options.remove_paths)->value_name("PATH"),
+       "remove PATH when the payload has ended, if it is what it was at the start; repeatable")  //
+      ("remove-queue", po::value(&options.remove_queues)->value_name("NAME"),
+       "the same for a POSIX message queue");
+  return own.add(common_options());
+}
+
+}  // namespace
+
+std::optional<MonitorOptions> parse_monitor_options(const std::vector<std::string>& words) {
+  MonitorOptions options;
+  std::string log;
+  const auto description = describe(options, log);
+  const CommandLine command_line = parse_command_line(words, description);
+  if (answered(command_line, Hop::monitor, usage, description)) return std::nullopt;
+  options.log = parse_log_target(log);
+  options.runtime = command_line.rest;
+  check_range("--timeout", options.timeout, 0, longest_timeout);
+  check_range("--preserve-fds", options.preserve_fds, 0, most_preserved_fds);
+  if (options.runtime.empty()) throw Failure("no RUNTIME to run; see --help");
+  return options;
+}
+
+}  // namespace fdchain

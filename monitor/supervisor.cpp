@@ -1,0 +1,296 @@
+#include "monitor/supervisor.h"
+
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <csignal>
+
+#include "fdchain/model/failure.h"
+#include "fdchain/program/checkpoint.h"
+#include "fdchain/program/guard.h"
+#include "fdchain/program/log.h"
+#include "fdchain/protocol/start_pipe.h"
+#include "fdchain/system/exec_image.h"
+#include "fdchain/system/files.h"
+#include "fdchain/system/find_program.h"
+#include "fdchain/system/processes.h"
+#include "fdchain/system/signals.h"
+#include "fdchain/system/spawn.h"
+#include "fdchain/system/sys.h"
+
+namespace fdchain {
+namespace {
+
+namespace asio = boost::asio;
+
+// SIGCHLD is for the monitor; the others ask it to end, and it asks the payload instead.
+constexpr std::array handled_signals{SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGQUIT};
+
+// How long a payload may take to end after its launcher has gone; podman stop's default.
+constexpr auto grace_period = std::chrono::seconds(10);
+
+void point_at_dev_null(std::initializer_list<int> numbers) {
+  const OwnedFd null = open_dev_null();
+  for (const int number : numbers) check(::dup2(null.get(), number), "dup2");
+}
+
+std::vector<MadeName> take_note_of_names(const MonitorOptions& options) {
+  std::vector<MadeName> names;
+  for (const std::string& path : options.remove_paths) names.emplace_back(MadeName::Kind::path, path);
+  for (const std::string& queue : options.remove_queues)
+    names.emplace_back(MadeName::Kind::message_queue, queue);
+  return names;
+}
+
+}  // namespace
+
+Supervisor::Supervisor(const MonitorOptions& options, Arrival arrival, ListenEnv sockets, Caller& caller)
+    : options_(options),
+      arrival_(std::move(arrival)),
+      sockets_(std::move(sockets)),
+      caller_(caller),
+      made_names_(take_note_of_names(options)) {
+  check(::prctl(PR_SET_CHILD_SUBREAPER, 1), "prctl PR_SET_CHILD_SUBREAPER");
+}
+
+bool Supervisor::wait_for_go(OwnedFd start_pipe) {
+  std::uint8_t byte = 0;
+  const ssize_t got = retry([&] { return ::read(start_pipe.get(), &byte, 1); });
+  check(got, "read", "start pipe");
+  if (got == 0) return false;
+  start_pipe_.emplace(io_, start_pipe.release());
+  return true;
+}
+
+int Supervisor::run() {
+  if (options_.log.kind == LogTarget::Kind::k8s_file) log_.emplace(io_, options_.log.path);
+  catch_signals();
+  start_runtime();
+  checkpoint(arrival_.environment, Hop::monitor, Moment::after_fork);
+  if (log_) log_->start();
+  watch_start_pipe();
+  watch_runtime_sync();
+  arm_timeout();
+  io_.run();
+  if (!ran_) return report_failed_start();
+  checkpoint(arrival_.environment, Hop::monitor, Moment::after_exit);
+  after_exit(ideal_after_exit);
+  return last_message().data;
+}
+
+HandOver Supervisor::hand_over_to_runtime(const OwnedFd& runtime_sync) const {
+  HandOver next;
+  next.from = Hop::monitor;
+  next.program = find_program(options_.runtime.front(), arrival_.environment.get("PATH").value_or(""));
+  next.argv = options_.runtime;
+  next.environment = arrival_.environment;
+  announce(next.environment, sockets_.count, sockets_.fdnames);
+  next.environment.unset(sync_pipe_name);
+  next.environment.unset(start_pipe_name);
+  next.name_pid = sockets_.count > 0;
+  next.name_pidfdid = sockets_.has_pidfdid && observe_self().pidfdid.has_value();
+  next.die_with_parent = ::getpid();
+  next.default_signals = not_ignored(handled_signals);
+  if (sockets_.count > 0) {
+    next.passed.push_back({listen_fds_start, listen_fds_start, sockets_.count, true, "socket"});
+  }
+  if (options_.preserve_fds > 0) {
+    next.passed.push_back(
+        {sockets_.end(), sockets_.end(), options_.preserve_fds, false, "preserved descriptor"});
+  }
+  if (runtime_sync)
+    next.passed.push_back({runtime_sync.get(), options_.runtime_sync_fd, 1, false, "sync pipe"});
+  add_departure_checkpoint(arrival_.environment, next);
+  return next;
+}
+
+void Supervisor::start_runtime() {
+  SocketPair sync;
+  if (options_.runtime_sync_fd >= 0) sync = make_socket_pair();
+  HandOver next = hand_over_to_runtime(sync.theirs);
+  OwnedFd null;
+  if (options_.log.kind != LogTarget::Kind::passthrough) {
+    null = open_dev_null();
+    next.passed.push_back({null.get(), STDIN_FILENO, 1, false, "stdin: nothing to read"});
+    next.passed.push_back(
+        {log_ ? log_->stdout_end().get() : null.get(), STDOUT_FILENO, 1, false, "stdout: the log"});
+    next.passed.push_back(
+        {log_ ? log_->stderr_end().get() : null.get(), STDERR_FILENO, 1, false, "stderr: the log"});
+  }
+  ExecImage image(next);
+  const Spawned runtime = spawn(image);
+  if (runtime.failure) throw Failure(image.describe(*runtime.failure));
+  payload_ = runtime.pid;
+  log::debug("{} runs with pid {}", next.program, payload_);
+  if (sync.ours) runtime_sync_.emplace(io_, sync.ours.release());
+}
+
+void Supervisor::watch_runtime_sync() {
+  if (!runtime_sync_) return payload_runs();  // nobody is there to say more than that its exec succeeded
+  runtime_sync_->async_wait(asio::posix::stream_descriptor::wait_read, [this](auto error) {
+    if (error) return;
+    read_runtime_sync();
+    if (runtime_sync_)
+      watch_runtime_sync();
+    else if (runtime_ready_ && !runtime_failed_)
+      payload_runs();
+  });
+}
+
+// One message, or the end: the runtime's copy closes when it becomes the payload, or dies.
+void Supervisor::read_runtime_sync() {
+  std::array<char, sync_message_max> buffer{};
+  const ssize_t got =
+      retry([&] { return ::read(runtime_sync_->native_handle(), buffer.data(), buffer.size()); });
+  if (got <= 0) return runtime_sync_.reset();
+  const auto message = decode_sync_message({buffer.data(), static_cast<std::size_t>(got)});
+  if (!message) return log::warn("a message on the runtime's sync pipe that is none");
+  (message->data >= 0 ? runtime_ready_ : runtime_failed_) = message;
+}
+
+void Supervisor::payload_runs() {
+  if (ran_) return;
+  ran_ = true;
+  caller_.tell({payload_, std::nullopt, std::nullopt, std::nullopt, false});
+  // The payload has its own copies; a reader of the launcher's stdout must not wait for this process. stderr
+  // is kept for what may go wrong with the log, for as long as the launcher is there.
+  point_at_dev_null({STDIN_FILENO, STDOUT_FILENO});
+  checkpoint(arrival_.environment, Hop::monitor, Moment::running);
+}
+
+void Supervisor::watch_start_pipe() {
+  if (!start_pipe_) return;
+  start_pipe_->async_wait(asio::posix::stream_descriptor::wait_read, [this](auto error) {
+    if (error) return;
+    std::uint8_t byte = 0;
+    const ssize_t got = retry([&] { return ::read(start_pipe_->native_handle(), &byte, 1); });
+    if (got <= 0) return launcher_gone();
+    obey(byte);
+    watch_start_pipe();
+  });
+}
+
+void Supervisor::obey(std::uint8_t byte) {
+  const auto message = decode_start_message(byte);
+  if (!message) return log::warn("byte {} on the start pipe has no meaning", byte);
+  switch (message->kind) {
+    case StartMessage::Kind::go:
+      break;
+    case StartMessage::Kind::signal:
+      signal_payload(message->signal);
+      break;
+    case StartMessage::Kind::leave:
+      start_pipe_.reset();
+      point_at_dev_null({STDERR_FILENO});
+      break;
+  }
+}
+
+// An attached launcher that dies can neither relay a signal nor report the end: the run ends with it.
+void Supervisor::launcher_gone() {
+  start_pipe_.reset();
+  log::warn("the launcher has gone; ending the payload");
+  signal_payload(SIGTERM);
+  grace_.expires_after(grace_period);
+  grace_.async_wait([this](auto error) {
+    if (!error) signal_payload(SIGKILL);
+  });
+}
+
+void Supervisor::catch_signals() {
+  for (const int number : not_ignored(handled_signals)) signals_.add(number);
+  watch_signals();
+}
+
+void Supervisor::watch_signals() {
+  signals_.async_wait([this](auto error, int number) {
+    if (error) return;
+    if (number == SIGCHLD)
+      reap();
+    else
+      signal_payload(number);
+    watch_signals();
+  });
+}
+
+void Supervisor::reap() {
+  int raw = 0;
+  for (pid_t child = 0; (child = ::waitpid(-1, &raw, WNOHANG)) > 0;) {
+    const WaitStatus status(raw);
+    log::debug("pid {} {}", child, status.describe());
+    if (child == payload_) ended_ = status;
+  }
+  if (!ended_) return;
+  // Whoever wrote to it is dead: what it said last is in the pipe, and then comes the end.
+  while (runtime_sync_) read_runtime_sync();
+  if (runtime_ready_ && !runtime_failed_) payload_runs();
+  io_.stop();
+}
+
+void Supervisor::arm_timeout() {
+  if (options_.timeout == 0) return;
+  timeout_.expires_after(std::chrono::seconds(options_.timeout));
+  timeout_.async_wait([this](auto error) {
+    if (error) return;
+    timed_out_ = true;
+    signal_payload(SIGKILL);
+  });
+}
+
+void Supervisor::signal_payload(int number) const {
+  // Not reaped before ended_ is set, so the number is still the payload's.
+  if (payload_ != 0 && !ended_) ::kill(payload_, number);
+}
+
+int Supervisor::report_failed_start() {
+  after_exit(after_failed_start);
+  if (!runtime_failed_) {
+    throw Failure("runtime-shim (pid " + std::to_string(payload_) + ") " + ended_->describe() +
+                  " before it became the payload");
+  }
+  caller_.pass_on_failure(*runtime_failed_);
+  return runtime_failed_->status.value_or(exit_status::hop_failed);
+}
+
+void Supervisor::after_exit(std::span<const AfterExit> steps) {
+  for (const AfterExit step : steps) {
+    switch (step) {
+      case AfterExit::end_leftovers:
+        end_all_children();
+        break;
+      case AfterExit::drain_log:
+        if (log_) log_->drain();
+        break;
+      case AfterExit::drop_sockets:
+        arrival_.window.close();
+        break;
+      case AfterExit::remove_names:
+        made_names_.clear();
+        break;
+      case AfterExit::write_exit_file:
+        write_exit_file();
+        break;
+      case AfterExit::tell_caller:
+        caller_.tell(last_message());
+        break;
+    }
+  }
+}
+
+void Supervisor::write_exit_file() const try {
+  if (options_.exit_file.empty()) return;
+  write_file_atomically(options_.exit_file, std::to_string(last_message().data));
+} catch (const std::system_error& error) {
+  print_error(Hop::monitor, error.what());  // the launcher still gets the status
+}
+
+SyncMessage Supervisor::last_message() const {
+  if (timed_out_) return {exit_status::timed_out, std::nullopt, std::nullopt, std::nullopt, true};
+  const int signal = ended_->signal();
+  return {ended_->exit_status(), std::nullopt, std::nullopt,
+          signal == 0 ? std::nullopt : std::optional(signal), false};
+}
+
+}  // namespace fdchain

@@ -1,0 +1,80 @@
+#pragma once
+
+#include <boost/asio.hpp>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "fdchain/model/listen_env.h"
+#include "fdchain/model/wait_status.h"
+#include "fdchain/plan/after_exit.h"
+#include "fdchain/plan/hand_over.h"
+#include "fdchain/program/caller.h"
+#include "fdchain/system/arrival.h"
+#include "fdchain/system/handshake.h"
+#include "fdchain/system/listening_socket.h"
+#include "monitor/options.h"
+#include "monitor/output_log.h"
+
+namespace fdchain {
+
+/// The monitor's life: starts the runtime, watches it become the payload, and cleans up after it.
+///
+/// Runs in the monitor, on one thread. While the payload runs it waits in one epoll_wait(2) without a
+/// timeout, unless
+/// --timeout was given.
+class Supervisor {
+ public:
+  /// Takes the sockets over, and becomes the subreaper of whatever the payload will leave.
+  Supervisor(const MonitorOptions& options, Arrival arrival, ListenEnv sockets, Caller& caller);
+
+  /// Waits for the launcher's first word. False when the launcher has gone instead.
+  bool wait_for_go(OwnedFd start_pipe);
+
+  /// Runs the payload to its end and returns the exit status that was published. Throws Failure when the
+  /// payload could not be started.
+  int run();
+
+ private:
+  HandOver hand_over_to_runtime(const OwnedFd& runtime_sync) const;
+  void start_runtime();
+  void watch_runtime_sync();
+  void read_runtime_sync();
+  void payload_runs();
+  void watch_start_pipe();
+  void obey(std::uint8_t byte);
+  void launcher_gone();
+  void catch_signals();
+  void watch_signals();
+  void reap();
+  void arm_timeout();
+  void signal_payload(int number) const;
+  int report_failed_start();
+  void after_exit(std::span<const AfterExit> steps);
+  void write_exit_file() const;
+  [[nodiscard]] SyncMessage last_message() const;
+
+  MonitorOptions options_;
+  Arrival arrival_;
+  ListenEnv sockets_;
+  Caller& caller_;
+  std::vector<MadeName> made_names_;
+
+  boost::asio::io_context io_;
+  boost::asio::signal_set signals_{io_};
+  boost::asio::steady_timer timeout_{io_};
+  boost::asio::steady_timer grace_{io_};
+  std::optional<boost::asio::posix::stream_descriptor> start_pipe_;
+  std::optional<boost::asio::posix::stream_descriptor> runtime_sync_;
+  std::optional<OutputLog> log_;
+
+  pid_t payload_ = 0;
+  bool ran_ = false;  ///< the runtime has become the payload, and the caller knows
+  bool timed_out_ = false;
+  std::optional<SyncMessage> runtime_ready_;  ///< it has said that it is about to exec
+  std::optional<SyncMessage> runtime_failed_;
+  std::optional<WaitStatus> ended_;
+};
+
+}  // namespace fdchain

@@ -1,0 +1,112 @@
+// The payload: a socket-activated service to put at the end of the chain.
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+
+#include "fdchain/model/failure.h"
+#include "fdchain/program/checkpoint.h"
+#include "fdchain/program/guard.h"
+#include "fdchain/program/log.h"
+#include "fdchain/system/adopt.h"
+#include "fdchain/system/arrival.h"
+#include "fdchain/system/notify.h"
+#include "fdchain/system/observe.h"
+#include "payload/echo.h"
+#include "payload/options.h"
+#include "payload/report.h"
+
+namespace fdchain {
+namespace {
+
+constexpr int no_sockets = 1;
+
+// What an inetd passes instead of LISTEN_*: one socket, as stdin.
+bool stdin_is_socket() {
+  struct stat status {};
+  return ::fstat(STDIN_FILENO, &status) == 0 && S_ISSOCK(status.st_mode);
+}
+
+std::vector<Source> sources_of(const Adoption& adoption) {
+  std::vector<Source> sources;
+  for (int i = 0; i < adoption.result; ++i) {
+    sources.push_back({listen_fds_start + i, adoption.names[static_cast<std::size_t>(i)]});
+  }
+  if (sources.empty() && stdin_is_socket()) sources.push_back({STDIN_FILENO, "stdin"});
+  return sources;
+}
+
+void tell_ready(const Environment& environment) {
+  const auto socket = environment.get("NOTIFY_SOCKET");
+  if (!socket) return;
+  try {
+    notify(std::string(*socket), "READY=1");
+  } catch (const std::exception& error) {
+    log::warn("{}", error.what());
+  }
+}
+
+int echo(const PayloadOptions& options, const Arrival& arrival, const Adoption& adoption) {
+  const std::vector<Source> sources = sources_of(adoption);
+  if (sources.empty()) {
+    throw Failure(adoption.problem.empty() ? "no sockets: LISTEN_FDS is not set and stdin is not a socket"
+                                           : "no sockets: " + adoption.problem,
+                  no_sockets);
+  }
+  tell_ready(arrival.environment);
+  return serve_echo(sources, options, arrival.environment);
+}
+
+int hold(const PayloadOptions& options, const Arrival& arrival) {
+  sigset_t ends;
+  ::sigemptyset(&ends);
+  ::sigaddset(&ends, SIGTERM);
+  ::sigaddset(&ends, SIGINT);
+  ::sigprocmask(SIG_BLOCK, &ends, nullptr);
+  tell_ready(arrival.environment);
+  int number = 0;
+  ::sigwait(&ends, &number);
+  return options.exit_code;
+}
+
+// As sd_listen_fds(3) asked to unset: what this process starts shall not take the sockets for its own.
+void forget_listen_env() {
+  for (const auto name : {listen_pid_name, listen_pidfdid_name, listen_fds_name, listen_fdnames_name}) {
+    ::unsetenv(std::string(name).c_str());
+  }
+}
+
+int run(const PayloadOptions& options, const Arrival& arrival, const FdTable& table) {
+  const Adoption adoption = adopt_listen_fds(arrival.environment, observe_self());
+  forget_listen_env();
+  checkpoint(arrival.environment, Hop::payload, Moment::running);
+  switch (options.mode) {
+    case PayloadOptions::Mode::echo:
+      return echo(options, arrival, adoption);
+    case PayloadOptions::Mode::hold:
+      return hold(options, arrival);
+    case PayloadOptions::Mode::report:
+      break;
+  }
+  print_report(table, arrival.environment, adoption);
+  return options.exit_code;
+}
+
+}  // namespace
+}  // namespace fdchain
+
+int main(int argc, char** argv) {
+  using namespace fdchain;
+  return guarded(Hop::payload, [&] {
+    const std::vector<std::string> words(argv + 1, argv + argc);
+    // Before anything else touches the table: the report is of what arrived.
+    const FdTable table = !words.empty() && words.front() == "report" ? observe_fds() : FdTable{};
+    const Arrival arrival = arrive();
+    checkpoint(arrival.environment, Hop::payload, Moment::arrival);
+    log::start(Hop::payload);
+    const auto options = parse_payload_options(words);
+    return options ? run(*options, arrival, table) : 0;
+  });
+}

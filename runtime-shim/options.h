@@ -1,0 +1,21 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace fdchain {
+
+/// The shim's command line, in the native dialect.
+struct ShimOptions {
+  int sync_fd = -1;                      ///< where the monitor listens for a failure; -1 when nobody does
+  int preserve_fds = 0;                  ///< descriptors after the window to pass on
+  std::vector<std::string> environment;  ///< NAME=VALUE, for the payload alone
+  std::string workdir;                   ///< empty to stay
+  std::vector<std::string> payload;      ///< the program with its arguments
+};
+
+/// Nothing when --help or --version has been answered. Throws Failure for a command line it cannot use.
+std::optional<ShimOptions> parse_shim_options(const std::vector<std::string>& words);
+
+}  // namespace fdchain

@@ -1,0 +1,68 @@
+#include "fdchain/plan/hand_over.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <csignal>
+
+namespace fdchain {
+namespace {
+
+using ::testing::ElementsAre;
+
+std::vector<std::string> words(const HandOver& next) {
+  std::vector<std::string> result;
+  for (const PlannedStep& planned : plan_steps(next))
+    result.push_back(to_string(planned.step) + ": " + planned.why);
+  return result;
+}
+
+TEST(PlanSteps, OfAHealthyMonitorStartAreThese) {
+  HandOver next;
+  next.from = Hop::launcher;
+  next.program = "/bin/monitor";
+  next.passed = {{3, 3, 2, true, "socket"}, {9, 5, 1, false, "sync pipe"}, {11, 6, 1, false, "start pipe"}};
+  next.name_pid = true;
+  next.name_pidfdid = true;
+  next.new_session = true;
+  next.default_signals = {SIGTERM};
+  EXPECT_THAT(
+      words(next),
+      ElementsAre("new-session: the caller's terminal and session are not its business",
+                  "default-signal 15: this program handles signal 15 (Terminated), the next one shall not",
+                  "place 9 -> 5: sync pipe", "place 11 -> 6: start pipe",
+                  "seal 7 and above: nothing above is announced",
+                  "name-pid: LISTEN_PID names the process that shall adopt the sockets",
+                  "name-pidfdid: LISTEN_PIDFDID likewise", "unblock: signals were blocked over the fork",
+                  "exec: /bin/monitor"));
+}
+
+TEST(PlanSteps, SealEveryGapBetweenWhatIsPassed) {
+  HandOver next;
+  next.program = "/bin/true";
+  next.passed = {{4, 4, 1, false, "socket"}, {20, 8, 2, false, "preserved"}, {0, 1, 1, false, "stdout"}};
+  EXPECT_THAT(words(next), ElementsAre("keep 4: socket", "place 0 -> 1: stdout", "place 20 -> 8: preserved",
+                                       "place 21 -> 9: preserved", "seal 3 to 3: nothing announced is here",
+                                       "seal 5 to 7: nothing announced is here",
+                                       "seal 10 and above: nothing above is announced",
+                                       "unblock: signals were blocked over the fork", "exec: /bin/true"));
+}
+
+TEST(PlanSteps, SealEverythingWhenNothingIsPassed) {
+  HandOver next;
+  next.program = "/bin/true";
+  EXPECT_THAT(words(next), ElementsAre("seal 3 and above: nothing above is announced",
+                                       "unblock: signals were blocked over the fork", "exec: /bin/true"));
+}
+
+TEST(HandOver, TheFirstUnusedNumberIsAboveEverySourceAndTarget) {
+  HandOver next;
+  EXPECT_EQ(next.first_unused_fd(), 3);
+  next.passed = {{3, 3, 5, true, ""}, {40, 8, 1, false, ""}};
+  EXPECT_EQ(next.first_unused_fd(), 41);
+  next.passed.push_back({7, 90, 2, false, ""});
+  EXPECT_EQ(next.first_unused_fd(), 92);
+}
+
+}  // namespace
+}  // namespace fdchain

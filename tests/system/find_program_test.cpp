@@ -1,0 +1,65 @@
+#include "fdchain/system/find_program.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <fstream>
+
+#include "fdchain/model/failure.h"
+#include "tests/support/child.h"
+
+namespace fdchain {
+namespace {
+
+class FindProgram : public ::testing::Test {
+ protected:
+  std::string make(const std::string& path, mode_t mode) {
+    std::filesystem::create_directories(std::filesystem::path(directory_.file(path)).parent_path());
+    std::ofstream(directory_.file(path)) << "#!/nonexistent/interpreter\n";
+    ::chmod(directory_.file(path).c_str(), mode);
+    return directory_.file(path);
+  }
+  std::string search_path() const { return directory_.file("a") + ':' + directory_.file("b"); }
+
+  test::TemporaryDirectory directory_;
+};
+
+template <typename Call>
+std::string failure_of(Call call) {
+  try {
+    call();
+  } catch (const Failure& failure) {
+    return std::to_string(failure.status()) + ' ' + failure.what();
+  }
+  return "none";
+}
+
+TEST_F(FindProgram, TakesTheFirstExecutableInThePath) {
+  make("a/tool", 0644);
+  const std::string second = make("b/tool", 0755);
+  EXPECT_EQ(find_program("tool", search_path()), second);
+  EXPECT_EQ(find_program("./x/y", search_path()), "./x/y");
+}
+
+TEST_F(FindProgram, TellsNotFoundFromNotExecutable) {
+  const std::string forbidden = make("a/tool", 0644);
+  EXPECT_EQ(failure_of([&] { find_program("tool", search_path()); }),
+            "126 exec " + forbidden + ": Permission denied");
+  EXPECT_EQ(failure_of([&] { find_program("nope", search_path()); }), "127 exec nope: not found in PATH");
+  EXPECT_EQ(failure_of([&] { find_program("", search_path()); }), "127 exec : not found in PATH");
+}
+
+TEST_F(FindProgram, ExplainsAFailedExec) {
+  const std::string script = make("a/script", 0755);
+  EXPECT_EQ(failure_of([&] { throw_exec_failure(script, ENOENT); }),
+            "126 exec " + script + ": the interpreter it names is not there");
+  EXPECT_EQ(failure_of([] { throw_exec_failure("/nope", ENOENT); }),
+            "127 exec /nope: No such file or directory");
+  EXPECT_EQ(failure_of([] { throw_exec_failure("/tmp", EACCES); }), "126 exec /tmp: a directory");
+  EXPECT_EQ(failure_of([] { throw_exec_failure("/x", E2BIG); }), "126 exec /x: Argument list too long");
+}
+
+}  // namespace
+}  // namespace fdchain
