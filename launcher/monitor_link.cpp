@@ -21,8 +21,10 @@ constexpr std::array relayed_signals{SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, 
 
 }  // namespace
 
-MonitorLink::MonitorLink() : caught_(not_ignored(relayed_signals)) {
-  for (const int number : caught_) signals_.add(number);
+MonitorLink::MonitorLink() {
+  SignalFd signals = receive_signals(relayed_signals);
+  mask_before_ = signals.mask_before;
+  signals_.assign(signals.fd.release());
 }
 
 void MonitorLink::connect(OwnedFd sync_pipe, OwnedFd start_pipe, pid_t monitor) {
@@ -63,11 +65,13 @@ void MonitorLink::say(std::uint8_t byte) {
 }
 
 void MonitorLink::relay_signals() {
-  signals_.async_wait([this](auto error, int number) {
+  signals_.async_wait(boost::asio::posix::stream_descriptor::wait_read, [this](auto error) {
     if (error) return;
-    log::debug("relaying {}", number);
-    relayed_.set(static_cast<std::size_t>(number));
-    say(encode(StartMessage{StartMessage::Kind::signal, number}));
+    while (const int number = read_signal(signals_.native_handle())) {
+      log::debug("relaying {}", number);
+      relayed_.set(static_cast<std::size_t>(number));
+      say(encode(StartMessage{StartMessage::Kind::signal, number}));
+    }
     relay_signals();
   });
 }

@@ -2,10 +2,10 @@
 
 #include <bitset>
 #include <boost/asio.hpp>
+#include <csignal>
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "fdchain/protocol/sync_pipe.h"
 #include "fdchain/system/owned_fd.h"
@@ -20,8 +20,8 @@ class MonitorLink {
  public:
   MonitorLink();
 
-  /// The signals it catches, which nobody else shall have caught after an exec.
-  [[nodiscard]] const std::vector<int>& caught() const { return caught_; }
+  /// The signal mask of before, for whatever is started from here.
+  [[nodiscard]] const sigset_t& mask_before() const { return mask_before_; }
 
   /// Takes the launcher's ends of both pipes, and the pid that leads the monitor's session.
   void connect(OwnedFd sync_pipe, OwnedFd start_pipe, pid_t monitor);
@@ -51,8 +51,8 @@ class MonitorLink {
   [[noreturn]] void monitor_died(const std::string& before);
 
   boost::asio::io_context io_;
-  boost::asio::signal_set signals_{io_};
-  std::vector<int> caught_;
+  sigset_t mask_before_{};
+  boost::asio::posix::stream_descriptor signals_{io_};
   boost::asio::posix::stream_descriptor sync_pipe_{io_};
   OwnedFd start_pipe_;
   pid_t monitor_ = 0;

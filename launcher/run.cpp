@@ -27,9 +27,7 @@ int status_of(const ExecFailure& failure) {
 pid_t start_monitor(const RunOptions& options, Arrival& arrival, Sockets& sockets, MonitorLink& link) {
   SocketPair sync = make_socket_pair();
   SocketPair start = make_socket_pair();
-  HandOver next = hand_over_to_monitor(options, arrival, sockets, sync, start);
-  next.default_signals = link.caught();
-  ExecImage image(next);
+  ExecImage image(hand_over_to_monitor(options, arrival, sockets, sync, start), link.mask_before());
   const Spawned monitor = spawn_detached(image);
   if (monitor.failure) throw Failure(image.describe(*monitor.failure), status_of(*monitor.failure));
   log::debug("monitor runs with pid {}", monitor.pid);

@@ -15,6 +15,7 @@
 #include "fdchain/system/exec_image.h"
 #include "fdchain/system/files.h"
 #include "fdchain/system/find_program.h"
+#include "fdchain/system/memory.h"
 #include "fdchain/system/processes.h"
 #include "fdchain/system/signals.h"
 #include "fdchain/system/spawn.h"
@@ -53,6 +54,9 @@ Supervisor::Supervisor(const MonitorOptions& options, Arrival arrival, ListenEnv
       caller_(caller),
       made_names_(take_note_of_names(options)) {
   check(::prctl(PR_SET_CHILD_SUBREAPER, 1), "prctl PR_SET_CHILD_SUBREAPER");
+  SignalFd signals = receive_signals(handled_signals);
+  mask_before_ = signals.mask_before;
+  signals_.assign(signals.fd.release());
 }
 
 bool Supervisor::wait_for_go(OwnedFd start_pipe) {
@@ -66,12 +70,12 @@ bool Supervisor::wait_for_go(OwnedFd start_pipe) {
 
 int Supervisor::run() {
   if (options_.log.kind == LogTarget::Kind::k8s_file) log_.emplace(io_, options_.log.path);
-  catch_signals();
   start_runtime();
+  watch_signals();
   checkpoint(arrival_.environment, Hop::monitor, Moment::after_fork);
   if (log_) log_->start();
   watch_start_pipe();
-  watch_runtime_sync();
+  watch_runtime();
   arm_timeout();
   io_.run();
   if (!ran_) return report_failed_start();
@@ -92,7 +96,6 @@ HandOver Supervisor::hand_over_to_runtime(const OwnedFd& runtime_sync) const {
   next.name_pid = sockets_.count > 0;
   next.name_pidfdid = sockets_.has_pidfdid && observe_self().pidfdid.has_value();
   next.die_with_parent = ::getpid();
-  next.default_signals = not_ignored(handled_signals);
   if (sockets_.count > 0) {
     next.passed.push_back({listen_fds_start, listen_fds_start, sockets_.count, true, "socket"});
   }
@@ -119,35 +122,39 @@ void Supervisor::start_runtime() {
     next.passed.push_back(
         {log_ ? log_->stderr_end().get() : null.get(), STDERR_FILENO, 1, false, "stderr: the log"});
   }
-  ExecImage image(next);
+  ExecImage image(next, mask_before_);
   const Spawned runtime = spawn(image);
   if (runtime.failure) throw Failure(image.describe(*runtime.failure));
   payload_ = runtime.pid;
   log::debug("{} runs with pid {}", next.program, payload_);
-  if (sync.ours) runtime_sync_.emplace(io_, sync.ours.release());
+  runtime_sync_ = std::move(sync.ours);
 }
 
-void Supervisor::watch_runtime_sync() {
+// The runtime's copy of the sync pipe closes when it becomes the payload, or dies; what it has said is read
+// then.
+void Supervisor::watch_runtime() {
   if (!runtime_sync_) return payload_runs();  // nobody is there to say more than that its exec succeeded
-  runtime_sync_->async_wait(asio::posix::stream_descriptor::wait_read, [this](auto error) {
-    if (error) return;
-    read_runtime_sync();
-    if (runtime_sync_)
-      watch_runtime_sync();
-    else if (runtime_ready_ && !runtime_failed_)
-      payload_runs();
+  runtime_gone_.assign(watch_for_hang_up(runtime_sync_.get()).release());
+  runtime_gone_.async_wait(asio::posix::stream_descriptor::wait_read, [this](auto error) {
+    if (!error) hear_runtime();
   });
 }
 
-// One message, or the end: the runtime's copy closes when it becomes the payload, or dies.
-void Supervisor::read_runtime_sync() {
+void Supervisor::hear_runtime() {
+  if (!runtime_sync_) return;
   std::array<char, sync_message_max> buffer{};
-  const ssize_t got =
-      retry([&] { return ::read(runtime_sync_->native_handle(), buffer.data(), buffer.size()); });
-  if (got <= 0) return runtime_sync_.reset();
-  const auto message = decode_sync_message({buffer.data(), static_cast<std::size_t>(got)});
-  if (!message) return log::warn("a message on the runtime's sync pipe that is none");
-  (message->data >= 0 ? runtime_ready_ : runtime_failed_) = message;
+  ssize_t got = 0;
+  while ((got = retry([&] { return ::read(runtime_sync_.get(), buffer.data(), buffer.size()); })) > 0) {
+    const std::string_view said(buffer.data(), static_cast<std::size_t>(got));
+    if (said == ready_word)
+      runtime_ready_ = true;
+    else if (auto message = decode_sync_message(said))
+      runtime_failed_ = std::move(message);
+    else
+      log::warn("a message on the runtime's sync pipe that is none");
+  }
+  runtime_sync_.close();
+  if (runtime_ready_ && !runtime_failed_) payload_runs();
 }
 
 void Supervisor::payload_runs() {
@@ -158,6 +165,15 @@ void Supervisor::payload_runs() {
   // is kept for what may go wrong with the log, for as long as the launcher is there.
   point_at_dev_null({STDIN_FILENO, STDOUT_FILENO});
   checkpoint(arrival_.environment, Hop::monitor, Moment::running);
+  settle();
+}
+
+// A payload that is still there after a moment may stay for months: shrink to what the waiting needs.
+void Supervisor::settle() {
+  settled_.expires_after(std::chrono::seconds(1));
+  settled_.async_wait([](auto error) {
+    if (!error) unmap_startup_code();
+  });
 }
 
 void Supervisor::watch_start_pipe() {
@@ -199,18 +215,15 @@ void Supervisor::launcher_gone() {
   });
 }
 
-void Supervisor::catch_signals() {
-  for (const int number : not_ignored(handled_signals)) signals_.add(number);
-  watch_signals();
-}
-
 void Supervisor::watch_signals() {
-  signals_.async_wait([this](auto error, int number) {
+  signals_.async_wait(asio::posix::stream_descriptor::wait_read, [this](auto error) {
     if (error) return;
-    if (number == SIGCHLD)
-      reap();
-    else
-      signal_payload(number);
+    while (const int number = read_signal(signals_.native_handle())) {
+      if (number == SIGCHLD)
+        reap();
+      else
+        signal_payload(number);
+    }
     watch_signals();
   });
 }
@@ -223,9 +236,7 @@ void Supervisor::reap() {
     if (child == payload_) ended_ = status;
   }
   if (!ended_) return;
-  // Whoever wrote to it is dead: what it said last is in the pipe, and then comes the end.
-  while (runtime_sync_) read_runtime_sync();
-  if (runtime_ready_ && !runtime_failed_) payload_runs();
+  hear_runtime();
   io_.stop();
 }
 

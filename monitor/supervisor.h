@@ -39,13 +39,13 @@ class Supervisor {
  private:
   HandOver hand_over_to_runtime(const OwnedFd& runtime_sync) const;
   void start_runtime();
-  void watch_runtime_sync();
-  void read_runtime_sync();
+  void watch_runtime();
+  void hear_runtime();
   void payload_runs();
+  void settle();
   void watch_start_pipe();
   void obey(std::uint8_t byte);
   void launcher_gone();
-  void catch_signals();
   void watch_signals();
   void reap();
   void arm_timeout();
@@ -62,17 +62,20 @@ class Supervisor {
   std::vector<MadeName> made_names_;
 
   boost::asio::io_context io_;
-  boost::asio::signal_set signals_{io_};
+  sigset_t mask_before_{};
+  boost::asio::posix::stream_descriptor signals_{io_};
   boost::asio::steady_timer timeout_{io_};
   boost::asio::steady_timer grace_{io_};
+  boost::asio::steady_timer settled_{io_};
   std::optional<boost::asio::posix::stream_descriptor> start_pipe_;
-  std::optional<boost::asio::posix::stream_descriptor> runtime_sync_;
+  OwnedFd runtime_sync_;
+  boost::asio::posix::stream_descriptor runtime_gone_{io_};
   std::optional<OutputLog> log_;
 
   pid_t payload_ = 0;
   bool ran_ = false;  ///< the runtime has become the payload, and the caller knows
   bool timed_out_ = false;
-  std::optional<SyncMessage> runtime_ready_;  ///< it has said that it is about to exec
+  bool runtime_ready_ = false;  ///< it has said that only exec was left to do
   std::optional<SyncMessage> runtime_failed_;
   std::optional<WaitStatus> ended_;
 };

@@ -2,8 +2,6 @@
 
 #include <unistd.h>
 
-#include <csignal>
-
 #include "fdchain/model/failure.h"
 #include "fdchain/program/announcement.h"
 #include "fdchain/program/caller.h"
@@ -14,6 +12,7 @@
 #include "fdchain/system/exec_image.h"
 #include "fdchain/system/find_program.h"
 #include "fdchain/system/handshake.h"
+#include "fdchain/system/signals.h"
 #include "fdchain/system/sys.h"
 #include "runtime-shim/options.h"
 
@@ -48,17 +47,14 @@ HandOver hand_over_to_payload(const Arrival& arrival, const ListenEnv& sockets, 
         {sockets.end(), sockets.end(), options.preserve_fds, false, "preserved descriptor"});
   }
   next.ready_fd = caller.sync_fd();
-  next.ready_message = encode(SyncMessage{::getpid(), std::nullopt, std::nullopt, std::nullopt, false});
   add_departure_checkpoint(arrival.environment, next);
   return next;
 }
 
 // Returns only by exception: whoever runs on is the payload.
 [[noreturn]] void become_payload(const HandOver& next) {
-  ExecImage image(next);
-  ExecPlan plan = image.plan();
-  check(::sigprocmask(SIG_SETMASK, nullptr, &plan.signal_mask), "sigprocmask");
-  const ExecFailure failure = become(plan);
+  ExecImage image(next, current_signal_mask());
+  const ExecFailure failure = become(image.plan());
   if (failure.stage == Step::Kind::exec) throw_exec_failure(next.program, failure.error);
   throw Failure(image.describe(failure));
 }

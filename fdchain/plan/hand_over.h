@@ -40,7 +40,7 @@ struct HandOver {
   bool stop_at_departure = false;  ///< FDCHAIN_STOP
   int delay_at_departure = 0;      ///< FDCHAIN_DELAY, in milliseconds
 
-  /// A number above every source and target, 3 at least: free for scratch, and the first one that is.
+  /// The first number, 3 at least, above every source and target: free for scratch.
   [[nodiscard]] int first_unused_fd() const;
 };
 

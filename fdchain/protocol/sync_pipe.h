@@ -19,6 +19,10 @@ namespace fdchain {
 /// A datagram of at most this many bytes, newline included, reaches podman whole: it reads with 4096 bytes.
 inline constexpr std::size_t sync_message_max = 4096;
 
+/// From a runtime that becomes the payload in place: nothing but exec is left to do. If its end of the pipe
+/// closes after this and no failure, exec has happened; without this, the runtime has died.
+inline constexpr std::string_view ready_word = "{\"data\":0}\n";
+
 /// The environment variables that announce the two handshake descriptors; conmon's names.
 inline constexpr std::string_view sync_pipe_name = "_OCI_SYNCPIPE";
 inline constexpr std::string_view start_pipe_name = "_OCI_STARTPIPE";

@@ -1,4 +1,5 @@
-// The code that runs in the child between fork() and execve().
+// The code that runs in the child between fork and execve(). The child borrows its parent's memory meanwhile,
+// and the parent stands still: every write below is a write to the parent.
 //
 // RULE: async-signal-safe calls only (man 7 signal-safety) and bare system calls. No allocation, no
 // exceptions, no logging, no std containers, no destructors that matter. The test `child_side_symbols` lists
@@ -8,6 +9,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -16,6 +18,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "fdchain/protocol/sync_pipe.h"
 #include "fdchain/system/pidfd.h"
 
 namespace fdchain {
@@ -87,8 +90,8 @@ int stop(const char* notice) noexcept {
   return ::raise(SIGSTOP);
 }
 
-int tell_ready(int fd, std::span<const char> message) noexcept {
-  return static_cast<int>(::send(fd, message.data(), message.size(), MSG_NOSIGNAL));
+int tell_ready(int fd) noexcept {
+  return static_cast<int>(::send(fd, ready_word.data(), ready_word.size(), MSG_NOSIGNAL));
 }
 
 // One step; negative with errno when it failed.
@@ -118,7 +121,7 @@ int perform(const Step& step, const ExecPlan& plan) noexcept {
     case Step::Kind::name_pidfdid:
       return name_pidfdid(plan.listen_pidfdid);
     case Step::Kind::tell_ready:
-      return tell_ready(step.source, plan.ready_message);
+      return tell_ready(step.source);
     case Step::Kind::unblock:
       return ::sigprocmask(SIG_SETMASK, &plan.signal_mask, nullptr);
     case Step::Kind::exec:
@@ -126,11 +129,6 @@ int perform(const Step& step, const ExecPlan& plan) noexcept {
   }
   errno = EINVAL;
   return -1;
-}
-
-void report(const ChildReport& message, int report_fd) noexcept {
-  // Nothing is left to tell if even this fails; the parent still sees the exit status.
-  (void)!::write(report_fd, &message, sizeof message);
 }
 
 }  // namespace
@@ -150,21 +148,21 @@ ExecFailure become(const ExecPlan& plan) noexcept {
   return {Step::Kind::exec, EINVAL, -1};
 }
 
-void run_child(const ExecPlan& plan, int report_fd) noexcept {
-  const ExecFailure failure = become(plan);
-  report({ChildReport::Kind::failed, 0, failure}, report_fd);
-  ::_exit(failure.stage == Step::Kind::exec ? 127 : 126);
+pid_t borrow_child(int (*life)(void*), char* stack_top, ChildLife& given, pid_t& pid) noexcept {
+  return ::clone(life, stack_top, CLONE_VM | CLONE_VFORK | CLONE_PARENT_SETTID | SIGCHLD, &given, &pid);
 }
 
-void run_intermediate(const ExecPlan& plan, int report_fd) noexcept {
-  // fork() may run handlers that are not async-signal-safe; _Fork() is fork without them.
-  const pid_t child = ::_Fork();
-  if (child == 0) run_child(plan, report_fd);
-  if (child < 0) {
-    report({ChildReport::Kind::fork_failed, 0, {{}, errno, -1}}, report_fd);
-    ::_exit(126);
-  }
-  report({ChildReport::Kind::forked, child, {}}, report_fd);
+int live_as_child(void* given) noexcept {
+  const auto& life = *static_cast<ChildLife*>(given);
+  life.report->failure = become(*life.plan);
+  life.report->failed = true;
+  ::_exit(life.report->failure.stage == Step::Kind::exec ? 127 : 126);
+}
+
+int live_as_intermediate(void* given) noexcept {
+  auto& life = *static_cast<ChildLife*>(given);
+  const pid_t child = borrow_child(live_as_child, life.grandchild_stack_top, life, life.report->pid);
+  if (child < 0) life.report->fork_error = errno;
   ::_exit(0);
 }
 

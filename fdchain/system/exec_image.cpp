@@ -28,15 +28,12 @@ constexpr std::size_t inode_digits = 20;
 
 }  // namespace
 
-ExecImage::ExecImage(const HandOver& next)
+ExecImage::ExecImage(const HandOver& next, const sigset_t& signal_mask)
     : program_(next.program),
       stop_notice_(std::string(to_string(next.from)) + ": stopped at departure (FDCHAIN_STOP), pid "),
-      ready_message_(next.ready_message),
       argv_strings_(next.argv),
       reasons_(plan_steps(next)),
-      // The scratch number of the renumbering is the first unused one; a spawn's own descriptors come after
-      // it.
-      first_unused_fd_(next.first_unused_fd() + 1) {
+      signal_mask_(signal_mask) {
   Environment environment = next.environment;
   if (next.name_pid) environment.unset(listen_pid_name);
   if (next.name_pidfdid) environment.unset(listen_pidfdid_name);
@@ -53,8 +50,8 @@ ExecImage::ExecImage(const HandOver& next)
 }
 
 ExecPlan ExecImage::plan() {
-  return {program_.c_str(), argv_.data(), envp_.data(),        steps_, listen_pid_, listen_pidfdid_,
-          ready_message_,   {},           stop_notice_.c_str()};
+  return {program_.c_str(), argv_.data(),    envp_.data(), steps_,
+          listen_pid_,      listen_pidfdid_, signal_mask_, stop_notice_.c_str()};
 }
 
 std::string ExecImage::describe(const ExecFailure& failure) const {

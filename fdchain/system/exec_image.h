@@ -13,15 +13,13 @@ namespace fdchain {
 /// Owns every string that `plan()` points into, so it must outlive the spawn; it is neither copied nor moved.
 class ExecImage {
  public:
-  explicit ExecImage(const HandOver& next);
+  /// `signal_mask` is the mask that the next program shall have.
+  ExecImage(const HandOver& next, const sigset_t& signal_mask);
   ExecImage(const ExecImage&) = delete;
   ExecImage& operator=(const ExecImage&) = delete;
 
-  /// The child's orders. The signal mask is for `spawn` to fill in.
+  /// The child's orders, good for one child: it writes its own pid into them.
   [[nodiscard]] ExecPlan plan();
-
-  /// Numbers from here on are free for the descriptors a spawn itself needs: no step reads or writes them.
-  [[nodiscard]] int first_unused_fd() const { return first_unused_fd_; }
 
   /// The failure in words: `exec /opt/x: No such file or directory`.
   [[nodiscard]] std::string describe(const ExecFailure& failure) const;
@@ -29,7 +27,6 @@ class ExecImage {
  private:
   std::string program_;
   std::string stop_notice_;
-  std::string ready_message_;
   std::vector<std::string> argv_strings_;
   std::vector<std::string> envp_strings_;
   std::vector<char*> argv_;
@@ -38,7 +35,7 @@ class ExecImage {
   std::vector<PlannedStep> reasons_;
   char* listen_pid_ = nullptr;
   char* listen_pidfdid_ = nullptr;
-  int first_unused_fd_;
+  sigset_t signal_mask_;
 };
 
 }  // namespace fdchain

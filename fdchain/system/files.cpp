@@ -4,8 +4,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
+#include <climits>
 #include <cstdio>
-#include <filesystem>
 
 #include "fdchain/system/sys.h"
 
@@ -36,10 +37,16 @@ OwnedFd open_dev_null() {
 }
 
 std::string find_own_program(std::string_view name) {
-  const std::filesystem::path directory = std::filesystem::read_symlink("/proc/self/exe").parent_path();
-  const std::filesystem::path beside = directory / name;
-  const std::filesystem::path installed = directory.parent_path() / "libexec" / "fdchain" / name;
-  return ::access(beside.c_str(), X_OK) != 0 && ::access(installed.c_str(), X_OK) == 0 ? installed : beside;
+  std::array<char, PATH_MAX> link{};
+  const ssize_t length =
+      check(::readlink("/proc/self/exe", link.data(), link.size()), "readlink", "/proc/self/exe");
+  std::string_view directory(link.data(), static_cast<std::size_t>(length));
+  directory = directory.substr(0, directory.rfind('/'));
+  const std::string beside = std::string(directory).append("/").append(name);
+  if (::access(beside.c_str(), X_OK) == 0) return beside;
+  directory = directory.substr(0, directory.rfind('/'));
+  const std::string installed = std::string(directory).append("/libexec/fdchain/").append(name);
+  return ::access(installed.c_str(), X_OK) == 0 ? installed : beside;
 }
 
 }  // namespace fdchain

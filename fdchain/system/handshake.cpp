@@ -1,6 +1,7 @@
 #include "fdchain/system/handshake.h"
 
 #include <fcntl.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -34,6 +35,13 @@ OwnedFd take_handshake_fd(int number, std::string_view shown, int lowest) {
   if (number < lowest) throw Failure(text + ": stdio or a descriptor to pass on, not one of the handshake");
   if (::fcntl(number, F_SETFD, FD_CLOEXEC) < 0) throw Failure(text + ": not an open descriptor");
   return OwnedFd(number);
+}
+
+OwnedFd watch_for_hang_up(int socket) {
+  OwnedFd epoll(check(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1"));
+  epoll_event event{EPOLLRDHUP, {.fd = socket}};
+  check(::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, socket, &event), "epoll_ctl");
+  return epoll;
 }
 
 bool send_message(const OwnedFd& socket, std::string_view message) {

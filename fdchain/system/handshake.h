@@ -29,6 +29,10 @@ std::optional<int> handshake_number(const Environment& environment, std::string_
 /// the wrong one would be worse than not starting.
 OwnedFd take_handshake_fd(int number, std::string_view shown, int lowest);
 
+/// An epoll instance that can be read when the other side of `socket` has closed, and not before: what is
+/// said until then waits, and wakes nobody.
+OwnedFd watch_for_hang_up(int socket);
+
 /// Sends one message. False when nobody is at the other end any more, which is no error of the sender's.
 bool send_message(const OwnedFd& socket, std::string_view message);
 

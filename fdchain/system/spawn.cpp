@@ -1,43 +1,35 @@
 #include "fdchain/system/spawn.h"
 
-#include <fcntl.h>
+#include <poll.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
+#include <memory>
 #include <string>
 
 #include "fdchain/model/failure.h"
 #include "fdchain/model/wait_status.h"
 #include "fdchain/system/owned_fd.h"
+#include "fdchain/system/pidfd.h"
 #include "fdchain/system/signals.h"
 #include "fdchain/system/sys.h"
 
 namespace fdchain {
 namespace {
 
-struct ReportPipe {
-  OwnedFd read;
-  OwnedFd write;
+// The child side keeps little on its stack; a page is its largest piece.
+constexpr std::size_t stack_size = 32 * 1024;
+
+/// Stacks for a child and a grandchild, for as long as they borrow this process's memory.
+class Stacks {
+ public:
+  [[nodiscard]] char* child_top() const { return memory_.get() + stack_size; }
+  [[nodiscard]] char* grandchild_top() const { return memory_.get() + 2 * stack_size; }
+
+ private:
+  // Not initialised: untouched pages cost nothing.
+  std::unique_ptr<char[]> memory_{new char[2 * stack_size]};
 };
-
-// The write end goes where no step of the plan will overwrite it.
-ReportPipe make_report_pipe(int first_unused_fd) {
-  std::array<int, 2> ends{};
-  check(::pipe2(ends.data(), O_CLOEXEC), "pipe2");
-  ReportPipe pipe{OwnedFd(ends[0]), OwnedFd(ends[1])};
-  pipe.write = OwnedFd(check(::fcntl(ends[1], F_DUPFD_CLOEXEC, first_unused_fd), "fcntl F_DUPFD_CLOEXEC"));
-  return pipe;
-}
-
-// The next report, or nothing at the pipe's end: every process that had the other end has exec'ed or exited.
-std::optional<ChildReport> read_report(const OwnedFd& pipe) {
-  ChildReport message;
-  const ssize_t got = retry([&] { return ::read(pipe.get(), &message, sizeof message); });
-  check(got, "read", "report pipe");
-  if (got != sizeof message) return std::nullopt;  // writes this small are atomic, so this is the end
-  return message;
-}
 
 WaitStatus reap(pid_t pid) {
   int status = 0;
@@ -45,55 +37,52 @@ WaitStatus reap(pid_t pid) {
   return WaitStatus(status);
 }
 
-// Forks; the child lives in `life`, which does not return.
-template <typename Life>
-pid_t fork_child(ExecImage& image, ReportPipe& pipe, Life life) {
-  pid_t pid = 0;
-  {
-    const SignalsBlocked blocked;
-    ExecPlan plan = image.plan();
-    plan.signal_mask = blocked.before();
-    pid = check(::fork(), "fork");
-    if (pid == 0) life(plan, pipe.write.get());
-  }
-  pipe.write.close();
-  return pid;
+Spawned outcome(const ChildReport& report) {
+  return {report.pid, report.failed ? std::optional(report.failure) : std::nullopt};
+}
+
+// The intermediate was killed while the child it had made still borrows our memory: that has to end before
+// any of it is used for something else.
+void end_borrower(pid_t pid) {
+  const OwnedFd pidfd(open_pidfd(pid));
+  if (!pidfd) return;  // gone already
+  ::kill(pid, SIGKILL);
+  pollfd ended{pidfd.get(), POLLIN, 0};
+  retry([&] { return ::poll(&ended, 1, -1); });
 }
 
 }  // namespace
 
 Spawned spawn(ExecImage& image) {
-  ReportPipe pipe = make_report_pipe(image.first_unused_fd());
-  const pid_t pid = fork_child(image, pipe, run_child);
-  const auto message = read_report(pipe.read);
-  if (!message) return {pid, std::nullopt};
-  reap(pid);
-  return {pid, message->failure};
+  const Stacks stacks;
+  const ExecPlan plan = image.plan();
+  ChildReport report;
+  ChildLife life{&plan, &report, nullptr};
+  {
+    const SignalsBlocked blocked;
+    check(borrow_child(live_as_child, stacks.child_top(), life, report.pid), "clone");
+  }
+  if (report.failed) reap(report.pid);
+  return outcome(report);
 }
 
 Spawned spawn_detached(ExecImage& image) {
-  ReportPipe pipe = make_report_pipe(image.first_unused_fd());
-  const pid_t intermediate = fork_child(image, pipe, run_intermediate);
-  Spawned result;
-  bool forked = false;
-  // The intermediate and the child share the pipe, and which of them writes first is nobody's promise.
-  while (const auto message = read_report(pipe.read)) {
-    switch (message->kind) {
-      case ChildReport::Kind::forked:
-        result.pid = message->pid;
-        forked = true;
-        break;
-      case ChildReport::Kind::failed:
-        result.failure = message->failure;
-        break;
-      case ChildReport::Kind::fork_failed:
-        reap(intermediate);
-        fail(message->failure.error, "fork", "in the intermediate of the double fork");
-    }
+  const Stacks stacks;
+  const ExecPlan plan = image.plan();
+  ChildReport report;
+  ChildLife life{&plan, &report, stacks.grandchild_top()};
+  pid_t intermediate = 0;
+  {
+    const SignalsBlocked blocked;
+    check(borrow_child(live_as_intermediate, stacks.child_top(), life, intermediate), "clone");
   }
   const WaitStatus status = reap(intermediate);
-  if (!forked) throw Failure("the intermediate of the double fork " + status.describe());
-  return result;
+  if (status.signal() != 0) {
+    if (report.pid != 0) end_borrower(report.pid);
+    throw Failure("the intermediate of the double fork " + status.describe());
+  }
+  if (report.fork_error != 0) fail(report.fork_error, "clone", "in the intermediate of the double fork");
+  return outcome(report);
 }
 
 }  // namespace fdchain

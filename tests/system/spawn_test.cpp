@@ -51,7 +51,7 @@ std::string output_of(HandOver next) {
   const OwnedFd read_end(ends[0]);
   OwnedFd write_end(ends[1]);
   next.passed.push_back({write_end.get(), STDOUT_FILENO, 1, false, "stdout"});
-  ExecImage image(next);
+  ExecImage image(next, current_signal_mask());
   const Spawned spawned = spawn(image);
   write_end.close();
   EXPECT_FALSE(spawned.failure) << image.describe(spawned.failure.value_or(ExecFailure{}));
@@ -83,7 +83,7 @@ TEST(Spawn, NamesTheChildInLISTEN_PIDFDID) {
   OwnedFd in_read(in[0]);
   OwnedFd in_write(in[1]);
   next.passed = {{out_write.get(), 1, 1, false, "stdout"}, {in_read.get(), 0, 1, false, "stdin"}};
-  ExecImage image(next);
+  ExecImage image(next, current_signal_mask());
   const Spawned spawned = spawn(image);
   out_write.close();
   char text[64]{};
@@ -115,13 +115,13 @@ TEST(Spawn, GivesBackTheMaskAndTheDefaultActions) {
 TEST(Spawn, TellsWhichStepFailed) {
   HandOver next = run_shell("exit 0");
   next.program = "/nonexistent/program";
-  ExecImage missing(next);
+  ExecImage missing(next, current_signal_mask());
   const Spawned not_there = spawn(missing);
   ASSERT_TRUE(not_there.failure);
   EXPECT_EQ(missing.describe(*not_there.failure), "exec /nonexistent/program: No such file or directory");
   next = run_shell("exit 0");
   next.passed.push_back({700, 3, 1, false, "socket web"});
-  ExecImage closed(next);
+  ExecImage closed(next, current_signal_mask());
   const Spawned not_open = spawn(closed);
   ASSERT_TRUE(not_open.failure);
   EXPECT_EQ(closed.describe(*not_open.failure), "place 700 -> 3 (socket web): Bad file descriptor");
@@ -137,7 +137,7 @@ TEST(Spawn, KillsTheChildWithItsParentWhenAskedTo) {
                 HandOver next = run_shell("echo up; exec sleep 100");
                 next.die_with_parent = ::getpid();
                 next.passed.push_back({ends[1], STDOUT_FILENO, 1, false, "stdout"});
-                ExecImage image(next);
+                ExecImage image(next, current_signal_mask());
                 spawn(image);
                 ::pause();
               }
@@ -156,7 +156,7 @@ TEST(Spawn, KillsTheChildWithItsParentWhenAskedTo) {
 TEST(SpawnDetached, TheChildIsAnOrphanWithASessionOfItsOwn) {
   HandOver next = run_shell("exec sleep 100");
   next.new_session = true;
-  ExecImage image(next);
+  ExecImage image(next, current_signal_mask());
   const Spawned spawned = spawn_detached(image);
   ASSERT_FALSE(spawned.failure);
   EXPECT_EQ(::getsid(spawned.pid), spawned.pid);
@@ -169,7 +169,7 @@ TEST(SpawnDetached, TheChildIsAnOrphanWithASessionOfItsOwn) {
 TEST(SpawnDetached, ReportsAFailedExecOfTheGrandchild) {
   HandOver next = run_shell("exit 0");
   next.program = "/nonexistent/program";
-  ExecImage image(next);
+  ExecImage image(next, current_signal_mask());
   const Spawned spawned = spawn_detached(image);
   ASSERT_TRUE(spawned.failure);
   EXPECT_EQ(image.describe(*spawned.failure), "exec /nonexistent/program: No such file or directory");
@@ -203,9 +203,8 @@ int renumber_at_random(unsigned seed) {
     if (!expected.emplace(target, objects[source]).second) continue;
     next.passed.push_back({source, target, 1, false, "object"});
   }
-  ExecImage image(next);
-  ExecPlan plan = image.plan();
-  if (become(plan).stage != Step::Kind::exec) return 2;
+  ExecImage image(next, current_signal_mask());
+  if (become(image.plan()).stage != Step::Kind::exec) return 2;
   for (const FdRow& row : observe_fds()) {
     const auto wanted = expected.find(row.number);
     if (row.number <= STDERR_FILENO && wanted == expected.end()) continue;

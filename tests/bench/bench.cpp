@@ -1,0 +1,171 @@
+// ./dev bench: what the chain costs, as ratios to what it is compared with in the same run.
+//
+//   fdchain_bench [JSON-FILE [ROUNDS]]
+
+#include <benchmark/benchmark.h>
+#include <fmt/core.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <boost/json.hpp>
+#include <array>
+#include <cstdlib>
+#include <memory>
+#include <string>
+
+#include "fdchain/system/files.h"
+#include "tests/bench/contenders.h"
+#include "tests/bench/measure.h"
+
+namespace fdchain::bench {
+namespace {
+
+namespace json = boost::json;
+
+/// The table on the terminal, and the same as JSON.
+class Table {
+ public:
+  void title(const std::string& text) const { fmt::print("\n{}\n", text); }
+
+  /// A measured value; `unit` is ms, us, kB or x.
+  void value(const std::string& name, double number, const std::string& unit) {
+    fmt::print("  {:<58} {:>10.3f} {}\n", name, number, unit);
+    rows_.push_back(json::object{{"name", name}, {"value", number}, {"unit", unit}});
+  }
+
+  /// A value that was promised to be at most, or at least, `goal`.
+  void goal(const std::string& name, double number, const std::string& unit, bool at_most, double goal) {
+    const bool reached = at_most ? number <= goal : number >= goal;
+    fmt::print("  {:<58} {:>10.3f} {:<3} {} {:g}  {}\n", name, number, unit, at_most ? "<=" : ">=", goal, reached ? "ok" : "MISSED");
+    rows_.push_back(json::object{{"name", name}, {"value", number}, {"unit", unit}, {at_most ? "at_most" : "at_least", goal}, {"reached", reached}});
+  }
+
+  void remark(const std::string& text) {
+    fmt::print("  {}\n", text);
+    rows_.push_back(json::object{{"remark", text}});
+  }
+
+  [[nodiscard]] std::string as_json() const { return json::serialize(json::object{{"results", rows_}}) + '\n'; }
+
+ private:
+  json::array rows_;
+};
+
+constexpr double milli = 1e3;
+constexpr double micro = 1e6;
+
+const std::vector<std::string> chain{program("launcher"), program("exits_at_once")};
+const std::vector<std::string> plain{program("plain_chain"), program("exits_at_once")};
+
+void compare_whole_runs(Table& table, int rounds) {
+  table.title("A whole run, with a payload that exits at once");
+  auto result = medians({{"chain", [] { return whole_run(chain); }}, {"plain", [] { return whole_run(plain); }}}, rounds);
+  table.value("launcher > monitor > runtime-shim > payload", result["chain"] * milli, "ms");
+  table.value("the same topology in plain static C", result["plain"] * milli, "ms");
+  table.goal("chain / plain C", result["chain"] / result["plain"], "x", true, 1.3);
+}
+
+// One link of the real chain each, and all of it.
+void compare_with_real_programs(Table& table, int rounds) {
+  if (is_installed("conmon")) {
+    auto result = medians({{"chain", [] { return whole_run(chain); }}, {"conmon", [] { return conmon_run(); }}}, rounds);
+    table.value("conmon alone, with a runtime that does nothing / chain", result["conmon"] / result["chain"], "x");
+  } else {
+    table.remark("conmon is not installed: not measured");
+  }
+  std::string why_not;
+  if (const auto crun = crun_command(why_not)) {
+    auto result = medians({{"chain", [] { return whole_run(chain); }}, {"crun", [&] { return whole_run(*crun); }}}, rounds);
+    table.value("crun run, alone / chain", result["crun"] / result["chain"], "x");
+  } else {
+    table.remark(why_not + ": not measured");
+  }
+}
+
+void compare_with_podman(Table& table, int rounds) {
+  std::string why_not;
+  const auto podman = podman_command(why_not);
+  if (!podman) return table.remark(why_not + ": not measured");
+  auto result = medians({{"chain", [] { return whole_run(chain); }}, {"podman", [&] { return whole_run(*podman); }}}, std::max(rounds / 10, 5));
+  table.value("podman run of the same payload", result["podman"] * milli, "ms");
+  table.goal("podman run / chain", result["podman"] / result["chain"], "x", false, 40);
+}
+
+void compare_sockets(Table& table, int rounds) {
+  table.title("Sockets, passed from end to end");
+  const std::array counts{1, 10, 100, 1000};
+  std::vector<std::unique_ptr<SocketHolder>> holders;
+  std::vector<Contender> contenders;
+  for (const int count : counts) {
+    holders.push_back(std::make_unique<SocketHolder>(count));
+    const SocketHolder& holder = *holders.back();
+    contenders.push_back({fmt::format("chain {}", count), [&holder] { return holder.whole_run(chain); }});
+    contenders.push_back({fmt::format("plain {}", count), [&holder] { return holder.whole_run(plain); }});
+  }
+  auto result = medians(contenders, rounds);
+  for (const int count : counts) {
+    table.value(fmt::format("{} sockets, chain / plain C", count), result[fmt::format("chain {}", count)] / result[fmt::format("plain {}", count)], "x");
+  }
+  const double chain_each = (result["chain 1000"] - result["chain 1"]) / 999 * micro;
+  const double plain_each = (result["plain 1000"] - result["plain 1"]) / 999 * micro;
+  table.value("each of 1000 sockets costs the chain", chain_each, "us");
+  table.value("each of 1000 sockets costs plain C", plain_each, "us");
+  table.goal("cost of a socket, chain / plain C", chain_each / plain_each, "x", true, 1.5);
+}
+
+void compare_waiting(Table& table) {
+  table.title("The monitor while it waits for a payload");
+  const Waiting monitor = waiting_monitor();
+  const auto conmon = waiting_conmon();
+  table.value("monitor, PSS", static_cast<double>(monitor.pss_kb), "kB");
+  table.value("monitor, private memory", static_cast<double>(monitor.private_kb), "kB");
+  table.goal("monitor, wake-ups in a second", static_cast<double>(monitor.wake_ups), "", true, 0);
+  if (!conmon) return table.remark("conmon is not installed: not measured");
+  table.value("conmon, PSS", static_cast<double>(conmon->pss_kb), "kB");
+  table.value("conmon, private memory", static_cast<double>(conmon->private_kb), "kB");
+  table.goal("PSS, monitor / conmon", static_cast<double>(monitor.pss_kb) / static_cast<double>(conmon->pss_kb), "x", true, 1);
+}
+
+void compare_first_bytes(Table& table, int rounds) {
+  table.title("From a client's connect to its first byte, under systemd-socket-activate");
+  if (!is_installed("systemd-socket-activate")) return table.remark("systemd-socket-activate is not installed: not measured");
+  auto result = medians({{"chain", [] { return first_byte({program("launcher")}); }}, {"direct", [] { return first_byte({program("payload")}); }}}, rounds);
+  table.value("payload behind the chain", result["chain"] * milli, "ms");
+  table.value("payload directly", result["direct"] * milli, "ms");
+  table.goal("more through the chain", (result["chain"] - result["direct"]) * milli, "ms", true, 4);
+}
+
+int run(const std::string& json_file, int rounds) {
+  // The sockets shall stand at 3 and above, whatever the caller left there; and every orphan comes to us.
+  ::close_range(STDERR_FILENO + 1, ~0U, 0);
+  ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);
+  fmt::print("Medians of {} interleaved runs each; release build.\n", rounds);
+  Table table;
+  compare_sockets(table, rounds);
+  compare_whole_runs(table, rounds);
+  compare_with_real_programs(table, rounds);
+  compare_with_podman(table, rounds);
+  compare_waiting(table);
+  compare_first_bytes(table, rounds);
+  write_file_atomically(json_file, table.as_json());
+  fmt::print("\nwritten to {}\n", json_file);
+  return 0;
+}
+
+}  // namespace
+}  // namespace fdchain::bench
+
+int main(int argc, char** argv) {
+  std::string interleave = "--benchmark_enable_random_interleaving=true";
+  std::string self = argv[0];
+  std::array<char*, 3> options{self.data(), interleave.data(), nullptr};
+  int count = 2;
+  benchmark::Initialize(&count, options.data());
+  try {
+    return fdchain::bench::run(argc > 1 ? argv[1] : "bench.json", argc > 2 ? std::atoi(argv[2]) : 300);
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "bench: {}\n", error.what());
+    return 1;
+  }
+}

@@ -1,0 +1,317 @@
+#include "tests/bench/contenders.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <fmt/core.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <stdexcept>
+
+#include "fdchain/model/listen_env.h"
+#include "fdchain/model/wait_status.h"
+#include "fdchain/plan/hand_over.h"
+#include "fdchain/system/files.h"
+#include "fdchain/system/find_program.h"
+#include "fdchain/system/handshake.h"
+#include "fdchain/system/processes.h"
+#include "fdchain/system/signals.h"
+#include "fdchain/system/spawn.h"
+#include "fdchain/system/sys.h"
+
+namespace fdchain::bench {
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+
+constexpr std::string_view search_path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+constexpr in_port_t port = 39'080;
+
+Environment environment() {
+  return Environment({"PATH=" + std::string(search_path), "HOME=" + scratch_directory(), "INSTANT_EXIT=1"});
+}
+
+HandOver to_start(const std::vector<std::string>& command) {
+  HandOver next;
+  next.program = find_program(command.front(), search_path);
+  next.argv = command;
+  next.environment = environment();
+  return next;
+}
+
+pid_t start(const HandOver& next) {
+  ExecImage image(next, current_signal_mask());
+  const Spawned spawned = spawn(image);
+  if (spawned.failure) throw std::runtime_error(image.describe(*spawned.failure));
+  return spawned.pid;
+}
+
+void expect_success(pid_t pid, const std::string& what) {
+  int status = 0;
+  check(retry([&] { return ::waitpid(pid, &status, 0); }), "waitpid");
+  if (status != 0) throw std::runtime_error(what + " " + WaitStatus(status).describe());
+}
+
+double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
+
+double run_to_end(const HandOver& next) {
+  const auto begin = Clock::now();
+  expect_success(start(next), next.program);
+  const double seconds = seconds_since(begin);
+  end_all_children();
+  return seconds;
+}
+
+long field(const fs::path& file, const std::string& name) {
+  std::ifstream lines(file);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with(name)) return std::stol(line.substr(name.size()));
+  }
+  throw std::runtime_error(file.native() + " has no " + name);
+}
+
+pid_t only_child_named(const std::string& name) {
+  for (const pid_t child : children_of_this_process()) {
+    std::ifstream comm("/proc/" + std::to_string(child) + "/comm");
+    std::string text;
+    std::getline(comm, text);
+    if (text == name) return child;
+  }
+  throw std::runtime_error("no " + name + " is running");
+}
+
+void wait_seconds(int seconds) { ::poll(nullptr, 0, seconds * 1000); }
+
+// Measured after it has had two seconds to settle.
+Waiting measure_waiting(const std::string& name) {
+  wait_seconds(2);
+  const fs::path process = "/proc/" + std::to_string(only_child_named(name));
+  const long before = field(process / "status", "voluntary_ctxt_switches:");
+  wait_seconds(1);
+  const long after = field(process / "status", "voluntary_ctxt_switches:");
+  const fs::path rollup = process / "smaps_rollup";
+  const Waiting result{field(rollup, "Pss:"), field(rollup, "Private_Dirty:") + field(rollup, "Private_Clean:"), after - before};
+  end_all_children();
+  return result;
+}
+
+// A root file system with one static program in it.
+std::string make_root() {
+  const fs::path root = fs::path(scratch_directory()) / "root";
+  for (const char* const directory : {"proc", "sys", "dev", "tmp", "etc", "run", "bin"}) fs::create_directories(root / directory);
+  fs::copy_file(program("exits_at_once"), root / "bin" / "exits_at_once", fs::copy_options::overwrite_existing);
+  return root;
+}
+
+std::optional<std::vector<std::string>> if_it_works(const std::vector<std::string>& command, std::string& why_not) {
+  if (!is_installed(command.front())) {
+    why_not = command.front() + " is not installed";
+    return std::nullopt;
+  }
+  HandOver next = to_start(command);
+  const OwnedFd log(check(::open((scratch_directory() + "/err").c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), "open"));
+  next.passed.push_back({log.get(), STDERR_FILENO, 1, false, "stderr"});
+  const pid_t pid = start(next);
+  int status = 0;
+  ::waitpid(pid, &status, 0);
+  if (status == 0) return command;
+  std::ifstream said(scratch_directory() + "/err");
+  std::getline(said, why_not);
+  why_not = command.front() + " does not run here: " + why_not;
+  return std::nullopt;
+}
+
+}  // namespace
+
+const std::string& scratch_directory() {
+  struct Directory {
+    Directory() {
+      if (::mkdtemp(path.data()) == nullptr) fail(errno, "mkdtemp");
+    }
+    ~Directory() {
+      std::error_code ignored;
+      fs::remove_all(path, ignored);
+    }
+    std::string path = "/tmp/fdchain-bench-XXXXXX";
+  };
+  static const Directory directory;
+  return directory.path;
+}
+
+std::string program(const std::string& name) {
+  static const fs::path installed = [] {
+    const fs::path directory = fs::path(scratch_directory()) / "bin";
+    fs::create_directories(directory);
+    for (const char* const built : {"launcher", "monitor", "runtime-shim", "payload"}) fs::copy(fs::path(FDCHAIN_BIN_DIR) / built, directory);
+    for (const char* const built : {"plain_chain", "exits_at_once", "instant_runtime"}) fs::copy(fs::path(FDCHAIN_BENCH_DIR) / built, directory);
+    return directory;
+  }();
+  return installed / name;
+}
+
+bool is_installed(const std::string& name) {
+  try {
+    (void)find_program(name, search_path);
+    return true;
+  } catch (const std::exception&) {
+    return false;
+  }
+}
+
+double whole_run(const std::vector<std::string>& command) { return run_to_end(to_start(command)); }
+
+namespace {
+
+// The sockets stand at 3 … count+2 and are inheritable on purpose: a run costs nothing but what every hop does with
+// them.
+void open_sockets(int count) {
+  ::close_range(3, ~0U, 0);
+  for (int i = 0; i < count; ++i) {
+    const int socket = check(::socket(AF_UNIX, SOCK_STREAM, 0), "socket");  // NOLINT(android-cloexec-socket)
+    const sockaddr unnamed{AF_UNIX, {}};
+    check(::bind(socket, &unnamed, sizeof unnamed.sa_family), "bind");
+    check(::listen(socket, 1), "listen");
+  }
+}
+
+double run_with_sockets(const std::vector<std::string>& command, int count) {
+  HandOver next = to_start(command);
+  next.passed.push_back({listen_fds_start, listen_fds_start, count, true, "socket"});
+  announce(next.environment, count, std::nullopt);
+  next.name_pid = true;
+  return run_to_end(next);
+}
+
+// The holder's life: a command on its channel, its words separated by zeros, is answered by the seconds it took.
+[[noreturn]] void hold_sockets(int channel, int count) {
+  ::dup2(channel, STDIN_FILENO);
+  open_sockets(count);
+  std::array<char, 4096> request{};
+  for (ssize_t got = 0; (got = ::recv(STDIN_FILENO, request.data(), request.size(), 0)) > 0;) {
+    std::vector<std::string> command;
+    for (const char* word = request.data(); word < request.data() + got; word += command.back().size() + 1) {
+      command.emplace_back(word);
+    }
+    double seconds = -1;
+    try {
+      seconds = run_with_sockets(command, count);
+    } catch (const std::exception& error) {
+      fmt::print(stderr, "bench: {}\n", error.what());
+    }
+    (void)!::send(STDIN_FILENO, &seconds, sizeof seconds, MSG_NOSIGNAL);
+  }
+  ::_exit(0);
+}
+
+}  // namespace
+
+SocketHolder::SocketHolder(int count) {
+  SocketPair channel = make_socket_pair();
+  pid_ = check(::fork(), "fork");
+  if (pid_ == 0) {
+    ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+    hold_sockets(channel.theirs.get(), count);
+  }
+  channel_ = std::move(channel.ours);
+}
+
+SocketHolder::~SocketHolder() {
+  channel_.close();
+  ::waitpid(pid_, nullptr, 0);
+}
+
+double SocketHolder::whole_run(const std::vector<std::string>& command) const {
+  std::string request;
+  for (const std::string& word : command) request.append(word).push_back('\0');
+  double seconds = -1;
+  if (!send_message(channel_, request) || ::recv(channel_.get(), &seconds, sizeof seconds, 0) != sizeof seconds || seconds < 0) {
+    throw std::runtime_error("the holder of the sockets has failed");
+  }
+  return seconds;
+}
+
+double first_byte(const std::vector<std::string>& command) {
+  std::vector<std::string> activated{"systemd-socket-activate", "-l", "127.0.0.1:" + std::to_string(port)};
+  activated.insert(activated.end(), command.begin(), command.end());
+  HandOver next = to_start(activated);
+  std::array<int, 2> ends{};
+  check(::pipe2(ends.data(), O_CLOEXEC), "pipe2");
+  const OwnedFd read_end(ends[0]);
+  OwnedFd write_end(ends[1]);
+  next.passed.push_back({write_end.get(), STDERR_FILENO, 1, false, "stderr"});
+  const pid_t pid = start(next);
+  write_end.close();
+  std::array<char, 256> said{};
+  check(::read(read_end.get(), said.data(), said.size()), "read");  // it says that it listens, or why not
+  const OwnedFd client(check(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
+  const sockaddr_in address{AF_INET, htons(port), {htonl(INADDR_LOOPBACK)}, {}};
+  char byte = 'x';
+  const auto begin = Clock::now();
+  check(::connect(client.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), "connect");
+  check(::send(client.get(), &byte, 1, MSG_NOSIGNAL), "send");
+  check(::recv(client.get(), &byte, 1, 0), "recv");
+  const double seconds = seconds_since(begin);
+  ::kill(pid, SIGTERM);
+  ::waitpid(pid, nullptr, 0);
+  end_all_children();
+  return seconds;
+}
+
+Waiting waiting_monitor() {
+  expect_success(start(to_start({program("launcher"), "--detach", "sleep", "100"})), "launcher");
+  return measure_waiting("monitor");
+}
+
+namespace {
+
+std::vector<std::string> conmon_command() {
+  const std::string bundle = scratch_directory() + "/bundle";
+  fs::create_directories(bundle);
+  return {"conmon", "--api-version", "-c", "bench", "-u", "bench", "-r", program("instant_runtime"), "-b", bundle, "-p", bundle + "/pid",
+          "-l", "k8s-file:" + bundle + "/log", "--full-attach"};
+}
+
+}  // namespace
+
+std::optional<Waiting> waiting_conmon() {
+  if (!is_installed("conmon")) return std::nullopt;
+  HandOver next = to_start(conmon_command());
+  next.environment.unset("INSTANT_EXIT");
+  expect_success(start(next), "conmon");
+  return measure_waiting("conmon");
+}
+
+double conmon_run() {
+  std::vector<std::string> command = conmon_command();
+  command.emplace_back("--sync");
+  return whole_run(command);
+}
+
+std::optional<std::vector<std::string>> podman_command(std::string& why_not) {
+  const std::string state = scratch_directory() + "/podman";
+  return if_it_works({"podman", "--root", state + "/root", "--runroot", state + "/run", "--tmpdir", state + "/tmp", "run", "--rm",
+                      "--network=none", "--cgroups=disabled", "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1000:1000", "--rootfs",
+                      make_root(), "/bin/exits_at_once"},
+                     why_not);
+}
+
+std::optional<std::vector<std::string>> crun_command(std::string& why_not) {
+  const fs::path bundle = fs::path(scratch_directory()) / "crun";
+  fs::create_directories(bundle);
+  std::ofstream(bundle / "config.json") << R"({"ociVersion":"1.0.0","process":{"cwd":"/","args":["/bin/exits_at_once"],"user":{"uid":0,"gid":0}},)"
+                                        << R"("root":{"path":")" << make_root() << R"("},"mounts":[{"destination":"/proc","type":"proc","source":"proc"}],)"
+                                        << R"("linux":{"namespaces":[{"type":"pid"},{"type":"mount"},{"type":"network"},{"type":"ipc"},{"type":"uts"}]}})";
+  return if_it_works({"crun", "--root", scratch_directory() + "/crun-state", "--cgroup-manager=disabled", "run", "-b", bundle, "bench"}, why_not);
+}
+
+}  // namespace fdchain::bench
