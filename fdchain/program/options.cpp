@@ -62,10 +62,11 @@ po::options_description common_options() {
   return options;
 }
 
-CommandLine parse_command_line(std::vector<std::string> words, const po::options_description& options) try {
+CommandLine parse_command_line(const std::vector<std::string>& words,
+                               const po::options_description& options) try {
   namespace style = po::command_line_style;
   CommandLine result;
-  const auto parsed = po::command_line_parser(std::move(words))
+  const auto parsed = po::command_line_parser(words)
                           .options(options)
                           .positional(po::positional_options_description().add("rest", -1))
                           .style(style::unix_style & ~style::allow_guessing)

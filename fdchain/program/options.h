@@ -34,7 +34,7 @@ boost::program_options::options_description common_options();
 
 /// Parses `own [options] [--] rest…`. Options end at `--` or at the first word that is no option, so that the
 /// next program keeps its own. Applies --log-level. Throws Failure naming the word that is wrong.
-CommandLine parse_command_line(std::vector<std::string> words,
+CommandLine parse_command_line(const std::vector<std::string>& words,
                                const boost::program_options::options_description& options);
 
 /// Whether --help or --version was given; if so it has been answered on stdout.

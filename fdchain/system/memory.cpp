@@ -18,6 +18,7 @@ int unmap_read_only_segments(dl_phdr_info* program, std::size_t, void*) {
     const std::uintptr_t start = (program->dlpi_addr + segment.p_vaddr) / page * page;
     const std::uintptr_t end = (program->dlpi_addr + segment.p_vaddr + segment.p_memsz) / page * page;
     // Advice: where it is refused, the pages stay.
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): the program header has the address as a number
     if (end > start) (void)::madvise(reinterpret_cast<void*>(start), end - start, MADV_DONTNEED);
   }
   return 1;  // the first is the program itself; libraries are other people's memory too

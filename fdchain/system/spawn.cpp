@@ -18,7 +18,7 @@ namespace fdchain {
 namespace {
 
 // The child side keeps little on its stack; a page is its largest piece.
-constexpr std::size_t stack_size = 32 * 1024;
+constexpr std::size_t stack_size = 32'768;
 
 /// Stacks for a child and a grandchild, for as long as they borrow this process's memory.
 class Stacks {

@@ -7,8 +7,8 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include <boost/json.hpp>
 #include <array>
+#include <boost/json.hpp>
 #include <cstdlib>
 #include <memory>
 #include <string>
@@ -36,8 +36,13 @@ class Table {
   /// A value that was promised to be at most, or at least, `goal`.
   void goal(const std::string& name, double number, const std::string& unit, bool at_most, double goal) {
     const bool reached = at_most ? number <= goal : number >= goal;
-    fmt::print("  {:<58} {:>10.3f} {:<3} {} {:g}  {}\n", name, number, unit, at_most ? "<=" : ">=", goal, reached ? "ok" : "MISSED");
-    rows_.push_back(json::object{{"name", name}, {"value", number}, {"unit", unit}, {at_most ? "at_most" : "at_least", goal}, {"reached", reached}});
+    fmt::print("  {:<58} {:>10.3f} {:<3} {} {:g}  {}\n", name, number, unit, at_most ? "<=" : ">=", goal,
+               reached ? "ok" : "MISSED");
+    rows_.push_back(json::object{{"name", name},
+                                 {"value", number},
+                                 {"unit", unit},
+                                 {at_most ? "at_most" : "at_least", goal},
+                                 {"reached", reached}});
   }
 
   void remark(const std::string& text) {
@@ -45,7 +50,9 @@ class Table {
     rows_.push_back(json::object{{"remark", text}});
   }
 
-  [[nodiscard]] std::string as_json() const { return json::serialize(json::object{{"results", rows_}}) + '\n'; }
+  [[nodiscard]] std::string as_json() const {
+    return json::serialize(json::object{{"results", rows_}}) + '\n';
+  }
 
  private:
   json::array rows_;
@@ -59,7 +66,8 @@ const std::vector<std::string> plain{program("plain_chain"), program("exits_at_o
 
 void compare_whole_runs(Table& table, int rounds) {
   table.title("A whole run, with a payload that exits at once");
-  auto result = medians({{"chain", [] { return whole_run(chain); }}, {"plain", [] { return whole_run(plain); }}}, rounds);
+  auto result = medians(
+      {{"chain", [] { return whole_run(chain); }}, {"plain", [] { return whole_run(plain); }}}, rounds);
   table.value("launcher > monitor > runtime-shim > payload", result["chain"] * milli, "ms");
   table.value("the same topology in plain static C", result["plain"] * milli, "ms");
   table.goal("chain / plain C", result["chain"] / result["plain"], "x", true, 1.3);
@@ -68,14 +76,17 @@ void compare_whole_runs(Table& table, int rounds) {
 // One link of the real chain each, and all of it.
 void compare_with_real_programs(Table& table, int rounds) {
   if (is_installed("conmon")) {
-    auto result = medians({{"chain", [] { return whole_run(chain); }}, {"conmon", [] { return conmon_run(); }}}, rounds);
-    table.value("conmon alone, with a runtime that does nothing / chain", result["conmon"] / result["chain"], "x");
+    auto result = medians(
+        {{"chain", [] { return whole_run(chain); }}, {"conmon", [] { return conmon_run(); }}}, rounds);
+    table.value("conmon alone, with a runtime that does nothing / chain", result["conmon"] / result["chain"],
+                "x");
   } else {
     table.remark("conmon is not installed: not measured");
   }
   std::string why_not;
   if (const auto crun = crun_command(why_not)) {
-    auto result = medians({{"chain", [] { return whole_run(chain); }}, {"crun", [&] { return whole_run(*crun); }}}, rounds);
+    auto result = medians(
+        {{"chain", [] { return whole_run(chain); }}, {"crun", [&] { return whole_run(*crun); }}}, rounds);
     table.value("crun run, alone / chain", result["crun"] / result["chain"], "x");
   } else {
     table.remark(why_not + ": not measured");
@@ -86,7 +97,9 @@ void compare_with_podman(Table& table, int rounds) {
   std::string why_not;
   const auto podman = podman_command(why_not);
   if (!podman) return table.remark(why_not + ": not measured");
-  auto result = medians({{"chain", [] { return whole_run(chain); }}, {"podman", [&] { return whole_run(*podman); }}}, std::max(rounds / 10, 5));
+  auto result =
+      medians({{"chain", [] { return whole_run(chain); }}, {"podman", [&] { return whole_run(*podman); }}},
+              std::max(rounds / 10, 5));
   table.value("podman run of the same payload", result["podman"] * milli, "ms");
   table.goal("podman run / chain", result["podman"] / result["chain"], "x", false, 40);
 }
@@ -104,7 +117,8 @@ void compare_sockets(Table& table, int rounds) {
   }
   auto result = medians(contenders, rounds);
   for (const int count : counts) {
-    table.value(fmt::format("{} sockets, chain / plain C", count), result[fmt::format("chain {}", count)] / result[fmt::format("plain {}", count)], "x");
+    table.value(fmt::format("{} sockets, chain / plain C", count),
+                result[fmt::format("chain {}", count)] / result[fmt::format("plain {}", count)], "x");
   }
   const double chain_each = (result["chain 1000"] - result["chain 1"]) / 999 * micro;
   const double plain_each = (result["plain 1000"] - result["plain 1"]) / 999 * micro;
@@ -123,13 +137,17 @@ void compare_waiting(Table& table) {
   if (!conmon) return table.remark("conmon is not installed: not measured");
   table.value("conmon, PSS", static_cast<double>(conmon->pss_kb), "kB");
   table.value("conmon, private memory", static_cast<double>(conmon->private_kb), "kB");
-  table.goal("PSS, monitor / conmon", static_cast<double>(monitor.pss_kb) / static_cast<double>(conmon->pss_kb), "x", true, 1);
+  table.goal("PSS, monitor / conmon",
+             static_cast<double>(monitor.pss_kb) / static_cast<double>(conmon->pss_kb), "x", true, 1);
 }
 
 void compare_first_bytes(Table& table, int rounds) {
   table.title("From a client's connect to its first byte, under systemd-socket-activate");
-  if (!is_installed("systemd-socket-activate")) return table.remark("systemd-socket-activate is not installed: not measured");
-  auto result = medians({{"chain", [] { return first_byte({program("launcher")}); }}, {"direct", [] { return first_byte({program("payload")}); }}}, rounds);
+  if (!is_installed("systemd-socket-activate"))
+    return table.remark("systemd-socket-activate is not installed: not measured");
+  auto result = medians({{"chain", [] { return first_byte({program("launcher")}); }},
+                         {"direct", [] { return first_byte({program("payload")}); }}},
+                        rounds);
   table.value("payload behind the chain", result["chain"] * milli, "ms");
   table.value("payload directly", result["direct"] * milli, "ms");
   table.goal("more through the chain", (result["chain"] - result["direct"]) * milli, "ms", true, 4);

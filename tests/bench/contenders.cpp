@@ -2,12 +2,12 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <fmt/core.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/socket.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -62,7 +62,9 @@ void expect_success(pid_t pid, const std::string& what) {
   if (status != 0) throw std::runtime_error(what + " " + WaitStatus(status).describe());
 }
 
-double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
+double seconds_since(Clock::time_point begin) {
+  return std::chrono::duration<double>(Clock::now() - begin).count();
+}
 
 double run_to_end(const HandOver& next) {
   const auto begin = Clock::now();
@@ -100,7 +102,8 @@ Waiting measure_waiting(const std::string& name) {
   wait_seconds(1);
   const long after = field(process / "status", "voluntary_ctxt_switches:");
   const fs::path rollup = process / "smaps_rollup";
-  const Waiting result{field(rollup, "Pss:"), field(rollup, "Private_Dirty:") + field(rollup, "Private_Clean:"), after - before};
+  const Waiting result{field(rollup, "Pss:"),
+                       field(rollup, "Private_Dirty:") + field(rollup, "Private_Clean:"), after - before};
   end_all_children();
   return result;
 }
@@ -108,18 +111,22 @@ Waiting measure_waiting(const std::string& name) {
 // A root file system with one static program in it.
 std::string make_root() {
   const fs::path root = fs::path(scratch_directory()) / "root";
-  for (const char* const directory : {"proc", "sys", "dev", "tmp", "etc", "run", "bin"}) fs::create_directories(root / directory);
-  fs::copy_file(program("exits_at_once"), root / "bin" / "exits_at_once", fs::copy_options::overwrite_existing);
+  for (const char* const directory : {"proc", "sys", "dev", "tmp", "etc", "run", "bin"})
+    fs::create_directories(root / directory);
+  fs::copy_file(program("exits_at_once"), root / "bin" / "exits_at_once",
+                fs::copy_options::overwrite_existing);
   return root;
 }
 
-std::optional<std::vector<std::string>> if_it_works(const std::vector<std::string>& command, std::string& why_not) {
+std::optional<std::vector<std::string>> if_it_works(const std::vector<std::string>& command,
+                                                    std::string& why_not) {
   if (!is_installed(command.front())) {
     why_not = command.front() + " is not installed";
     return std::nullopt;
   }
   HandOver next = to_start(command);
-  const OwnedFd log(check(::open((scratch_directory() + "/err").c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), "open"));
+  const OwnedFd log(check(
+      ::open((scratch_directory() + "/err").c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), "open"));
   next.passed.push_back({log.get(), STDERR_FILENO, 1, false, "stderr"});
   const pid_t pid = start(next);
   int status = 0;
@@ -152,8 +159,10 @@ std::string program(const std::string& name) {
   static const fs::path installed = [] {
     const fs::path directory = fs::path(scratch_directory()) / "bin";
     fs::create_directories(directory);
-    for (const char* const built : {"launcher", "monitor", "runtime-shim", "payload"}) fs::copy(fs::path(FDCHAIN_BIN_DIR) / built, directory);
-    for (const char* const built : {"plain_chain", "exits_at_once", "instant_runtime"}) fs::copy(fs::path(FDCHAIN_BENCH_DIR) / built, directory);
+    for (const char* const built : {"launcher", "monitor", "runtime-shim", "payload"})
+      fs::copy(fs::path(FDCHAIN_BIN_DIR) / built, directory);
+    for (const char* const built : {"plain_chain", "exits_at_once", "instant_runtime"})
+      fs::copy(fs::path(FDCHAIN_BENCH_DIR) / built, directory);
     return directory;
   }();
   return installed / name;
@@ -172,8 +181,8 @@ double whole_run(const std::vector<std::string>& command) { return run_to_end(to
 
 namespace {
 
-// The sockets stand at 3 … count+2 and are inheritable on purpose: a run costs nothing but what every hop does with
-// them.
+// The sockets stand at 3 … count+2 and are inheritable on purpose: a run costs nothing but what every hop
+// does with them.
 void open_sockets(int count) {
   ::close_range(3, ~0U, 0);
   for (int i = 0; i < count; ++i) {
@@ -192,7 +201,8 @@ double run_with_sockets(const std::vector<std::string>& command, int count) {
   return run_to_end(next);
 }
 
-// The holder's life: a command on its channel, its words separated by zeros, is answered by the seconds it took.
+// The holder's life: a command on its channel, its words separated by zeros, is answered by the seconds it
+// took.
 [[noreturn]] void hold_sockets(int channel, int count) {
   ::dup2(channel, STDIN_FILENO);
   open_sockets(count);
@@ -234,7 +244,8 @@ double SocketHolder::whole_run(const std::vector<std::string>& command) const {
   std::string request;
   for (const std::string& word : command) request.append(word).push_back('\0');
   double seconds = -1;
-  if (!send_message(channel_, request) || ::recv(channel_.get(), &seconds, sizeof seconds, 0) != sizeof seconds || seconds < 0) {
+  if (!send_message(channel_, request) ||
+      ::recv(channel_.get(), &seconds, sizeof seconds, 0) != sizeof seconds || seconds < 0) {
     throw std::runtime_error("the holder of the sockets has failed");
   }
   return seconds;
@@ -277,8 +288,14 @@ namespace {
 std::vector<std::string> conmon_command() {
   const std::string bundle = scratch_directory() + "/bundle";
   fs::create_directories(bundle);
-  return {"conmon", "--api-version", "-c", "bench", "-u", "bench", "-r", program("instant_runtime"), "-b", bundle, "-p", bundle + "/pid",
-          "-l", "k8s-file:" + bundle + "/log", "--full-attach"};
+  return {"conmon",       "--api-version",
+          "-c",           "bench",
+          "-u",           "bench",
+          "-r",           program("instant_runtime"),
+          "-b",           bundle,
+          "-p",           bundle + "/pid",
+          "-l",           "k8s-file:" + bundle + "/log",
+          "--full-attach"};
 }
 
 }  // namespace
@@ -299,19 +316,24 @@ double conmon_run() {
 
 std::optional<std::vector<std::string>> podman_command(std::string& why_not) {
   const std::string state = scratch_directory() + "/podman";
-  return if_it_works({"podman", "--root", state + "/root", "--runroot", state + "/run", "--tmpdir", state + "/tmp", "run", "--rm",
-                      "--network=none", "--cgroups=disabled", "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1000:1000", "--rootfs",
-                      make_root(), "/bin/exits_at_once"},
-                     why_not);
+  return if_it_works(
+      {"podman", "--root", state + "/root", "--runroot", state + "/run", "--tmpdir", state + "/tmp", "run",
+       "--rm", "--network=none", "--cgroups=disabled", "--ulimit", "nofile=1024:1024", "--ulimit",
+       "nproc=1000:1000", "--rootfs", make_root(), "/bin/exits_at_once"},
+      why_not);
 }
 
 std::optional<std::vector<std::string>> crun_command(std::string& why_not) {
   const fs::path bundle = fs::path(scratch_directory()) / "crun";
   fs::create_directories(bundle);
-  std::ofstream(bundle / "config.json") << R"({"ociVersion":"1.0.0","process":{"cwd":"/","args":["/bin/exits_at_once"],"user":{"uid":0,"gid":0}},)"
-                                        << R"("root":{"path":")" << make_root() << R"("},"mounts":[{"destination":"/proc","type":"proc","source":"proc"}],)"
-                                        << R"("linux":{"namespaces":[{"type":"pid"},{"type":"mount"},{"type":"network"},{"type":"ipc"},{"type":"uts"}]}})";
-  return if_it_works({"crun", "--root", scratch_directory() + "/crun-state", "--cgroup-manager=disabled", "run", "-b", bundle, "bench"}, why_not);
+  std::ofstream(bundle / "config.json")
+      << R"({"ociVersion":"1.0.0","process":{"cwd":"/","args":["/bin/exits_at_once"],"user":{"uid":0,"gid":0}},)"
+      << R"("root":{"path":")" << make_root()
+      << R"("},"mounts":[{"destination":"/proc","type":"proc","source":"proc"}],)"
+      << R"("linux":{"namespaces":[{"type":"pid"},{"type":"mount"},{"type":"network"},{"type":"ipc"},{"type":"uts"}]}})";
+  return if_it_works({"crun", "--root", scratch_directory() + "/crun-state", "--cgroup-manager=disabled",
+                      "run", "-b", bundle, "bench"},
+                     why_not);
 }
 
 }  // namespace fdchain::bench

@@ -12,8 +12,8 @@ namespace fdchain::bench {
 /// Seconds from the start of `command` to its end. Throws when it fails.
 double whole_run(const std::vector<std::string>& command);
 
-/// Starts commands from a process of its own that holds this many listening sockets at 3 and above and announces
-/// them: to hold them here would slow every other measurement.
+/// Starts commands from a process of its own that holds this many listening sockets at 3 and above and
+/// announces them: to hold them here would slow every other measurement.
 class SocketHolder {
  public:
   explicit SocketHolder(int count);
@@ -29,7 +29,8 @@ class SocketHolder {
   OwnedFd channel_;
 };
 
-/// Seconds from a client's connect to its first byte back, with systemd-socket-activate in front of `command`.
+/// Seconds from a client's connect to its first byte back, with systemd-socket-activate in front of
+/// `command`.
 double first_byte(const std::vector<std::string>& command);
 
 /// What a process costs while it waits.
@@ -39,7 +40,8 @@ struct Waiting {
   long wake_ups = 0;  ///< in the second after it has settled
 };
 
-/// Our monitor, and conmon, waiting for a payload that does nothing. conmon: nothing when it is not installed.
+/// Our monitor, and conmon, waiting for a payload that does nothing. conmon: nothing when it is not
+/// installed.
 Waiting waiting_monitor();
 std::optional<Waiting> waiting_conmon();
 
@@ -49,8 +51,8 @@ double conmon_run();
 /// Whether a program is installed.
 bool is_installed(const std::string& program);
 
-/// The command for podman to run a payload that ends at once, prepared so that it works here; nothing, with the reason
-/// in `why_not`, when it does not.
+/// The command for podman to run a payload that ends at once, prepared so that it works here; nothing, with
+/// the reason in `why_not`, when it does not.
 std::optional<std::vector<std::string>> podman_command(std::string& why_not);
 
 /// The same for crun alone.
@@ -59,8 +61,8 @@ std::optional<std::vector<std::string>> crun_command(std::string& why_not);
 /// A directory for the session, removed with everything in it at the end.
 const std::string& scratch_directory();
 
-/// The path of a copy of one of the four programs, or of one of the bench's own. A copy, as an installation makes one:
-/// a file that the linker has written in small pieces is slower to map.
+/// The path of a copy of one of the four programs, or of one of the bench's own. A copy, as an installation
+/// makes one: a file that the linker has written in small pieces is slower to map.
 std::string program(const std::string& name);
 
 }  // namespace fdchain::bench

@@ -13,7 +13,8 @@ class Collector : public benchmark::BenchmarkReporter {
   bool ReportContext(const Context&) override { return true; }
   void ReportRuns(const std::vector<Run>& runs) override {
     for (const Run& run : runs) {
-      if (run.run_type == Run::RT_Iteration) times_[run.run_name.function_name].push_back(run.real_accumulated_time);
+      if (run.run_type == Run::RT_Iteration)
+        times_[run.run_name.function_name].push_back(run.real_accumulated_time);
     }
   }
 
@@ -37,12 +38,16 @@ std::map<std::string, double> medians(const std::vector<Contender>& contenders, 
   benchmark::ClearRegisteredBenchmarks();
   for (const Contender& contender : contenders) {
     (void)contender.run_once();  // once for the page cache
-    benchmark::RegisterBenchmark(contender.name.c_str(), [&contender](benchmark::State& state) {
-      for (auto unused : state) {
-        (void)unused;
-        state.SetIterationTime(contender.run_once());
-      }
-    })->Iterations(1)->Repetitions(rounds)->UseManualTime();
+    benchmark::RegisterBenchmark(contender.name.c_str(),
+                                 [&contender](benchmark::State& state) {
+                                   for (auto unused : state) {
+                                     (void)unused;
+                                     state.SetIterationTime(contender.run_once());
+                                   }
+                                 })
+        ->Iterations(1)
+        ->Repetitions(rounds)
+        ->UseManualTime();
   }
   Collector collector;
   benchmark::RunSpecifiedBenchmarks(&collector);

@@ -14,8 +14,8 @@ struct Contender {
   std::function<double()> run_once;
 };
 
-/// The median of each contender, in seconds. Google Benchmark runs them `rounds` times each, interleaved at random,
-/// so that a machine whose speed drifts drifts for all of them.
+/// The median of each contender, in seconds. Google Benchmark runs them `rounds` times each, interleaved at
+/// random, so that a machine whose speed drifts drifts for all of them.
 std::map<std::string, double> medians(const std::vector<Contender>& contenders, int rounds);
 
 }  // namespace fdchain::bench
