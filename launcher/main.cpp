@@ -4,18 +4,40 @@
 #include "fdchain/program/guard.h"
 #include "fdchain/program/log.h"
 #include "fdchain/system/arrival.h"
+#include "launcher/activator.h"
+#include "launcher/diagnose.h"
+#include "launcher/dry_run.h"
+#include "launcher/list_faults.h"
 #include "launcher/options.h"
 #include "launcher/run.h"
+
+namespace fdchain {
+namespace {
+
+int run_or_plan(std::vector<std::string> words, Arrival arrival) {
+  const bool dry = !words.empty() && words.front() == "dry-run";
+  const auto options = parse_run_options({words.begin() + (dry ? 1 : 0), words.end()});
+  if (!options) return 0;
+  if (dry) return dry_run(*options, arrival), 0;
+  commit_activator_faults(*options, arrival, words);
+  return run_chain(*options, std::move(arrival));
+}
+
+}  // namespace
+}  // namespace fdchain
 
 int main(int argc, char** argv) {
   using namespace fdchain;
   return guarded(Hop::launcher, [&] {
-    Arrival arrival = arrive();
+    std::vector<std::string> words(argv + 1, argv + argc);
+    Arrival arrival = arrive(Hop::launcher, is_observed() || may_observe(words));
     checkpoint(arrival.environment, Hop::launcher, Moment::arrival);
     log::start(Hop::launcher);
-    std::vector<std::string> words(argv + 1, argv + argc);
-    if (!words.empty() && words.front() == "run") words.erase(words.begin());
-    const auto options = parse_run_options(words);
-    return options ? run_chain(*options, std::move(arrival)) : 0;
+    const std::string command = words.empty() ? "" : words.front();
+    const std::vector<std::string> rest(words.begin() + (words.empty() ? 0 : 1), words.end());
+    if (command == "diagnose") return diagnose(rest);
+    if (command == "report") return report(rest);
+    if (command == "faults") return list_faults(rest);
+    return run_or_plan(command == "run" ? rest : words, std::move(arrival));
   });
 }

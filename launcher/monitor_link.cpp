@@ -85,6 +85,7 @@ void MonitorLink::listen() {
       closed_ = true;
       return;
     }
+    heard_.emplace_back(buffer.data(), static_cast<std::size_t>(got));
     message_ = decode_sync_message({buffer.data(), static_cast<std::size_t>(got)});
     if (!message_) log::warn("a message on the sync pipe that is none");
     listen();

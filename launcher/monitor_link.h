@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "fdchain/protocol/sync_pipe.h"
 #include "fdchain/system/owned_fd.h"
@@ -40,6 +41,9 @@ class MonitorLink {
   /// Tells the monitor that this launcher will go away, and shall.
   void leave();
 
+  /// All that the monitor has said so far.
+  [[nodiscard]] const std::vector<std::string>& heard() const { return heard_; }
+
   /// Whether the signal is one that this link has relayed, so that nobody needs to be told of its effect.
   [[nodiscard]] bool has_relayed(int signal) const { return relayed_.test(static_cast<std::size_t>(signal)); }
 
@@ -58,6 +62,7 @@ class MonitorLink {
   pid_t monitor_ = 0;
   std::bitset<65> relayed_;
   std::optional<SyncMessage> message_;
+  std::vector<std::string> heard_;
   bool closed_ = false;
 };
 

@@ -1,5 +1,8 @@
 #include "launcher/options.h"
 
+#include <algorithm>
+#include <array>
+
 #include "fdchain/model/failure.h"
 #include "fdchain/model/printable.h"
 #include "fdchain/program/options.h"
@@ -23,6 +26,8 @@ constexpr std::string_view own_payload = "payload";
 /// Options whose values need reading before they are values.
 struct Texts {
   std::vector<std::string> listen;
+  std::vector<std::string> reports;
+  std::vector<std::string> faults;
   std::string log;
   std::string sdnotify;
 };
@@ -50,7 +55,16 @@ po::options_description describe(RunOptions& options, Texts& texts) {
       ("name", po::value(&options.name)->value_name("NAME"), "the container's name, for messages")     //
       ("pidfile", po::value(&options.pidfile)->value_name("FILE"), "write the payload's pid to FILE")  //
       ("exit-file", po::value(&options.exit_file)->value_name("FILE"),
-       "have the monitor write the exit status to FILE; for --detach");
+       "have the monitor write the exit status to FILE; for --detach")  //
+      ("trace", po::value(&options.trace)->value_name("FILE"),
+       "append what every hop really held to FILE")  //
+      ("report", po::value(&texts.reports)->value_name("FORMAT[:FILE]"),
+       "after the run, say what happened as text, json, mermaid or dot; to stderr without FILE; "
+       "repeatable")  //
+      ("check", po::bool_switch(&options.check),
+       "exit 124 when the judge has an error and the payload itself succeeded")  //
+      ("fault", po::value(&texts.faults)->value_name("HOP:NAME[=ARG]"),
+       "have a hop make a mistake that a real one made; repeatable; `launcher faults` lists them");
   return own.add(common_options());
 }
 
@@ -85,12 +99,30 @@ std::optional<RunOptions> parse_run_options(const std::vector<std::string>& word
   options.sdnotify = parse_sdnotify(texts.sdnotify);
   options.log = log_target(texts, options.detach);
   options.payload = payload_command(command_line.rest);
+  for (const std::string& report : texts.reports) options.reports.push_back(parse_report_request(report));
+  for (const std::string& fault : texts.faults) options.faults.push_back(parse_fault(fault));
   if (options.monitor.empty()) options.monitor = find_own_program("monitor");
   if (options.runtime.empty()) options.runtime = find_own_program("runtime-shim");
   check_range("--timeout", options.timeout, 0, longest_timeout);
   check_range("--preserve-fds", options.preserve_fds, 0, most_preserved_fds);
   for (const std::string& assignment : options.environment) check_assignment("--env", assignment);
   return options;
+}
+
+ReportRequest parse_report_request(const std::string& text) {
+  const std::size_t colon = text.find(':');
+  const auto format = parse_report_format(std::string_view(text).substr(0, colon));
+  if (!format)
+    throw Failure("--report " + printable(text) +
+                  ": not one of text, json, mermaid, dot, with :FILE or without");
+  return {*format, colon == std::string::npos ? "" : text.substr(colon + 1)};
+}
+
+bool may_observe(const std::vector<std::string>& words) {
+  static constexpr std::array asking{"--trace", "--report", "--check", "--fault"};
+  return std::ranges::any_of(words, [](const std::string& word) {
+    return std::ranges::any_of(asking, [&](const char* option) { return word.starts_with(option); });
+  });
 }
 
 }  // namespace fdchain

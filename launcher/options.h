@@ -6,6 +6,8 @@
 
 #include "fdchain/model/listen_spec.h"
 #include "fdchain/model/log_target.h"
+#include "fdchain/plan/fault.h"
+#include "fdchain/report/report.h"
 
 namespace fdchain {
 
@@ -14,6 +16,12 @@ enum class SdNotify {
   container,  ///< the payload itself tells
   conmon,     ///< the launcher tells, as soon as the payload runs
   ignore,     ///< nobody tells, and the payload cannot
+};
+
+/// A report to be written after the run.
+struct ReportRequest {
+  ReportFormat format = ReportFormat::text;
+  std::string file;  ///< empty for stderr
 };
 
 /// What `launcher run` was asked to do.
@@ -31,10 +39,21 @@ struct RunOptions {
   std::string name;
   std::string pidfile;
   std::string exit_file;
+  std::string trace;  ///< empty for none
+  std::vector<ReportRequest> reports;
+  bool check = false;
+  std::vector<FaultRequest> faults;
   std::vector<std::string> payload;
 };
 
+/// Reads `FORMAT[:FILE]`. Throws Failure.
+ReportRequest parse_report_request(const std::string& text);
+
 /// Nothing when --help or --version has been answered. Throws Failure for a command line it cannot use.
 std::optional<RunOptions> parse_run_options(const std::vector<std::string>& words);
+
+/// Whether the words ask for something that takes a look at the arrival, before it is known what they mean: a
+/// look too many is thrown away.
+bool may_observe(const std::vector<std::string>& words);
 
 }  // namespace fdchain

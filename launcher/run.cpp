@@ -3,45 +3,73 @@
 #include <unistd.h>
 
 #include "fdchain/model/failure.h"
+#include "fdchain/model/variables.h"
 #include "fdchain/model/wait_status.h"
 #include "fdchain/program/announcement.h"
 #include "fdchain/program/checkpoint.h"
+#include "fdchain/program/departure.h"
 #include "fdchain/program/guard.h"
 #include "fdchain/program/log.h"
-#include "fdchain/system/exec_image.h"
 #include "fdchain/system/files.h"
+#include "fdchain/system/handshake.h"
 #include "fdchain/system/notify.h"
-#include "fdchain/system/spawn.h"
-#include "launcher/hand_over.h"
 #include "launcher/monitor_link.h"
+#include "launcher/plan.h"
+#include "launcher/witness.h"
 
 namespace fdchain {
 namespace {
 
-// E2BIG is about the payload's arguments: ours are a few words.
-int status_of(const ExecFailure& failure) {
-  return failure.error == E2BIG ? exit_status::cannot_invoke : exit_status::hop_failed;
+// The environment for the next hop, with what it has to know of the trace and of its faults.
+Environment environment_to_pass(const RunOptions& options, const Arrival& arrival, const Trace& trace) {
+  Environment environment = arrival.environment;
+  if (trace.on()) environment.set(trace_name, trace.variable());
+  std::string faults;
+  for (const FaultRequest& fault : options.faults)
+    faults.append(faults.empty() ? "" : ",").append(to_string(fault));
+  if (!faults.empty()) environment.set(fault_name, faults);
+  return environment;
+}
+
+void carry_out(const std::vector<AfterFork>& steps, const Spawned& monitor, Arrival& arrival,
+               Sockets& sockets) {
+  for (const AfterFork step : steps) {
+    switch (step) {
+      case AfterFork::reap_intermediate: reap(monitor.intermediate); break;
+      case AfterFork::drop_sockets:
+        arrival.window.close();
+        for (Opened& opened : sockets.opened) opened.fd.close();
+        break;
+    }
+  }
 }
 
 // Double-forks the monitor and connects the link to it; returns its pid.
-pid_t start_monitor(const RunOptions& options, Arrival& arrival, Sockets& sockets, MonitorLink& link) {
+pid_t start_monitor(const RunOptions& options, Arrival& arrival, Sockets& sockets, MonitorLink& link,
+                    const Trace& trace) {
   SocketPair sync = make_socket_pair();
   SocketPair start = make_socket_pair();
-  ExecImage image(hand_over_to_monitor(options, arrival, sockets, sync, start), link.mask_before());
-  const Spawned monitor = spawn_detached(image);
-  if (monitor.failure) throw Failure(image.describe(*monitor.failure), status_of(*monitor.failure));
+  Handles handles{{}, {}, sync.theirs.get(), start.theirs.get()};
+  for (const Opened& opened : sockets.opened) {
+    handles.own_sockets.push_back(opened.fd.get());
+    if (opened.made) handles.made_names.emplace_back(opened.made->kind(), opened.made->name());
+  }
+  arrival.environment = environment_to_pass(options, arrival, trace);
+  HopPlan plan{
+      hand_over_to_monitor(plan_monitor_start(options, arrival.environment, sockets.inherited, handles)),
+      ideal_conduct(Hop::launcher)};
+  edit_plan(plan, arrival, sockets.count(), options.preserve_fds);
+  const Spawned monitor = depart(plan.next, link.mask_before(), trace, true);
   log::debug("monitor runs with pid {}", monitor.pid);
   checkpoint(arrival.environment, Hop::launcher, Moment::after_fork);
   link.connect(std::move(sync.ours), std::move(start.ours), monitor.pid);
-  // The chain has copies of its own now; a socket held here would outlive the payload's.
-  arrival.window.close();
-  for (Opened& opened : sockets.opened) opened.fd.close();
+  carry_out(plan.conduct.after_fork, monitor, arrival, sockets);
   return monitor.pid;
 }
 
 // What podman tells systemd: the monitor is the service's main process.
 void notify_systemd(const RunOptions& options, const Arrival& arrival, pid_t monitor) {
-  const auto socket = arrival.environment.get("NOTIFY_SOCKET");
+  const auto socket = arrival.environment.get(notify_socket_name);
   if (!socket || options.sdnotify == SdNotify::ignore) return;
   std::string message = "MAINPID=" + std::to_string(monitor);
   if (options.sdnotify == SdNotify::conmon) message += "\nREADY=1";
@@ -68,23 +96,24 @@ int attend(const RunOptions& options, MonitorLink& link, pid_t payload) {
   const SyncMessage end = link.wait_for_end();
   const std::string who =
       (options.name.empty() ? "" : options.name + ": ") + "payload (pid " + std::to_string(payload) + ") ";
-  if (end.data < 0)
+  if (end.data < 0) {
     throw Failure(end.message.value_or("the monitor failed without a word"),
                   end.status.value_or(exit_status::hop_failed));
-  if (end.timed_out)
+  }
+  if (end.timed_out) {
     print_error(Hop::launcher, who + "was killed: --timeout " + std::to_string(options.timeout) + " is over");
-  else if (end.signal && !link.has_relayed(*end.signal))
+  } else if (end.signal && !link.has_relayed(*end.signal)) {
     print_error(Hop::launcher, who + WaitStatus::for_signal(*end.signal).describe());
+  }
   return end.data;
 }
 
-}  // namespace
-
-int run_chain(const RunOptions& options, Arrival arrival) {
-  Sockets sockets{accept_announcement(arrival, options.preserve_fds), {}};
-  MonitorLink link;
+int run_hops(const RunOptions& options, Arrival& arrival, const ListenEnv& inherited, MonitorLink& link,
+             Witness& witness) {
+  Sockets sockets{inherited, {}};
   for (const ListenSpec& spec : options.listen) sockets.opened.push_back(open_listening(spec));
-  const pid_t monitor = start_monitor(options, arrival, sockets, link);
+  if (witness.trace().on()) witness.saw_arrival(make_contract(options, arrival, sockets));
+  const pid_t monitor = start_monitor(options, arrival, sockets, link, witness.trace());
   const pid_t payload = link.start_payload();
   try {
     notify_systemd(options, arrival, monitor);
@@ -97,7 +126,31 @@ int run_chain(const RunOptions& options, Arrival arrival) {
   }
   const int status = attend(options, link, payload);
   checkpoint(arrival.environment, Hop::launcher, Moment::after_exit);
+  // Here, while everything that a faulty plan has kept is still held.
+  witness.saw_end(link.heard());
   return status;
+}
+
+// The chain, and what is observed of it also when it fails.
+int run_observed(const RunOptions& options, Arrival& arrival, Witness& witness) {
+  std::optional<MonitorLink> link;
+  try {
+    const ListenEnv inherited = accept_announcement(arrival, options.preserve_fds);
+    link.emplace();
+    return run_hops(options, arrival, inherited, *link, witness);
+  } catch (...) {
+    witness.saw_end(link ? link->heard() : std::vector<std::string>{});
+    throw;
+  }
+}
+
+}  // namespace
+
+int run_chain(const RunOptions& options, Arrival arrival) {
+  Witness witness(options, arrival);
+  const int status = guarded([&] { return run_observed(options, arrival, witness); },
+                             [](std::string_view text, int) { print_error(Hop::launcher, text); });
+  return witness.conclude(status);
 }
 
 }  // namespace fdchain

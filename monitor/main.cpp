@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "fdchain/model/failure.h"
+#include "fdchain/model/variables.h"
 #include "fdchain/program/announcement.h"
 #include "fdchain/program/caller.h"
 #include "fdchain/program/checkpoint.h"
@@ -10,6 +11,7 @@
 #include "fdchain/program/log.h"
 #include "fdchain/system/arrival.h"
 #include "fdchain/system/handshake.h"
+#include "fdchain/system/trace_file.h"
 #include "monitor/options.h"
 #include "monitor/supervisor.h"
 
@@ -51,7 +53,8 @@ int run(Arrival arrival, Caller& caller, const std::vector<std::string>& words) 
 int main(int argc, char** argv) {
   using namespace fdchain;
   return guarded(Hop::monitor, [&] {
-    Arrival arrival = arrive();
+    Arrival arrival = arrive(Hop::monitor, is_observed());
+    if (arrival.record) Trace(arrival.environment).append(*arrival.record);
     Caller caller(Hop::monitor, take_pipe(arrival.environment, sync_pipe_name, arrival.window.end()));
     return guarded(
         [&] {

@@ -1,24 +1,28 @@
 #include "monitor/supervisor.h"
 
+#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <csignal>
+#include <utility>
 
 #include "fdchain/model/failure.h"
+#include "fdchain/plan/roles.h"
 #include "fdchain/program/checkpoint.h"
+#include "fdchain/program/departure.h"
 #include "fdchain/program/guard.h"
 #include "fdchain/program/log.h"
 #include "fdchain/protocol/start_pipe.h"
-#include "fdchain/system/exec_image.h"
 #include "fdchain/system/files.h"
 #include "fdchain/system/find_program.h"
 #include "fdchain/system/memory.h"
+#include "fdchain/system/observe.h"
+#include "fdchain/system/observe_process.h"
 #include "fdchain/system/processes.h"
 #include "fdchain/system/signals.h"
-#include "fdchain/system/spawn.h"
 #include "fdchain/system/sys.h"
 
 namespace fdchain {
@@ -52,6 +56,7 @@ Supervisor::Supervisor(const MonitorOptions& options, Arrival arrival, ListenEnv
       arrival_(std::move(arrival)),
       sockets_(std::move(sockets)),
       caller_(caller),
+      trace_(arrival_.environment),
       made_names_(take_note_of_names(options)) {
   check(::prctl(PR_SET_CHILD_SUBREAPER, 1), "prctl PR_SET_CHILD_SUBREAPER");
   SignalFd signals = receive_signals(handled_signals);
@@ -78,55 +83,38 @@ int Supervisor::run() {
   watch_runtime();
   arm_timeout();
   io_.run();
-  if (!ran_) return report_failed_start();
-  checkpoint(arrival_.environment, Hop::monitor, Moment::after_exit);
-  after_exit(ideal_after_exit);
-  return last_message().data;
+  if (ran_) checkpoint(arrival_.environment, Hop::monitor, Moment::after_exit);
+  return finish(ran_ ? conduct_.after_exit : conduct_.after_failed_start);
 }
 
-HandOver Supervisor::hand_over_to_runtime(const OwnedFd& runtime_sync) const {
-  HandOver next;
-  next.from = Hop::monitor;
-  next.program = find_program(options_.runtime.front(), arrival_.environment.get("PATH").value_or(""));
-  next.argv = options_.runtime;
-  next.environment = arrival_.environment;
-  announce(next.environment, sockets_.count, sockets_.fdnames);
-  next.environment.unset(sync_pipe_name);
-  next.environment.unset(start_pipe_name);
-  next.name_pid = sockets_.count > 0;
-  next.name_pidfdid = sockets_.has_pidfdid && observe_self().pidfdid.has_value();
-  next.die_with_parent = ::getpid();
-  if (sockets_.count > 0) {
-    next.passed.push_back({listen_fds_start, listen_fds_start, sockets_.count, true, "socket"});
-  }
-  if (options_.preserve_fds > 0) {
-    next.passed.push_back(
-        {sockets_.end(), sockets_.end(), options_.preserve_fds, false, "preserved descriptor"});
-  }
-  if (runtime_sync)
-    next.passed.push_back({runtime_sync.get(), options_.runtime_sync_fd, 1, false, "sync pipe"});
-  add_departure_checkpoint(arrival_.environment, next);
-  return next;
+HopPlan Supervisor::plan_start(const OwnedFd& runtime_sync, const OwnedFd& null) const {
+  RuntimeStart start;
+  start.received = {arrival_.environment, sockets_.count, sockets_.fdnames,
+                    sockets_.has_pidfdid && observe_self().pidfdid.has_value(), options_.preserve_fds};
+  start.program =
+      find_program(options_.runtime.front(), arrival_.environment.get("PATH").value_or(standard_path));
+  start.command = options_.runtime;
+  start.sync_source = runtime_sync.get();
+  start.sync_target = options_.runtime_sync_fd;
+  start.monitor_pid = ::getpid();
+  if (log_)
+    start.stdio = {null.get(), log_->stdout_end().get(), log_->stderr_end().get()};
+  else if (null)
+    start.stdio = {null.get(), null.get(), null.get()};
+  HopPlan plan{hand_over_to_runtime(start), ideal_conduct(Hop::monitor)};
+  edit_plan(plan, arrival_, sockets_.count, options_.preserve_fds);
+  return plan;
 }
 
 void Supervisor::start_runtime() {
   SocketPair sync;
   if (options_.runtime_sync_fd >= 0) sync = make_socket_pair();
-  HandOver next = hand_over_to_runtime(sync.theirs);
   OwnedFd null;
-  if (options_.log.kind != LogTarget::Kind::passthrough) {
-    null = open_dev_null();
-    next.passed.push_back({null.get(), STDIN_FILENO, 1, false, "stdin: nothing to read"});
-    next.passed.push_back(
-        {log_ ? log_->stdout_end().get() : null.get(), STDOUT_FILENO, 1, false, "stdout: the log"});
-    next.passed.push_back(
-        {log_ ? log_->stderr_end().get() : null.get(), STDERR_FILENO, 1, false, "stderr: the log"});
-  }
-  ExecImage image(next, mask_before_);
-  const Spawned runtime = spawn(image);
-  if (runtime.failure) throw Failure(image.describe(*runtime.failure));
-  payload_ = runtime.pid;
-  log::debug("{} runs with pid {}", next.program, payload_);
+  if (options_.log.kind != LogTarget::Kind::passthrough) null = open_dev_null();
+  const HopPlan plan = plan_start(sync.theirs, null);
+  conduct_ = plan.conduct;
+  payload_ = depart(plan.next, mask_before_, trace_).pid;
+  log::debug("{} runs with pid {}", plan.next.program, payload_);
   runtime_sync_ = std::move(sync.ours);
 }
 
@@ -146,6 +134,7 @@ void Supervisor::hear_runtime() {
   ssize_t got = 0;
   while ((got = retry([&] { return ::read(runtime_sync_.get(), buffer.data(), buffer.size()); })) > 0) {
     const std::string_view said(buffer.data(), static_cast<std::size_t>(got));
+    heard_.emplace_back(said);
     if (said == ready_word)
       runtime_ready_ = true;
     else if (auto message = decode_sync_message(said))
@@ -160,6 +149,7 @@ void Supervisor::hear_runtime() {
 void Supervisor::payload_runs() {
   if (ran_) return;
   ran_ = true;
+  observe_payload();
   caller_.tell({payload_, std::nullopt, std::nullopt, std::nullopt, false});
   // The payload has its own copies; a reader of the launcher's stdout must not wait for this process. stderr
   // is kept for what may go wrong with the log, for as long as the launcher is there.
@@ -192,11 +182,8 @@ void Supervisor::obey(std::uint8_t byte) {
   const auto message = decode_start_message(byte);
   if (!message) return log::warn("byte {} on the start pipe has no meaning", byte);
   switch (message->kind) {
-    case StartMessage::Kind::go:
-      break;
-    case StartMessage::Kind::signal:
-      signal_payload(message->signal);
-      break;
+    case StartMessage::Kind::go: break;
+    case StartMessage::Kind::signal: pass_on_signal(message->signal); break;
     case StartMessage::Kind::leave:
       start_pipe_.reset();
       point_at_dev_null({STDERR_FILENO});
@@ -208,10 +195,10 @@ void Supervisor::obey(std::uint8_t byte) {
 void Supervisor::launcher_gone() {
   start_pipe_.reset();
   log::warn("the launcher has gone; ending the payload");
-  signal_payload(SIGTERM);
+  kill_payload(SIGTERM);
   grace_.expires_after(grace_period);
   grace_.async_wait([this](auto error) {
-    if (!error) signal_payload(SIGKILL);
+    if (!error) kill_payload(SIGKILL);
   });
 }
 
@@ -222,7 +209,7 @@ void Supervisor::watch_signals() {
       if (number == SIGCHLD)
         reap();
       else
-        signal_payload(number);
+        pass_on_signal(number);
     }
     watch_signals();
   });
@@ -246,48 +233,78 @@ void Supervisor::arm_timeout() {
   timeout_.async_wait([this](auto error) {
     if (error) return;
     timed_out_ = true;
-    signal_payload(SIGKILL);
+    kill_payload(SIGKILL);
   });
 }
 
-void Supervisor::signal_payload(int number) const {
+void Supervisor::pass_on_signal(int number) {
+  for (const OnSignal step : conduct_.on_signal) {
+    switch (step) {
+      case OnSignal::forward: kill_payload(number); break;
+      case OnSignal::open_eventfd: (void)!::eventfd(0, EFD_CLOEXEC); break;
+    }
+  }
+  observe_myself(Moment::running);
+}
+
+void Supervisor::kill_payload(int number) const {
   // Not reaped before ended_ is set, so the number is still the payload's.
   if (payload_ != 0 && !ended_) ::kill(payload_, number);
 }
 
-int Supervisor::report_failed_start() {
-  after_exit(after_failed_start);
-  if (!runtime_failed_) {
-    throw Failure("runtime-shim (pid " + std::to_string(payload_) + ") " + ended_->describe() +
-                  " before it became the payload");
-  }
-  caller_.pass_on_failure(*runtime_failed_);
-  return runtime_failed_->status.value_or(exit_status::hop_failed);
+// The payload as it stands after its exec, for which it need do nothing itself; and this monitor beside it.
+void Supervisor::observe_payload() const {
+  if (!trace_.on()) return;
+  const auto record = observe_other(payload_, Hop::payload, Moment::running, Hop::monitor, observe_fds());
+  if (record) trace_.append(*record);
+  observe_myself(Moment::running);
 }
 
-void Supervisor::after_exit(std::span<const AfterExit> steps) {
-  for (const AfterExit step : steps) {
-    switch (step) {
-      case AfterExit::end_leftovers:
-        end_all_children();
-        break;
-      case AfterExit::drain_log:
-        if (log_) log_->drain();
-        break;
-      case AfterExit::drop_sockets:
-        arrival_.window.close();
-        break;
-      case AfterExit::remove_names:
-        made_names_.clear();
-        break;
-      case AfterExit::write_exit_file:
-        write_exit_file();
-        break;
-      case AfterExit::tell_caller:
-        caller_.tell(last_message());
-        break;
-    }
+void Supervisor::observe_myself(Moment moment) const {
+  if (!trace_.on()) return;
+  HopRecord record = observe_process(Hop::monitor, moment);
+  if (moment == Moment::after_exit) {
+    record.heard = heard_;
+    if (ended_) record.ended = ended_->describe();
+    record.children = observe_children();
   }
+  trace_.append(std::move(record));
+}
+
+int Supervisor::finish(std::span<const AtEnd> steps) {
+  // What is held when the status can first be seen is what the trace says of the end.
+  bool observed = false;
+  for (const AtEnd step : steps) {
+    const bool publishes =
+        step == AtEnd::write_exit_file || step == AtEnd::tell_status || step == AtEnd::tell_failure;
+    if (publishes && !std::exchange(observed, true)) observe_myself(Moment::after_exit);
+    finish(step);
+  }
+  if (!observed) observe_myself(Moment::after_exit);
+  if (ran_) return last_message().data;
+  return runtime_failed_ ? runtime_failed_->status.value_or(exit_status::hop_failed)
+                         : exit_status::hop_failed;
+}
+
+void Supervisor::finish(AtEnd step) {
+  switch (step) {
+    case AtEnd::end_leftovers: end_all_children(); break;
+    case AtEnd::drain_log:
+      if (log_) log_->drain();
+      break;
+    case AtEnd::drop_sockets: arrival_.window.close(); break;
+    case AtEnd::remove_names: made_names_.clear(); break;
+    case AtEnd::write_exit_file: write_exit_file(); break;
+    case AtEnd::tell_status: caller_.tell(last_message()); break;
+    case AtEnd::tell_failure: tell_failure(); break;
+  }
+}
+
+void Supervisor::tell_failure() {
+  if (runtime_failed_) return caller_.pass_on_failure(*runtime_failed_);
+  caller_.tell_failure("runtime-shim (pid " + std::to_string(payload_) + ") " + ended_->describe() +
+                           " before it became the payload",
+                       exit_status::hop_failed);
 }
 
 void Supervisor::write_exit_file() const try {

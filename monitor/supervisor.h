@@ -8,12 +8,12 @@
 
 #include "fdchain/model/listen_env.h"
 #include "fdchain/model/wait_status.h"
-#include "fdchain/plan/after_exit.h"
-#include "fdchain/plan/hand_over.h"
+#include "fdchain/plan/fault.h"
 #include "fdchain/program/caller.h"
 #include "fdchain/system/arrival.h"
 #include "fdchain/system/handshake.h"
 #include "fdchain/system/listening_socket.h"
+#include "fdchain/system/trace_file.h"
 #include "monitor/options.h"
 #include "monitor/output_log.h"
 
@@ -37,7 +37,7 @@ class Supervisor {
   int run();
 
  private:
-  HandOver hand_over_to_runtime(const OwnedFd& runtime_sync) const;
+  HopPlan plan_start(const OwnedFd& runtime_sync, const OwnedFd& null) const;
   void start_runtime();
   void watch_runtime();
   void hear_runtime();
@@ -49,16 +49,22 @@ class Supervisor {
   void watch_signals();
   void reap();
   void arm_timeout();
-  void signal_payload(int number) const;
-  int report_failed_start();
-  void after_exit(std::span<const AfterExit> steps);
+  void pass_on_signal(int number);
+  void kill_payload(int number) const;
+  int finish(std::span<const AtEnd> steps);
+  void finish(AtEnd step);
   void write_exit_file() const;
+  void tell_failure();
+  void observe_payload() const;
+  void observe_myself(Moment moment) const;
   [[nodiscard]] SyncMessage last_message() const;
 
   MonitorOptions options_;
   Arrival arrival_;
   ListenEnv sockets_;
   Caller& caller_;
+  Trace trace_;
+  Conduct conduct_;
   std::vector<MadeName> made_names_;
 
   boost::asio::io_context io_;
@@ -77,6 +83,7 @@ class Supervisor {
   bool timed_out_ = false;
   bool runtime_ready_ = false;  ///< it has said that only exec was left to do
   std::optional<SyncMessage> runtime_failed_;
+  std::vector<std::string> heard_;  ///< all that the runtime has said
   std::optional<WaitStatus> ended_;
 };
 

@@ -13,7 +13,7 @@
 #include "fdchain/system/adopt.h"
 #include "fdchain/system/arrival.h"
 #include "fdchain/system/notify.h"
-#include "fdchain/system/observe.h"
+#include "fdchain/system/trace_file.h"
 #include "payload/echo.h"
 #include "payload/options.h"
 #include "payload/report.h"
@@ -78,19 +78,16 @@ void forget_listen_env() {
   }
 }
 
-int run(const PayloadOptions& options, const Arrival& arrival, const FdTable& table) {
+int run(const PayloadOptions& options, const Arrival& arrival) {
   const Adoption adoption = adopt_listen_fds(arrival.environment, observe_self());
   forget_listen_env();
   checkpoint(arrival.environment, Hop::payload, Moment::running);
   switch (options.mode) {
-    case PayloadOptions::Mode::echo:
-      return echo(options, arrival, adoption);
-    case PayloadOptions::Mode::hold:
-      return hold(options, arrival);
-    case PayloadOptions::Mode::report:
-      break;
+    case PayloadOptions::Mode::echo: return echo(options, arrival, adoption);
+    case PayloadOptions::Mode::hold: return hold(options, arrival);
+    case PayloadOptions::Mode::report: break;
   }
-  print_report(table, arrival.environment, adoption);
+  print_report(*arrival.record, adoption);
   return options.exit_code;
 }
 
@@ -101,12 +98,14 @@ int main(int argc, char** argv) {
   using namespace fdchain;
   return guarded(Hop::payload, [&] {
     const std::vector<std::string> words(argv + 1, argv + argc);
-    // Before anything else touches the table: the report is of what arrived.
-    const FdTable table = !words.empty() && words.front() == "report" ? observe_fds() : FdTable{};
-    const Arrival arrival = arrive();
+    // A report is of what arrived, before anything else touches the table.
+    const bool reports = !words.empty() && words.front() == "report";
+    const Arrival arrival = arrive(Hop::payload, reports || is_observed());
+    const Trace trace(arrival.environment);
+    if (arrival.record) trace.append(*arrival.record);
     checkpoint(arrival.environment, Hop::payload, Moment::arrival);
     log::start(Hop::payload);
     const auto options = parse_payload_options(words);
-    return options ? run(*options, arrival, table) : 0;
+    return options ? run(*options, arrival) : 0;
   });
 }

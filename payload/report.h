@@ -1,13 +1,12 @@
 #pragma once
 
-#include "fdchain/model/environment.h"
-#include "fdchain/model/fd_table.h"
+#include "fdchain/model/hop_record.h"
 #include "fdchain/system/adopt.h"
 
 namespace fdchain {
 
-/// Prints on stdout, as one JSON object, what the payload got: its pid, what adopting the sockets returned,
-/// the descriptor table of its arrival and the environment variables that belong to the chain.
-void print_report(const FdTable& table, const Environment& environment, const Adoption& adoption);
+/// Prints on stdout, as one JSON object, what the payload got: the record of its arrival, as a trace has it,
+/// and what adopting the sockets returned.
+void print_report(const HopRecord& arrival, const Adoption& adoption);
 
 }  // namespace fdchain

@@ -2,67 +2,50 @@
 
 #include <unistd.h>
 
-#include "fdchain/model/failure.h"
+#include "fdchain/model/variables.h"
+#include "fdchain/plan/roles.h"
 #include "fdchain/program/announcement.h"
 #include "fdchain/program/caller.h"
 #include "fdchain/program/checkpoint.h"
+#include "fdchain/program/departure.h"
 #include "fdchain/program/guard.h"
 #include "fdchain/program/log.h"
 #include "fdchain/system/arrival.h"
-#include "fdchain/system/exec_image.h"
 #include "fdchain/system/find_program.h"
 #include "fdchain/system/handshake.h"
-#include "fdchain/system/signals.h"
 #include "fdchain/system/sys.h"
 #include "runtime-shim/options.h"
 
 namespace fdchain {
 namespace {
 
-Environment payload_environment(const Arrival& arrival, const ListenEnv& sockets,
-                                const ShimOptions& options) {
-  Environment environment = arrival.environment;
-  for (const std::string& assignment : options.environment) {
-    const std::size_t equals = assignment.find('=');
-    environment.set(assignment.substr(0, equals), assignment.substr(equals + 1));
-  }
-  announce(environment, sockets.count, sockets.fdnames);
-  return environment;
+Received received(const Arrival& arrival, const ListenEnv& sockets, const ShimOptions& options) {
+  return {arrival.environment, sockets.count, sockets.fdnames,
+          sockets.has_pidfdid && observe_self().pidfdid.has_value(), options.preserve_fds};
 }
 
-HandOver hand_over_to_payload(const Arrival& arrival, const ListenEnv& sockets, const ShimOptions& options,
-                              const Caller& caller) {
-  HandOver next;
-  next.from = Hop::runtime_shim;
-  next.argv = options.payload;
-  next.environment = payload_environment(arrival, sockets, options);
-  next.program = find_program(options.payload.front(),
-                              next.environment.get("PATH").value_or("/usr/local/bin:/usr/bin:/bin"));
-  next.name_pid = sockets.count > 0;
-  next.name_pidfdid = sockets.has_pidfdid && observe_self().pidfdid.has_value();
-  if (sockets.count > 0)
-    next.passed.push_back({listen_fds_start, listen_fds_start, sockets.count, true, "socket"});
-  if (options.preserve_fds > 0) {
-    next.passed.push_back(
-        {sockets.end(), sockets.end(), options.preserve_fds, false, "preserved descriptor"});
-  }
-  next.ready_fd = caller.sync_fd();
-  add_departure_checkpoint(arrival.environment, next);
-  return next;
+PayloadStart payload_start(const Arrival& arrival, const ListenEnv& sockets, const ShimOptions& options,
+                           const Caller& caller) {
+  PayloadStart start;
+  start.received = received(arrival, sockets, options);
+  start.received.environment.unset(fault_name);
+  const Environment environment = payload_environment(start.received.environment, options.environment);
+  start.program = find_program(options.payload.front(), environment.get("PATH").value_or(standard_path));
+  start.command = options.payload;
+  start.assignments = options.environment;
+  start.ready_fd = caller.sync_fd();
+  return start;
 }
 
-// Returns only by exception: whoever runs on is the payload.
-[[noreturn]] void become_payload(const HandOver& next) {
-  ExecImage image(next, current_signal_mask());
-  const ExecFailure failure = become(image.plan());
-  if (failure.stage == Step::Kind::exec) throw_exec_failure(next.program, failure.error);
-  throw Failure(image.describe(failure));
-}
-
-int run(const Arrival& arrival, const ShimOptions& options, const Caller& caller) {
+// Returns only by an exception: whoever runs on is the payload.
+[[noreturn]] void become_payload(const Arrival& arrival, const ShimOptions& options, const Caller& caller,
+                                 Conduct& conduct) {
   const ListenEnv sockets = accept_announcement(arrival, options.preserve_fds);
   if (!options.workdir.empty()) check(::chdir(options.workdir.c_str()), "chdir", options.workdir);
-  become_payload(hand_over_to_payload(arrival, sockets, options, caller));
+  HopPlan plan{hand_over_to_payload(payload_start(arrival, sockets, options, caller)), conduct};
+  edit_plan(plan, arrival, sockets.count, options.preserve_fds);
+  conduct = plan.conduct;
+  depart_in_place(plan.next, Trace(arrival.environment));
 }
 
 Caller make_caller(const ShimOptions& options, const Arrival& arrival) {
@@ -76,14 +59,20 @@ Caller make_caller(const ShimOptions& options, const Arrival& arrival) {
 
 int main(int argc, char** argv) {
   using namespace fdchain;
-  return guarded(Hop::runtime_shim, [&] {
-    const Arrival arrival = arrive();
+  return guarded(Hop::runtime_shim, [&]() -> int {
+    const Arrival arrival = arrive(Hop::runtime_shim, is_observed());
+    if (arrival.record) Trace(arrival.environment).append(*arrival.record);
     checkpoint(arrival.environment, Hop::runtime_shim, Moment::arrival);
     log::start(Hop::runtime_shim);
     const auto options = parse_shim_options({argv + 1, argv + argc});
     if (!options) return 0;
     Caller caller = make_caller(*options, arrival);
-    return guarded([&] { return run(arrival, *options, caller); },
-                   [&](std::string_view text, int status) { caller.tell_failure(text, status); });
+    Conduct conduct = ideal_conduct(Hop::runtime_shim);
+    return guarded([&]() -> int { become_payload(arrival, *options, caller, conduct); },
+                   [&](std::string_view text, int status) {
+                     for (const AtEnd step : conduct.after_failed_start) {
+                       if (step == AtEnd::tell_failure) caller.tell_failure(text, status);
+                     }
+                   });
   });
 }

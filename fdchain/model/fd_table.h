@@ -36,10 +36,14 @@ struct FdRow {
   ino_t inode = 0;
   std::string name;  ///< as lsfd(1) shows it, for people: a path, or `state=listen laddr=127.0.0.1:8080`
   std::optional<SocketRow> socket;
+  std::string error;  ///< why more could not be found out: `EACCES`; empty when nothing was refused
+  std::optional<int>
+      same_as;  ///< the observer's own descriptor with the same open file description, by kcmp(2)
 
-  /// The same open object, whatever its number.
+  /// The same open object, whatever its number. Every eventfd has the same inode, and so has every epoll: of
+  /// those it says only that they are of one kind.
   [[nodiscard]] bool same_object(const FdRow& other) const {
-    return device == other.device && inode == other.inode;
+    return device == other.device && inode == other.inode && type == other.type;
   }
   friend bool operator==(const FdRow&, const FdRow&) = default;
 };

@@ -15,35 +15,31 @@ std::optional<Value> find_by_name(const std::array<Value, Size>& values, std::st
 
 std::string_view to_string(Hop hop) {
   switch (hop) {
-    case Hop::launcher:
-      return "launcher";
-    case Hop::monitor:
-      return "monitor";
-    case Hop::runtime_shim:
-      return "runtime-shim";
-    case Hop::payload:
-      return "payload";
+    case Hop::activator: return "activator";
+    case Hop::launcher: return "launcher";
+    case Hop::monitor: return "monitor";
+    case Hop::runtime_shim: return "runtime-shim";
+    case Hop::payload: return "payload";
   }
   return "?";
 }
 
 std::string_view to_string(Moment moment) {
   switch (moment) {
-    case Moment::arrival:
-      return "arrival";
-    case Moment::departure:
-      return "departure";
-    case Moment::after_fork:
-      return "after-fork";
-    case Moment::running:
-      return "running";
-    case Moment::after_exit:
-      return "after-exit";
+    case Moment::arrival: return "arrival";
+    case Moment::departure: return "departure";
+    case Moment::after_fork: return "after-fork";
+    case Moment::running: return "running";
+    case Moment::after_exit: return "after-exit";
   }
   return "?";
 }
 
-std::optional<Hop> parse_hop(std::string_view name) { return find_by_name(all_hops, name); }
+std::optional<Hop> parse_hop(std::string_view name) {
+  if (name == to_string(Hop::activator)) return Hop::activator;
+  return find_by_name(all_hops, name);
+}
+
 std::optional<Moment> parse_moment(std::string_view name) { return find_by_name(all_moments, name); }
 
 }  // namespace fdchain

@@ -8,8 +8,12 @@
 namespace fdchain {
 
 /// One process image of the chain, in the order in which the sockets travel.
-enum class Hop { launcher, monitor, runtime_shim, payload };
+///
+/// The activator is whoever opened the sockets first: systemd, systemd-socket-activate, a test. It is none of
+/// ours, but it can be at fault.
+enum class Hop { activator, launcher, monitor, runtime_shim, payload };
 
+/// The hops that a run of ours consists of.
 inline constexpr std::array all_hops{Hop::launcher, Hop::monitor, Hop::runtime_shim, Hop::payload};
 
 /// A point of a hop's life at which it can be observed, stopped (FDCHAIN_STOP) or delayed (FDCHAIN_DELAY).
@@ -26,6 +30,7 @@ inline constexpr std::array all_moments{Moment::arrival, Moment::departure, Mome
 std::string_view to_string(Hop hop);
 std::string_view to_string(Moment moment);
 
+/// Knows the activator too.
 std::optional<Hop> parse_hop(std::string_view name);
 std::optional<Moment> parse_moment(std::string_view name);
 

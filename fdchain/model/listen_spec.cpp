@@ -212,27 +212,15 @@ ListenSpec parse_listen_spec(std::string_view text) {
   const std::string_view address = take_options(take_kind(text, spec), spec);
   switch (spec.kind) {
     case Kind::tcp:
-    case Kind::udp:
-      spec.address = parse_inet(address, text);
-      break;
+    case Kind::udp: spec.address = parse_inet(address, text); break;
     case Kind::unix_stream:
     case Kind::unix_dgram:
-    case Kind::unix_seqpacket:
-      spec.address = parse_unix(address, text);
-      break;
-    case Kind::vsock:
-      spec.address = parse_vsock(address, text);
-      break;
-    case Kind::netlink:
-      spec.address = parse_netlink(address, text);
-      break;
-    case Kind::mqueue:
-      spec.address = parse_queue(address, text);
-      break;
+    case Kind::unix_seqpacket: spec.address = parse_unix(address, text); break;
+    case Kind::vsock: spec.address = parse_vsock(address, text); break;
+    case Kind::netlink: spec.address = parse_netlink(address, text); break;
+    case Kind::mqueue: spec.address = parse_queue(address, text); break;
     case Kind::fifo:
-    case Kind::special:
-      spec.address = parse_path(address, text);
-      break;
+    case Kind::special: spec.address = parse_path(address, text); break;
   }
   return spec;
 }

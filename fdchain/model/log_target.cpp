@@ -22,12 +22,9 @@ LogTarget parse_log_target(std::string_view text) {
 
 std::string to_string(const LogTarget& target) {
   switch (target.kind) {
-    case LogTarget::Kind::passthrough:
-      return "passthrough";
-    case LogTarget::Kind::none:
-      return "none";
-    case LogTarget::Kind::k8s_file:
-      break;
+    case LogTarget::Kind::passthrough: return "passthrough";
+    case LogTarget::Kind::none: return "none";
+    case LogTarget::Kind::k8s_file: break;
   }
   return std::string(k8s_file_prefix) + target.path;
 }

@@ -4,7 +4,6 @@
 #include <limits>
 
 #include "fdchain/model/listen_env.h"
-#include "fdchain/model/wait_status.h"
 #include "fdchain/plan/renumber.h"
 
 namespace fdchain {
@@ -74,6 +73,7 @@ int HandOver::first_unused_fd() const {
   for (const Passed& range : passed) {
     unused = std::max({unused, range.source + range.count, range.target + range.count});
   }
+  for (const PlannedStep& planned : extra) unused = std::max(unused, planned.step.target + 1);
   return unused;
 }
 
@@ -85,17 +85,16 @@ std::vector<PlannedStep> plan_steps(const HandOver& next) {
     steps.push_back({{die_with_parent, next.die_with_parent},
                      "it must not outlive its " + std::string(to_string(next.from))});
   }
-  for (const int number : next.default_signals) {
-    steps.push_back({{default_signal, number},
-                     "this program handles " + describe_signal(number) + ", the next one shall not"});
-  }
   add_renumbering(next, steps);
   add_seals(next, steps);
+  steps.insert(steps.end(), next.extra.begin(), next.extra.end());
+  if (next.name_pid)
+    steps.push_back({{name_pid}, "LISTEN_PID names the process that shall adopt the sockets"});
+  if (next.name_pidfdid) steps.push_back({{name_pidfdid}, "LISTEN_PIDFDID likewise"});
+  if (next.observe_departure)
+    steps.push_back({{observe}, "what is held now is what the trace says of the departure"});
   if (next.delay_at_departure > 0) steps.push_back({{wait, next.delay_at_departure}, "FDCHAIN_DELAY"});
   if (next.stop_at_departure) steps.push_back({{stop}, "FDCHAIN_STOP"});
-  if (next.name_pid)
-    steps.push_back({{Step::Kind::name_pid}, "LISTEN_PID names the process that shall adopt the sockets"});
-  if (next.name_pidfdid) steps.push_back({{Step::Kind::name_pidfdid}, "LISTEN_PIDFDID likewise"});
   steps.push_back({{unblock}, "signals were blocked over the fork"});
   if (next.ready_fd >= 0) {
     steps.push_back({{tell_ready, next.ready_fd}, "its end without this word would be a death, not an exec"});

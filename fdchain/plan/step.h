@@ -10,15 +10,23 @@ struct Step {
   enum class Kind : int {
     new_session,      ///< setsid(2): leave the caller's session and terminal
     die_with_parent,  ///< PR_SET_PDEATHSIG SIGKILL; `source` is the parent that must still be there
-    default_signal,   ///< give signal `source` its default action back
     lift,             ///< copy `source` out of the way, to `target`, close-on-exec
     place,            ///< copy `source` to `target`, where the next program will find it
     keep,             ///< let `source` live through exec where it is
     seal,             ///< make the numbers from `source` to `target`, both included, close-on-exec
+    close,            ///< close `source`
+    set_cloexec,      ///< make `source` close-on-exec
+    set_nonblock,     ///< set O_NONBLOCK on `source`, for every process that shares it
+    shut_down,        ///< shutdown(2) `source` for reading and writing
+    make,             ///< make something new, of the kind `source`, inheritable, at the number `target`
+    ignore_signal,    ///< ignore signal `source`
+    limit_nofile,     ///< lower RLIMIT_NOFILE to `source`
+    deny_sockets,     ///< have the kernel refuse accept(2), getsockopt(2) and getsockname(2) from here on
     wait,             ///< do nothing for `source` milliseconds, to widen a race
     stop,             ///< SIGSTOP itself, for a debugger
     name_pid,         ///< write this process's number into LISTEN_PID
     name_pidfdid,     ///< write its pidfd's inode into LISTEN_PIDFDID
+    observe,          ///< take down what this process holds now, for the trace
     tell_ready,       ///< say on descriptor `source` that only exec is left to do
     unblock,          ///< restore the signal mask of before the fork
     exec,             ///< execve(2)
@@ -30,6 +38,12 @@ struct Step {
 
   friend bool operator==(const Step&, const Step&) = default;
 };
+
+/// What `make` can make.
+enum class Made : int { directory, file, pipe, socket, eventfd, epoll };
+
+/// `a directory (/)`, `an eventfd`.
+std::string to_string(Made made);
 
 /// The step in a few words: `place 7 -> 3`.
 std::string to_string(const Step& step);

@@ -25,14 +25,10 @@ ListenEnv accept_sockets(const Arrival& arrival) {
   }
   const auto& problem = std::get<ListenProblem>(arrival.listen);
   switch (problem.kind) {
-    case ListenProblem::Kind::absent:
-      break;
-    case ListenProblem::Kind::ignored:
-      log::warn("{}; no sockets are taken", problem.text);
-      break;
+    case ListenProblem::Kind::absent: break;
+    case ListenProblem::Kind::ignored: log::warn("{}; no sockets are taken", problem.text); break;
     case ListenProblem::Kind::malformed:
-    case ListenProblem::Kind::names_count:
-      throw Failure(problem.text);
+    case ListenProblem::Kind::names_count: throw Failure(problem.text);
   }
   return {};
 }

@@ -11,12 +11,9 @@ constexpr std::uint8_t leave_byte = 255;
 
 std::uint8_t encode(const StartMessage& message) {
   switch (message.kind) {
-    case StartMessage::Kind::go:
-      return go_byte;
-    case StartMessage::Kind::signal:
-      return static_cast<std::uint8_t>(message.signal);
-    case StartMessage::Kind::leave:
-      break;
+    case StartMessage::Kind::go: return go_byte;
+    case StartMessage::Kind::signal: return static_cast<std::uint8_t>(message.signal);
+    case StartMessage::Kind::leave: break;
   }
   return leave_byte;
 }

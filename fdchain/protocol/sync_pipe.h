@@ -23,10 +23,6 @@ inline constexpr std::size_t sync_message_max = 4096;
 /// closes after this and no failure, exec has happened; without this, the runtime has died.
 inline constexpr std::string_view ready_word = "{\"data\":0}\n";
 
-/// The environment variables that announce the two handshake descriptors; conmon's names.
-inline constexpr std::string_view sync_pipe_name = "_OCI_SYNCPIPE";
-inline constexpr std::string_view start_pipe_name = "_OCI_STARTPIPE";
-
 struct SyncMessage {
   int data = -1;
   std::optional<std::string> message;

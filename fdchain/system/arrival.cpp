@@ -7,9 +7,12 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <limits>
 
+#include "fdchain/model/variables.h"
 #include "fdchain/system/child_side.h"
+#include "fdchain/system/observe_process.h"
 #include "fdchain/system/owned_fd.h"
 #include "fdchain/system/pidfd.h"
 #include "fdchain/system/sys.h"
@@ -62,8 +65,14 @@ Self observe_self() {
   return self;
 }
 
-Arrival arrive() {
+bool is_observed() {
+  return ::getenv(std::string(trace_name).c_str()) != nullptr ||
+         ::getenv(std::string(fault_name).c_str()) != nullptr;
+}
+
+Arrival arrive(Hop hop, bool observe) {
   Arrival arrival;
+  if (observe) arrival.record = observe_process(hop, Moment::arrival);
   arrival.environment = own_environment();
   int lowest_free = lowest_free_fd();
   arrival.stdio_open = fill_stdio_holes(lowest_free);

@@ -6,6 +6,7 @@
 
 #include "fdchain/model/environment.h"
 #include "fdchain/model/hop.h"
+#include "fdchain/model/hop_record.h"
 #include "fdchain/model/listen_env.h"
 #include "fdchain/system/owned_range.h"
 
@@ -21,13 +22,19 @@ struct Arrival {
   OwnedRange window;                 ///< 3 … n+2; empty unless all of it is announced to us and open
   std::optional<int> missing;        ///< the lowest announced number that is not open
   std::array<bool, 3> stdio_open{};  ///< whether 0, 1 and 2 were
+  std::optional<HopRecord> record;   ///< all of it, when somebody asked for a trace or a fault
 };
 
 /// Takes stock of this process, and makes its table safe to work with:
 ///
 /// - a closed 0, 1 or 2 is opened on /dev/null, or the next open would become somebody's stdin or stderr;
 /// - whatever is not announced becomes close-on-exec.
-Arrival arrive();
+///
+/// With `observe` everything is looked at before anything is touched.
+Arrival arrive(Hop hop, bool observe);
+
+/// Whether the environment asks for a trace or a fault.
+bool is_observed();
 
 /// This process as LISTEN_PID and LISTEN_PIDFDID would name it. Four system calls.
 Self observe_self();

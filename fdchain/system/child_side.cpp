@@ -8,14 +8,21 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <sched.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 
 #include "fdchain/protocol/sync_pipe.h"
@@ -79,6 +86,87 @@ int mark_one_by_one(int first, int last) noexcept {
   return static_cast<int>(got);
 }
 
+int set_nonblock(int fd) noexcept {
+  const int flags = ::fcntl(fd, F_GETFL);
+  return flags < 0 ? -1 : ::fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+}
+
+int open_new(Made made) noexcept {
+  int ends[2];
+  switch (made) {
+    case Made::directory: return ::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    case Made::file: return ::open("/etc/passwd", O_RDONLY | O_CLOEXEC);
+    case Made::pipe:
+      if (::pipe2(ends, O_CLOEXEC) < 0) return -1;
+      ::close(ends[0]);
+      return ends[1];
+    case Made::socket: return ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    case Made::eventfd: return ::eventfd(0, EFD_CLOEXEC);
+    case Made::epoll: return ::epoll_create1(EPOLL_CLOEXEC);
+  }
+  errno = EINVAL;
+  return -1;
+}
+
+int make(Made made, int target) noexcept {
+  const int fd = open_new(made);
+  if (fd < 0) return -1;
+  if (fd == target) return ::fcntl(fd, F_SETFD, 0);
+  const int result = ::dup2(fd, target);
+  ::close(fd);
+  return result;
+}
+
+int limit_nofile(rlim_t limit) noexcept {
+  const rlimit both{limit, limit};
+  return ::setrlimit(RLIMIT_NOFILE, &both);
+}
+
+// What a payload meets whose security label does not let it use a socket that is there: EACCES.
+int deny_sockets() noexcept {
+  static constexpr auto refuse = SECCOMP_RET_ERRNO | EACCES;
+  sock_filter filter[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_accept, 4, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_accept4, 3, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getsockopt, 2, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getsockname, 1, 0),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+      BPF_STMT(BPF_RET | BPF_K, refuse),
+  };
+  const sock_fprog program{sizeof filter / sizeof filter[0], filter};
+  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) return -1;
+  return ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+}
+
+int observe(Snapshot& snapshot) noexcept {
+  snapshot.pid = ::getpid();
+  snapshot.ppid = ::getppid();
+  snapshot.sid = ::getsid(0);
+  for (const int number : snapshot.candidates) {
+    RawRow& row = snapshot.rows[snapshot.count];
+    row.number = number;
+    row.fd_flags = ::fcntl(number, F_GETFD);
+    row.status_flags = ::fcntl(number, F_GETFL);
+    struct stat status {};
+    if (row.fd_flags < 0 || ::fstat(number, &status) < 0) continue;
+    row.device = status.st_dev;
+    row.inode = status.st_ino;
+    row.mode = status.st_mode;
+    ++snapshot.count;
+  }
+  for (int number = 1; number <= 64; ++number) {
+    struct sigaction action {};
+    const bool ignored = ::sigaction(number, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
+    if (ignored) snapshot.ignored_signals |= std::uint64_t{1} << (number - 1);
+  }
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) < 0) return -1;
+  snapshot.nofile_soft = limit.rlim_cur;
+  snapshot.nofile_hard = limit.rlim_max;
+  return 0;
+}
+
 // Says which process to look at, and waits for SIGCONT.
 int stop(const char* notice) noexcept {
   char pid[24];
@@ -97,35 +185,30 @@ int tell_ready(int fd) noexcept {
 // One step; negative with errno when it failed.
 int perform(const Step& step, const ExecPlan& plan) noexcept {
   switch (step.kind) {
-    case Step::Kind::new_session:
-      return ::setsid();
-    case Step::Kind::die_with_parent:
-      return die_with_parent(step.source);
-    case Step::Kind::default_signal:
-      return ::signal(step.source, SIG_DFL) == SIG_ERR ? -1 : 0;
-    case Step::Kind::lift:
-      return ::dup3(step.source, step.target, O_CLOEXEC);
-    case Step::Kind::place:
-      return ::dup2(step.source, step.target);
-    case Step::Kind::keep:
-      return ::fcntl(step.source, F_SETFD, 0);
-    case Step::Kind::seal:
-      return mark_close_on_exec(step.source, step.target);
-    case Step::Kind::wait:
-      return ::poll(nullptr, 0, step.source) < 0 && errno != EINTR ? -1 : 0;
-    case Step::Kind::stop:
-      return stop(plan.stop_notice);
+    case Step::Kind::new_session: return ::setsid();
+    case Step::Kind::die_with_parent: return die_with_parent(step.source);
+    case Step::Kind::lift: return ::dup3(step.source, step.target, O_CLOEXEC);
+    case Step::Kind::place: return ::dup2(step.source, step.target);
+    case Step::Kind::keep: return ::fcntl(step.source, F_SETFD, 0);
+    case Step::Kind::seal: return mark_close_on_exec(step.source, step.target);
+    case Step::Kind::close: return ::close(step.source);
+    case Step::Kind::set_cloexec: return ::fcntl(step.source, F_SETFD, FD_CLOEXEC);
+    case Step::Kind::set_nonblock: return set_nonblock(step.source);
+    case Step::Kind::shut_down: return ::shutdown(step.source, SHUT_RDWR);
+    case Step::Kind::make: return make(static_cast<Made>(step.source), step.target);
+    case Step::Kind::ignore_signal: return ::signal(step.source, SIG_IGN) == SIG_ERR ? -1 : 0;
+    case Step::Kind::limit_nofile: return limit_nofile(static_cast<rlim_t>(step.source));
+    case Step::Kind::deny_sockets: return deny_sockets();
+    case Step::Kind::wait: return ::poll(nullptr, 0, step.source) < 0 && errno != EINTR ? -1 : 0;
+    case Step::Kind::stop: return stop(plan.stop_notice);
     case Step::Kind::name_pid:
       write_decimal(plan.listen_pid, static_cast<unsigned long>(::getpid()));
       return 0;
-    case Step::Kind::name_pidfdid:
-      return name_pidfdid(plan.listen_pidfdid);
-    case Step::Kind::tell_ready:
-      return tell_ready(step.source);
-    case Step::Kind::unblock:
-      return ::sigprocmask(SIG_SETMASK, &plan.signal_mask, nullptr);
-    case Step::Kind::exec:
-      return ::execve(plan.program, plan.argv, plan.envp);
+    case Step::Kind::name_pidfdid: return name_pidfdid(plan.listen_pidfdid);
+    case Step::Kind::tell_ready: return tell_ready(step.source);
+    case Step::Kind::observe: return observe(*plan.snapshot);
+    case Step::Kind::unblock: return ::sigprocmask(SIG_SETMASK, &plan.signal_mask, nullptr);
+    case Step::Kind::exec: return ::execve(plan.program, plan.argv, plan.envp);
   }
   errno = EINVAL;
   return -1;
@@ -141,11 +224,17 @@ int mark_close_on_exec(int first, int last) noexcept {
   return mark_one_by_one(first, last);
 }
 
-ExecFailure become(const ExecPlan& plan) noexcept {
-  for (const Step& step : plan.steps) {
-    if (perform(step, plan) < 0) return {step.kind, errno, step.source};
+std::optional<ExecFailure> carry_out(const ExecPlan& plan, std::size_t first, std::size_t end) noexcept {
+  for (std::size_t i = first; i < end; ++i) {
+    const Step& step = plan.steps[i];
+    if (perform(step, plan) < 0) return ExecFailure{step.kind, errno, step.source};
   }
-  return {Step::Kind::exec, EINVAL, -1};
+  return std::nullopt;
+}
+
+ExecFailure become(const ExecPlan& plan) noexcept {
+  const auto failure = carry_out(plan, 0, plan.steps.size());
+  return failure ? *failure : ExecFailure{Step::Kind::exec, EINVAL, -1};
 }
 
 pid_t borrow_child(int (*life)(void*), char* stack_top, ChildLife& given, pid_t& pid) noexcept {

@@ -1,15 +1,34 @@
 // The border between the parent, which decides, and the child, which executes.
 #pragma once
 
+#include <sys/resource.h>
 #include <sys/types.h>
 
 #include <csignal>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
 #include <span>
 #include <type_traits>
 
 #include "fdchain/plan/step.h"
+#include "fdchain/system/raw_row.h"
 
 namespace fdchain {
+
+/// What the child really holds just before exec, taken by itself.
+struct Snapshot {
+  std::span<const int> candidates;  ///< the numbers to look at
+  RawRow* rows = nullptr;           ///< room for one each; filled without gaps
+  std::size_t count = 0;
+  pid_t pid = 0;
+  pid_t ppid = 0;
+  pid_t sid = 0;
+  rlim_t nofile_soft = 0;
+  rlim_t nofile_hard = 0;
+  std::uint64_t ignored_signals = 0;  ///< bit n-1 for signal n
+};
+static_assert(std::is_trivially_copyable_v<Snapshot>);
 
 /// Everything the child needs between fork and exec, made ready by the parent.
 ///
@@ -21,6 +40,7 @@ struct ExecPlan {
   std::span<const Step> steps;
   char* listen_pid = nullptr;      ///< where `name_pid` writes: room for 10 digits and a zero, in envp
   char* listen_pidfdid = nullptr;  ///< where `name_pidfdid` writes: room for 20 digits and a zero, in envp
+  Snapshot* snapshot = nullptr;    ///< where `observe` writes
   sigset_t signal_mask{};          ///< what `unblock` restores
   const char* stop_notice = "";    ///< what `stop` says on stderr, before this process's pid
 };
@@ -61,6 +81,9 @@ int mark_close_on_exec(int first, int last) noexcept;
 ///
 /// Runs in a fresh child, or in the runtime shim, which becomes the payload in place.
 ExecFailure become(const ExecPlan& plan) noexcept;
+
+/// Carries out the steps from `first` to before `end`; nothing when all of them succeeded.
+std::optional<ExecFailure> carry_out(const ExecPlan& plan, std::size_t first, std::size_t end) noexcept;
 
 /// Makes a child that lives `life` on a stack of its own, and waits until it has exec'ed or exited. Returns
 /// its pid, or -1 with errno; `pid` is set before the child runs.

@@ -50,8 +50,20 @@ ExecImage::ExecImage(const HandOver& next, const sigset_t& signal_mask)
 }
 
 ExecPlan ExecImage::plan() {
-  return {program_.c_str(), argv_.data(),    envp_.data(), steps_,
-          listen_pid_,      listen_pidfdid_, signal_mask_, stop_notice_.c_str()};
+  return {program_.c_str(), argv_.data(), envp_.data(),        steps_, listen_pid_, listen_pidfdid_,
+          snapshot_,        signal_mask_, stop_notice_.c_str()};
+}
+
+std::size_t ExecImage::end_of_observation() const {
+  const auto found = std::ranges::find(steps_, Step::Kind::observe, &Step::kind);
+  return found == steps_.end() ? 0 : static_cast<std::size_t>(found - steps_.begin()) + 1;
+}
+
+std::vector<std::string_view> ExecImage::assignments() const {
+  std::vector<std::string_view> assignments;
+  // c_str: the child has ended its digits with a zero before the string's own end.
+  for (const std::string& entry : envp_strings_) assignments.emplace_back(entry.c_str());
+  return assignments;
 }
 
 std::string ExecImage::describe(const ExecFailure& failure) const {

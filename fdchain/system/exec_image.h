@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "fdchain/plan/hand_over.h"
@@ -21,6 +22,17 @@ class ExecImage {
   /// The child's orders, good for one child: it writes its own pid into them.
   [[nodiscard]] ExecPlan plan();
 
+  /// Where the step `observe` shall write; lent until the spawn is over.
+  void observe_into(Snapshot* snapshot) { snapshot_ = snapshot; }
+
+  /// How many steps there are up to and including `observe`.
+  [[nodiscard]] std::size_t end_of_observation() const;
+
+  [[nodiscard]] const std::string& program() const { return program_; }
+
+  /// The environment of the next program; after its exec, with the numbers that only it knew.
+  [[nodiscard]] std::vector<std::string_view> assignments() const;
+
   /// The failure in words: `exec /opt/x: No such file or directory`.
   [[nodiscard]] std::string describe(const ExecFailure& failure) const;
 
@@ -35,6 +47,7 @@ class ExecImage {
   std::vector<PlannedStep> reasons_;
   char* listen_pid_ = nullptr;
   char* listen_pidfdid_ = nullptr;
+  Snapshot* snapshot_ = nullptr;
   sigset_t signal_mask_;
 };
 

@@ -5,6 +5,9 @@
 
 namespace fdchain {
 
+/// Where a program is looked for when there is no PATH.
+inline constexpr std::string_view standard_path = "/usr/local/bin:/usr/bin:/bin";
+
 /// The path of `name` as a shell would find it: itself when it has a slash, else the first executable in the
 /// colon-separated `search_path`.
 ///

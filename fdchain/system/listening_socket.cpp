@@ -205,22 +205,15 @@ OwnedFd open_special(const ListenSpec& spec, const PathAddress& special) {
 Opened open_kind(const ListenSpec& spec) {
   switch (spec.kind) {
     case Kind::tcp:
-    case Kind::udp:
-      return {open_inet(spec, std::get<InetAddress>(spec.address)), std::nullopt};
+    case Kind::udp: return {open_inet(spec, std::get<InetAddress>(spec.address)), std::nullopt};
     case Kind::unix_stream:
     case Kind::unix_dgram:
-    case Kind::unix_seqpacket:
-      return open_unix(spec, std::get<PathAddress>(spec.address));
-    case Kind::vsock:
-      return {open_vsock(spec, std::get<VsockAddress>(spec.address)), std::nullopt};
-    case Kind::netlink:
-      return {open_netlink(std::get<NetlinkAddress>(spec.address)), std::nullopt};
-    case Kind::fifo:
-      return open_fifo(spec, std::get<PathAddress>(spec.address));
-    case Kind::mqueue:
-      return open_mqueue(spec, std::get<PathAddress>(spec.address));
-    case Kind::special:
-      return {open_special(spec, std::get<PathAddress>(spec.address)), std::nullopt};
+    case Kind::unix_seqpacket: return open_unix(spec, std::get<PathAddress>(spec.address));
+    case Kind::vsock: return {open_vsock(spec, std::get<VsockAddress>(spec.address)), std::nullopt};
+    case Kind::netlink: return {open_netlink(std::get<NetlinkAddress>(spec.address)), std::nullopt};
+    case Kind::fifo: return open_fifo(spec, std::get<PathAddress>(spec.address));
+    case Kind::mqueue: return open_mqueue(spec, std::get<PathAddress>(spec.address));
+    case Kind::special: return {open_special(spec, std::get<PathAddress>(spec.address)), std::nullopt};
   }
   return {};
 }
@@ -255,6 +248,13 @@ void MadeName::remove() noexcept {
   if (ours && kind_ == Kind::path) ::unlink(name_.c_str());
   if (ours && kind_ == Kind::message_queue) ::mq_unlink(name_.c_str());
   name_.clear();
+}
+
+std::optional<std::pair<MadeName::Kind, std::string>> name_made_for(const ListenSpec& spec) {
+  const auto* const address = std::get_if<PathAddress>(&spec.address);
+  if (address == nullptr || spec.kind == Kind::special || address->path.starts_with('@')) return std::nullopt;
+  const bool queue = spec.kind == Kind::mqueue;
+  return std::pair(queue ? MadeName::Kind::message_queue : MadeName::Kind::path, address->path);
 }
 
 Opened open_listening(const ListenSpec& spec) try {

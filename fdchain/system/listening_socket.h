@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "fdchain/model/listen_spec.h"
 #include "fdchain/system/owned_fd.h"
@@ -38,6 +39,9 @@ class MadeName {
   dev_t device_ = 0;
   ino_t inode_ = 0;
 };
+
+/// The name in the system that opening `spec` may make; nothing for what has none.
+std::optional<std::pair<MadeName::Kind, std::string>> name_made_for(const ListenSpec& spec);
 
 /// A socket, FIFO, queue or special file, opened as an activator would, close-on-exec and blocking.
 struct Opened {

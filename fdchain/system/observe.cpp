@@ -16,6 +16,7 @@
 #include <array>
 #include <climits>
 #include <cstddef>
+#include <cstring>
 #include <memory>
 #include <string_view>
 
@@ -68,8 +69,7 @@ std::string address_text(const sockaddr_storage& storage, socklen_t length) {
       const auto& in6 = reinterpret_cast<const sockaddr_in6&>(storage);
       return inet_text(AF_INET6, &in6.sin6_addr, in6.sin6_port, in6.sin6_scope_id);
     }
-    case AF_UNIX:
-      return unix_text(storage, length);
+    case AF_UNIX: return unix_text(storage, length);
     case AF_VSOCK: {
       const auto& vm = reinterpret_cast<const sockaddr_vm&>(storage);
       const std::string cid = vm.svm_cid == VMADDR_CID_ANY ? "" : std::to_string(vm.svm_cid);
@@ -79,8 +79,7 @@ std::string address_text(const sockaddr_storage& storage, socklen_t length) {
       const auto& nl = reinterpret_cast<const sockaddr_nl&>(storage);
       return "netlink:" + std::to_string(nl.nl_pid);
     }
-    default:
-      return {};
+    default: return {};
   }
 }
 
@@ -99,12 +98,9 @@ std::string socket_type_name(const SocketRow& row, int protocol) {
                                 : row.type == SOCK_SEQPACKET ? "SEQPACKET"
                                                              : "RAW";
   switch (row.family) {
-    case AF_UNIX:
-      return "UNIX-" + std::string(type);
-    case AF_VSOCK:
-      return "VSOCK-" + std::string(type);
-    case AF_NETLINK:
-      return "NETLINK";
+    case AF_UNIX: return "UNIX-" + std::string(type);
+    case AF_VSOCK: return "VSOCK-" + std::string(type);
+    case AF_NETLINK: return "NETLINK";
     case AF_INET:
     case AF_INET6: {
       const std::string suffix = row.family == AF_INET6 ? "v6" : "";
@@ -112,8 +108,7 @@ std::string socket_type_name(const SocketRow& row, int protocol) {
       if (protocol == IPPROTO_UDP) return "UDP" + suffix;
       return std::string(type) + suffix;
     }
-    default:
-      return "SOCK";
+    default: return "SOCK";
   }
 }
 
@@ -129,7 +124,10 @@ std::string socket_name(const SocketRow& row) {
 
 void describe_socket(int fd, FdRow& row) {
   const auto family = socket_option(fd, SO_DOMAIN);
-  if (!family) return;
+  if (!family) {
+    row.error = ::strerrorname_np(errno);
+    return;
+  }
   SocketRow socket;
   socket.family = *family;
   socket.type = socket_option(fd, SO_TYPE).value_or(0);
@@ -151,22 +149,14 @@ std::string link_target(int fd) {
 
 std::string file_type(mode_t mode, const std::string& name) {
   switch (mode & S_IFMT) {
-    case S_IFREG:
-      return "REG";
-    case S_IFDIR:
-      return "DIR";
-    case S_IFCHR:
-      return "CHR";
-    case S_IFBLK:
-      return "BLK";
-    case S_IFIFO:
-      return "FIFO";
-    case S_IFLNK:
-      return "LINK";
-    case S_IFSOCK:
-      return "SOCK";
-    default:
-      break;
+    case S_IFREG: return "REG";
+    case S_IFDIR: return "DIR";
+    case S_IFCHR: return "CHR";
+    case S_IFBLK: return "BLK";
+    case S_IFIFO: return "FIFO";
+    case S_IFLNK: return "LINK";
+    case S_IFSOCK: return "SOCK";
+    default: break;
   }
   // anon_inode:[eventfd] → eventfd
   const std::size_t open = name.find('[');
@@ -175,19 +165,42 @@ std::string file_type(mode_t mode, const std::string& name) {
   return name.substr(open + 1, close - open - 1);
 }
 
-std::string access_mode(int flags) {
-  if ((flags & O_PATH) != 0) return "--";
-  switch (flags & O_ACCMODE) {
-    case O_RDONLY:
-      return "r-";
-    case O_WRONLY:
-      return "-w";
-    default:
-      return "rw";
+std::string access_mode(int status_flags) {
+  if ((status_flags & O_PATH) != 0) return "--";
+  switch (status_flags & O_ACCMODE) {
+    case O_RDONLY: return "r-";
+    case O_WRONLY: return "-w";
+    default: return "rw";
   }
 }
 
+void describe_by_link(mode_t mode, const std::string& link, FdRow& row) {
+  row.name = link;
+  row.type = file_type(mode, link);
+}
+
 }  // namespace
+
+const FdRow* find_object(const FdTable& table, dev_t device, ino_t inode) {
+  const auto found = std::ranges::find_if(
+      table, [&](const FdRow& row) { return row.device == device && row.inode == inode; });
+  return found == table.end() ? nullptr : &*found;
+}
+
+FdRow describe_row(const RawRow& raw, const std::string& link, const FdTable& known) {
+  FdRow row;
+  if (const FdRow* const same = find_object(known, raw.device, raw.inode))
+    row = *same;
+  else
+    describe_by_link(raw.mode, link, row);
+  row.number = raw.number;
+  row.mode = access_mode(raw.status_flags);
+  row.close_on_exec = (raw.fd_flags & FD_CLOEXEC) != 0;
+  row.non_blocking = (raw.status_flags & O_NONBLOCK) != 0;
+  row.device = raw.device;
+  row.inode = raw.inode;
+  return row;
+}
 
 std::optional<FdRow> observe_fd(int fd) {
   const int fd_flags = ::fcntl(fd, F_GETFD);
@@ -197,8 +210,7 @@ std::optional<FdRow> observe_fd(int fd) {
   if (::fstat(fd, &status) < 0) return std::nullopt;
   FdRow row;
   row.number = fd;
-  row.name = link_target(fd);
-  row.type = file_type(status.st_mode, row.name);
+  describe_by_link(status.st_mode, link_target(fd), row);
   row.mode = access_mode(status_flags);
   row.close_on_exec = (fd_flags & FD_CLOEXEC) != 0;
   row.non_blocking = (status_flags & O_NONBLOCK) != 0;

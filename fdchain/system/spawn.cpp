@@ -31,14 +31,16 @@ class Stacks {
   std::unique_ptr<char[]> memory_{new char[2 * stack_size]};
 };
 
-WaitStatus reap(pid_t pid) {
-  int status = 0;
-  check(retry([&] { return ::waitpid(pid, &status, 0); }), "waitpid");
-  return WaitStatus(status);
+// How a child has ended, without reaping it: its number stays taken.
+WaitStatus wait_without_reaping(pid_t pid) {
+  siginfo_t info{};
+  check(retry([&] { return ::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOWAIT); }), "waitid");
+  return info.si_code == CLD_EXITED ? WaitStatus::for_exit_code(info.si_status)
+                                    : WaitStatus::for_signal(info.si_status);
 }
 
 Spawned outcome(const ChildReport& report) {
-  return {report.pid, report.failed ? std::optional(report.failure) : std::nullopt};
+  return {report.pid, report.failed ? std::optional(report.failure) : std::nullopt, 0};
 }
 
 // The intermediate was killed while the child it had made still borrows our memory: that has to end before
@@ -76,13 +78,22 @@ Spawned spawn_detached(ExecImage& image) {
     const SignalsBlocked blocked;
     check(borrow_child(live_as_intermediate, stacks.child_top(), life, intermediate), "clone");
   }
-  const WaitStatus status = reap(intermediate);
-  if (status.signal() != 0) {
-    if (report.pid != 0) end_borrower(report.pid);
-    throw Failure("the intermediate of the double fork " + status.describe());
+  const WaitStatus status = wait_without_reaping(intermediate);
+  if (status.signal() == 0 && report.fork_error == 0) {
+    Spawned result = outcome(report);
+    result.intermediate = intermediate;
+    return result;
   }
+  if (status.signal() != 0 && report.pid != 0) end_borrower(report.pid);
+  reap(intermediate);
   if (report.fork_error != 0) fail(report.fork_error, "clone", "in the intermediate of the double fork");
-  return outcome(report);
+  throw Failure("the intermediate of the double fork " + status.describe());
+}
+
+WaitStatus reap(pid_t child) {
+  int status = 0;
+  check(retry([&] { return ::waitpid(child, &status, 0); }), "waitpid");
+  return WaitStatus(status);
 }
 
 }  // namespace fdchain

@@ -4,6 +4,7 @@
 
 #include <optional>
 
+#include "fdchain/model/wait_status.h"
 #include "fdchain/system/child_side.h"
 #include "fdchain/system/exec_image.h"
 
@@ -12,7 +13,8 @@ namespace fdchain {
 /// What came of a spawn: the process that has become the program, or why it has not.
 struct Spawned {
   pid_t pid = 0;
-  std::optional<ExecFailure> failure;  ///< when set, the child is gone and reaped
+  std::optional<ExecFailure> failure;  ///< when set, the child is gone; one of spawn() is reaped
+  pid_t intermediate = 0;              ///< of a double fork: has exited, and is the caller's to reap
 };
 
 /// Forks and becomes the program of `image`. Returns when its exec has happened or failed.
@@ -22,9 +24,13 @@ struct Spawned {
 Spawned spawn(ExecImage& image);
 
 /// The same by a double fork: an intermediate forks the program and exits, so that init or the nearest
-/// subreaper becomes its parent. The intermediate is reaped before this returns.
+/// subreaper becomes its parent. The intermediate has exited when this returns, and is left to
+/// reap_intermediate().
 ///
 /// Throws Failure when the intermediate died before it could say which pid the program has.
 Spawned spawn_detached(ExecImage& image);
+
+/// Waits for a child and takes its status.
+WaitStatus reap(pid_t child);
 
 }  // namespace fdchain

@@ -140,9 +140,9 @@ const boost::json::object& PayloadReport::row(int number) const {
 
 PayloadReport::Identity PayloadReport::identity(int number) const {
   const auto& object = row(number);
-  const auto* const cookie = object.if_contains("cookie");
+  const auto* const socket = object.if_contains("socket");
   return {object.at("device").to_number<std::uint64_t>(), object.at("inode").to_number<std::uint64_t>(),
-          cookie == nullptr ? 0 : cookie->to_number<std::uint64_t>()};
+          socket == nullptr ? 0 : socket->at("cookie").to_number<std::uint64_t>()};
 }
 
 std::string PayloadReport::type(int number) const { return std::string(row(number).at("type").as_string()); }

@@ -65,17 +65,10 @@ struct ToyTable {
 
   void perform(const Step& step) {
     switch (step.kind) {
-      case lift:
-        entries[step.target] = {entries.at(step.source).object, false};
-        break;
-      case place:
-        entries[step.target] = {entries.at(step.source).object, true};
-        break;
-      case keep:
-        entries.at(step.source).inheritable = true;
-        break;
-      default:
-        FAIL() << "not a step of renumbering: " << to_string(step);
+      case lift: entries[step.target] = {entries.at(step.source).object, false}; break;
+      case place: entries[step.target] = {entries.at(step.source).object, true}; break;
+      case keep: entries.at(step.source).inheritable = true; break;
+      default: FAIL() << "not a step of renumbering: " << to_string(step);
     }
   }
 };

@@ -29,7 +29,7 @@ bool is_close_on_exec(int fd) { return ::fcntl(fd, F_GETFD) == FD_CLOEXEC; }
 TEST(Arrival, OwnsTheWindowLeavesItInheritableAndSealsTheRest) {
   EXPECT_EQ(test::in_child([] {
               set_the_stage(5, 2);
-              const Arrival arrival = arrive();
+              const Arrival arrival = arrive(Hop::launcher, false);
               const bool window =
                   arrival.window.first() == 3 && arrival.window.count() == 2 && !arrival.missing;
               const bool left = is_inheritable(3) && is_inheritable(4);
@@ -43,7 +43,7 @@ TEST(Arrival, FindsTheLowestAnnouncedNumberThatIsNotOpen) {
   EXPECT_EQ(test::in_child([] {
               set_the_stage(6, 6);
               ::close(5);
-              const Arrival arrival = arrive();
+              const Arrival arrival = arrive(Hop::launcher, false);
               return arrival.missing == 5 && arrival.window.count() == 0 ? 0 : 1;
             }),
             0);
@@ -54,7 +54,7 @@ TEST(Arrival, AFullTableIsNotAMissingDescriptor) {
               set_the_stage(5, 5);
               const rlimit full{8, 8};
               if (::setrlimit(RLIMIT_NOFILE, &full) < 0) return 2;
-              const Arrival arrival = arrive();
+              const Arrival arrival = arrive(Hop::launcher, false);
               return !arrival.missing && arrival.window.count() == 5 ? 0 : 1;
             }),
             0);
@@ -69,7 +69,7 @@ TEST(Arrival, OpensClosedStdioOnDevNullAndSaysWhichWasClosed) {
                 for (int fd = 0; fd < 3; ++fd) {
                   if ((holes & (1U << fd)) != 0) ::close(fd);
                 }
-                const Arrival arrival = arrive();
+                const Arrival arrival = arrive(Hop::launcher, false);
                 for (int fd = 0; fd < 3; ++fd) {
                   const bool was_hole = (holes & (1U << fd)) != 0;
                   if (arrival.stdio_open[static_cast<std::size_t>(fd)] == was_hole) return 3;

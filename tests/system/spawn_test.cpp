@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <climits>
 #include <csignal>
@@ -45,13 +46,13 @@ WaitStatus wait_for(pid_t pid) {
 }
 
 // What a shell script prints when it is run as the next program of `next`.
-std::string output_of(HandOver next) {
+std::string output_of(HandOver next, const sigset_t& mask = current_signal_mask()) {
   int ends[2];
   check(::pipe2(ends, O_CLOEXEC), "pipe2");
   const OwnedFd read_end(ends[0]);
   OwnedFd write_end(ends[1]);
   next.passed.push_back({write_end.get(), STDOUT_FILENO, 1, false, "stdout"});
-  ExecImage image(next, current_signal_mask());
+  ExecImage image(next, mask);
   const Spawned spawned = spawn(image);
   write_end.close();
   EXPECT_FALSE(spawned.failure) << image.describe(spawned.failure.value_or(ExecFailure{}));
@@ -103,13 +104,13 @@ TEST(Spawn, PassesWhatIsPlannedAndNothingElse) {
   EXPECT_EQ(output_of(next), "0 1 2 3 5 ");
 }
 
-TEST(Spawn, GivesBackTheMaskAndTheDefaultActions) {
-  HandOver next = run_shell("sed -n '/^Sig[BIC]/s/\\t/ /p' /proc/self/status | tr '\\n' ' '");
-  next.default_signals = {SIGUSR1};
-  ::signal(SIGUSR1, SIG_IGN);
-  const std::string text = output_of(next);
-  ::signal(SIGUSR1, SIG_DFL);
-  EXPECT_EQ(text, "SigBlk: 0000000000000000 SigIgn: 0000000000000000 SigCgt: 0000000000000000 ");
+TEST(Spawn, GivesBackTheMaskOfBefore) {
+  const std::array numbers{SIGTERM, SIGCHLD};
+  const SignalFd signals = receive_signals(numbers);
+  HandOver next = run_shell("sed -n '/^Sig[BIC]/s/\t/ /p' /proc/self/status | tr '\n' ' '");
+  EXPECT_EQ(output_of(next, signals.mask_before),
+            "SigBlk: 0000000000000000 SigIgn: 0000000000000000 SigCgt: 0000000000000000 ");
+  ::sigprocmask(SIG_SETMASK, &signals.mask_before, nullptr);
 }
 
 TEST(Spawn, TellsWhichStepFailed) {
@@ -159,6 +160,7 @@ TEST(SpawnDetached, TheChildIsAnOrphanWithASessionOfItsOwn) {
   ExecImage image(next, current_signal_mask());
   const Spawned spawned = spawn_detached(image);
   ASSERT_FALSE(spawned.failure);
+  reap(spawned.intermediate);
   EXPECT_EQ(::getsid(spawned.pid), spawned.pid);
   EXPECT_EQ(children_of_this_process(), std::vector<pid_t>{spawned.pid})
       << "this test is the nearest subreaper";
@@ -173,6 +175,7 @@ TEST(SpawnDetached, ReportsAFailedExecOfTheGrandchild) {
   const Spawned spawned = spawn_detached(image);
   ASSERT_TRUE(spawned.failure);
   EXPECT_EQ(image.describe(*spawned.failure), "exec /nonexistent/program: No such file or directory");
+  reap(spawned.intermediate);
   wait_for(spawned.pid);
 }
 

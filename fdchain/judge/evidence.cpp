@@ -1,0 +1,175 @@
+#include "fdchain/judge/evidence.h"
+
+#include <algorithm>
+
+#include "fdchain/model/listen_env.h"
+#include "fdchain/model/number.h"
+
+namespace fdchain {
+namespace {
+
+// Whether the hop was told rightly: LISTEN_PID and LISTEN_PIDFDID are its own, and every announced number is
+// open.
+bool told_rightly(const HopRecord& record, std::size_t sockets) {
+  const auto pid = variable(record, listen_pid_name);
+  const auto count = announced_count(record);
+  if (sockets == 0) return !pid && !variable(record, listen_fds_name);
+  if (!pid || !count ||
+      parse_unsigned_as_systemd(*pid).value != static_cast<unsigned long>(record.pid_in_namespace))
+    return false;
+  const auto id = variable(record, listen_pidfdid_name);
+  if (id && record.pidfdid && parse_unsigned_as_systemd(*id).value != *record.pidfdid) return false;
+  const auto names = variable(record, listen_fdnames_name);
+  if (names && split_fdnames(*names).size() != static_cast<std::size_t>(*count)) return false;
+  for (int number = listen_fds_start; number < listen_fds_start + *count; ++number) {
+    if (row_at(record.fds, number) == nullptr) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+Evidence::Evidence(std::span<const HopRecord> records, const std::optional<Contract>& contract) {
+  sort(records);
+  make_contract(contract);
+  collect_sightings();
+}
+
+void Evidence::sort(std::span<const HopRecord> records) {
+  for (const HopRecord& record : records) {
+    HopEvidence& hop = hops_[static_cast<std::size_t>(record.hop)];
+    switch (record.moment) {
+      case Moment::arrival: hop.arrival = &record; break;
+      case Moment::departure: hop.departure = &record; break;
+      case Moment::running:
+        if (record.seen_by == record.hop)
+          hop.running.push_back(&record);
+        else
+          hop.outside = &record;
+        break;
+      case Moment::after_exit: hop.after_exit = &record; break;
+      case Moment::after_fork: break;
+    }
+  }
+}
+
+void Evidence::make_contract(const std::optional<Contract>& given) {
+  if (given) {
+    contract_ = *given;
+    contract_is_known_ = true;
+    return;
+  }
+  const HopRecord* const launcher = of(Hop::launcher).arrival;
+  if (launcher != nullptr && launcher->contract) {
+    contract_ = *launcher->contract;
+    contract_is_known_ = true;
+    return;
+  }
+  // Nobody wrote it down: it is what the first hop was told, as far as that is there.
+  const HopRecord* first = nullptr;
+  for (const Hop hop : all_hops) {
+    if (first == nullptr) first = of(hop).received();
+  }
+  if (first == nullptr) return;
+  const int count = announced_count(*first).value_or(0);
+  const auto names = variable(*first, listen_fdnames_name);
+  const auto split = names ? split_fdnames(*names) : std::vector<std::string>{};
+  contract_.has_names = names.has_value();
+  for (const FdRow& row : first->fds) {
+    const int index = row.number - listen_fds_start;
+    if (index < 0 || index >= count) continue;
+    const bool named = static_cast<std::size_t>(index) < split.size();
+    contract_.sockets.push_back(
+        {row.number, named ? split[static_cast<std::size_t>(index)] : std::string(unnamed_socket), row});
+  }
+  contract_.notify_payload = variable(*first, "NOTIFY_SOCKET").has_value();
+}
+
+bool Evidence::wrote_the_contract(Hop hop) const {
+  const HopRecord* const arrival = of(hop).arrival;
+  return arrival != nullptr && arrival->contract == contract_;
+}
+
+int Evidence::window_end() const {
+  int end = listen_fds_start;
+  for (const ContractSocket& socket : contract_.sockets) end = std::max(end, socket.fd + 1);
+  return end;
+}
+
+int Evidence::payload_end() const {
+  int end = window_end();
+  for (const FdRow& row : contract_.preserved) end = std::max(end, row.number + 1);
+  return end;
+}
+
+void Evidence::collect_sightings() {
+  for (const Hop hop : all_hops) {
+    const HopEvidence& evidence = of(hop);
+    // From outside a payload is seen after its exec, when it may have closed something itself: what the shim
+    // had just before is the better witness, where there is one.
+    const bool outside_only = evidence.arrival == nullptr && evidence.outside != nullptr;
+    const bool better_witness = !sightings_.empty() && !sightings_.back().received;
+    if (const HopRecord* const record = evidence.received()) {
+      if (!(outside_only && better_witness)) sightings_.push_back({hop, true, record});
+      if (!wrote_the_contract(hop) && !told_rightly(*record, contract_.sockets.size())) misled_ = hop;
+    }
+    if (misled_) return;
+    if (evidence.departure != nullptr) sightings_.push_back({hop, false, evidence.departure});
+  }
+}
+
+Hop Evidence::before(Hop hop) const {
+  Hop found = Hop::activator;
+  for (const Hop candidate : all_hops) {
+    if (candidate >= hop) break;
+    const HopEvidence& evidence = of(candidate);
+    if (evidence.received() != nullptr || evidence.departure != nullptr) found = candidate;
+  }
+  return found;
+}
+
+std::vector<Hop> actors_between(const Sighting& earlier, const Sighting& later) {
+  // What a hop was about to pass on is beyond its reach a moment later; what it received it can still spoil.
+  const int first = static_cast<int>(earlier.hop) + (earlier.received ? 0 : 1);
+  const int last = static_cast<int>(later.hop) - (later.received ? 1 : 0);
+  if (first > last) return {earlier.hop};
+  std::vector<Hop> actors;
+  for (int hop = first; hop <= last; ++hop) actors.push_back(static_cast<Hop>(hop));
+  return actors;
+}
+
+std::optional<std::string> variable(const HopRecord& record, std::string_view name) {
+  const auto found = record.environment.find(std::string(name));
+  return found == record.environment.end() ? std::nullopt : std::optional(found->second);
+}
+
+std::optional<int> announced_count(const HopRecord& record) {
+  const auto text = variable(record, listen_fds_name);
+  if (!text) return std::nullopt;
+  const Number<int> count = parse_int_as_systemd(*text);
+  return count.error == 0 && count.value > 0 ? std::optional(count.value) : std::nullopt;
+}
+
+const FdRow* row_at(const FdTable& table, int number) {
+  const auto found = std::ranges::lower_bound(table, number, {}, &FdRow::number);
+  return found == table.end() || found->number != number ? nullptr : &*found;
+}
+
+std::string to_string(const Sighting& sighting) {
+  const std::string_view moment = !sighting.received                           ? "departure"
+                                  : sighting.record->moment == Moment::arrival ? "arrival"
+                                                                               : "running";
+  return std::string(to_string(sighting.hop)).append(" (").append(moment).append(")");
+}
+
+std::string describe(const ContractSocket& socket) {
+  const std::string address = socket.row.socket ? socket.row.socket->local : socket.row.name;
+  const std::string name = socket.name == unnamed_socket ? "" : socket.name + ' ';
+  return "socket " + name + '(' + socket.row.type + (address.empty() ? "" : ' ' + address) + ')';
+}
+
+std::string describe(const FdRow& row) {
+  return std::to_string(row.number) + " " + row.type + (row.name.empty() ? "" : ' ' + row.name);
+}
+
+}  // namespace fdchain

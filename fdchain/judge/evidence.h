@@ -1,0 +1,99 @@
+// The records of a run in the order in which the sockets travelled, and what follows from their gaps.
+#pragma once
+
+#include <array>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "fdchain/model/hop_record.h"
+
+namespace fdchain {
+
+/// What a record of a hop says about a hand-over: what it received, or what it was about to pass on.
+struct Sighting {
+  Hop hop = Hop::launcher;
+  bool received = true;  ///< an arrival (or a look from outside, where there is none), else a departure
+  const HopRecord* record = nullptr;
+};
+
+/// The records of one hop; null where there is none.
+struct HopEvidence {
+  const HopRecord* arrival = nullptr;
+  const HopRecord* departure = nullptr;
+  const HopRecord* outside = nullptr;     ///< running, seen by another hop
+  std::vector<const HopRecord*> running;  ///< seen by itself, in the order of time
+  const HopRecord* after_exit = nullptr;
+
+  /// What it had when it started: its own word, else what was seen from outside.
+  [[nodiscard]] const HopRecord* received() const { return arrival != nullptr ? arrival : outside; }
+};
+
+class Evidence {
+ public:
+  Evidence(std::span<const HopRecord> records, const std::optional<Contract>& contract);
+
+  [[nodiscard]] const HopEvidence& of(Hop hop) const { return hops_[static_cast<std::size_t>(hop)]; }
+  [[nodiscard]] const Contract& contract() const { return contract_; }
+
+  /// Whether the contract was written down, or had to be made up from what the first hop received.
+  [[nodiscard]] bool contract_is_known() const { return contract_is_known_; }
+
+  /// One past the number of the last socket.
+  [[nodiscard]] int window_end() const;
+
+  /// One past the number of the last preserved descriptor.
+  [[nodiscard]] int payload_end() const;
+
+  /// All sightings, in the order of travel, without those that an earlier breach of the announcement has
+  /// spoilt: a hop that was told wrongly what it has does rightly not pass it on.
+  [[nodiscard]] const std::vector<Sighting>& sightings() const { return sightings_; }
+
+  /// The first hop that was told wrongly what it has; nothing when all were told rightly.
+  [[nodiscard]] std::optional<Hop> misled() const { return misled_; }
+
+  /// Whether an announcement may be judged at this hop: neither it nor an earlier one is downstream of a
+  /// misled one.
+  [[nodiscard]] bool is_upstream(Hop hop) const { return !misled_ || hop <= *misled_; }
+
+  /// The hop before, among those that left a record; the activator when there is none.
+  [[nodiscard]] Hop before(Hop hop) const;
+
+ private:
+  void sort(std::span<const HopRecord> records);
+  void make_contract(const std::optional<Contract>& given);
+  void collect_sightings();
+
+  // What such a hop was told does not bind it: it opened sockets of its own, or set aside what was wrong.
+  [[nodiscard]] bool wrote_the_contract(Hop hop) const;
+
+  std::array<HopEvidence, 5> hops_;
+  Contract contract_;
+  bool contract_is_known_ = false;
+  std::optional<Hop> misled_;
+  std::vector<Sighting> sightings_;
+};
+
+/// Who can have done something that is not there in `earlier` and there in `later`: one hop, or several when
+/// records between them are missing.
+std::vector<Hop> actors_between(const Sighting& earlier, const Sighting& later);
+
+/// The value of a chain variable; nothing when it is not set.
+std::optional<std::string> variable(const HopRecord& record, std::string_view name);
+
+/// The number that LISTEN_FDS counts, if it is one.
+std::optional<int> announced_count(const HopRecord& record);
+
+const FdRow* row_at(const FdTable& table, int number);
+
+/// `monitor (arrival)`.
+std::string to_string(const Sighting& sighting);
+
+/// `socket web (TCPv6 [::]:8080)`.
+std::string describe(const ContractSocket& socket);
+
+/// `3 DIR /`.
+std::string describe(const FdRow& row);
+
+}  // namespace fdchain

@@ -1,0 +1,294 @@
+// Rules of what is passed.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "fdchain/judge/rules/rules.h"
+#include "fdchain/model/listen_env.h"
+
+namespace fdchain::rules {
+namespace {
+
+Finding make(std::string id, Hop hop, int fd, Severity severity = Severity::error) {
+  Finding finding;
+  finding.id = std::move(id);
+  finding.hop = hop;
+  finding.fd = fd;
+  finding.severity = severity;
+  return finding;
+}
+
+const FdRow* find_object(const HopRecord& record, const FdRow& object) {
+  const auto found =
+      std::ranges::find_if(record.fds, [&](const FdRow& row) { return row.same_object(object); });
+  return found == record.fds.end() ? nullptr : &*found;
+}
+
+/// Follows one object through the sightings, and tells each thing that happens to it once.
+class Walk {
+ public:
+  Walk(const Evidence& evidence, Findings& findings, const ContractSocket& socket)
+      : evidence_(evidence), findings_(findings), socket_(socket), number_(socket.fd), last_(socket.row) {}
+
+  void run() {
+    const Sighting* earlier = nullptr;
+    for (const Sighting& sighting : evidence_.sightings()) {
+      // What the launcher opens itself is not there when it arrives.
+      const bool not_yet = sighting.hop == Hop::launcher && sighting.received &&
+                           find_object(*sighting.record, socket_.row) == nullptr;
+      if (not_yet) continue;
+      if (!step(earlier == nullptr ? origin() : *earlier, sighting)) return;
+      earlier = &sighting;
+    }
+  }
+
+ private:
+  // Before the first record of it, the object was the launcher's to pass on.
+  [[nodiscard]] Sighting origin() const { return {Hop::launcher, true, evidence_.of(Hop::launcher).arrival}; }
+
+  // False when the object is lost from here on.
+  bool step(const Sighting& earlier, const Sighting& later) {
+    const FdRow* const at_number = row_at(later.record->fds, number_);
+    if (at_number != nullptr && at_number->same_object(socket_.row))
+      return inspect(earlier, later, *at_number);
+    if (const FdRow* const elsewhere = find_object(*later.record, socket_.row)) {
+      tell("fd-renumbered", earlier, later,
+           fmt::format("{} was at {} and is at {} in {}", describe(socket_), number_, elsewhere->number,
+                       to_string(later)),
+           "pass every socket on at the number it came at");
+      number_ = elsewhere->number;
+      return inspect(earlier, later, *elsewhere);
+    }
+    if (at_number != nullptr) {
+      tell("fd-substituted", earlier, later,
+           fmt::format("{} was at {}, and {} has {} there", describe(socket_), number_, to_string(later),
+                       describe(*at_number)),
+           "keep the descriptor open until it has been passed on, so that its number cannot be used again");
+      return false;
+    }
+    const bool seen_departing = !earlier.received || !later.received;
+    tell("fd-lost-closed", earlier, later,
+         fmt::format("{} was at {} and is gone in {}{}", describe(socket_), number_, to_string(later),
+                     seen_departing ? "" : "; closed, or close-on-exec: no record of the departure tells"),
+         "do not close what is announced");
+    return false;
+  }
+
+  // The object is where it should be: is it as it should be?
+  bool inspect(const Sighting& earlier, const Sighting& later, const FdRow& row) {
+    if (!later.received && row.close_on_exec) {
+      Sighting next{static_cast<Hop>(static_cast<int>(later.hop) + 1), true, later.record};
+      tell("fd-lost-cloexec", later, next,
+           fmt::format("{} is close-on-exec at {} in {}, just before exec", describe(socket_), number_,
+                       to_string(later)),
+           "clear FD_CLOEXEC in the child with fcntl(F_SETFD); dup2 of a number onto itself does not");
+      return false;
+    }
+    if (last_.socket && row.socket && last_.socket->listening != row.socket->listening) {
+      tell("socket-kind-wrong", earlier, later,
+           fmt::format("{} listened, and does not any more in {}", describe(socket_), to_string(later)),
+           "do not call shutdown(2) on a socket that is shared");
+    }
+    if (last_.non_blocking != row.non_blocking) {
+      tell("nonblock-changed", earlier, later,
+           fmt::format("{} was {} and is {} in {}", describe(socket_),
+                       last_.non_blocking ? "non-blocking" : "blocking",
+                       row.non_blocking ? "non-blocking" : "blocking", to_string(later)),
+           "leave O_NONBLOCK alone: it belongs to the open file description, which every holder shares",
+           Severity::warning);
+    }
+    last_ = row;
+    return true;
+  }
+
+  void tell(const char* id, const Sighting& earlier, const Sighting& later, std::string evidence,
+            const char* advice, Severity severity = Severity::error) {
+    Finding finding = make(id, later.hop, number_, severity);
+    finding.socket = describe(socket_);
+    finding.evidence = std::move(evidence);
+    finding.advice = advice;
+    blame(finding, actors_between(earlier, later));
+    findings_.add(std::move(finding));
+  }
+
+  const Evidence& evidence_;
+  Findings& findings_;
+  const ContractSocket& socket_;
+  int number_;
+  FdRow last_;
+};
+
+bool is_contract_object(const Evidence& evidence, const FdRow& row) {
+  return std::ranges::any_of(evidence.contract().sockets,
+                             [&](const ContractSocket& socket) { return socket.row.same_object(row); });
+}
+
+bool is_preserved(const Evidence& evidence, const FdRow& row) {
+  return std::ranges::any_of(evidence.contract().preserved, [&](const FdRow& kept) {
+    return kept.number == row.number && kept.same_object(row);
+  });
+}
+
+// The handshake of our own dialect, and conmon's: a connected socket or a pipe, at the numbers behind the
+// payload's.
+bool is_handshake(const Evidence& evidence, Hop hop, const HopRecord& record, const FdRow& row) {
+  const bool pipe = row.type == "FIFO" || (row.socket && !row.socket->listening);
+  if (!pipe) return false;
+  for (const char* const name : {"_OCI_SYNCPIPE", "_OCI_STARTPIPE", "_OCI_ATTACHPIPE"}) {
+    if (hop == Hop::monitor && variable(record, name) == std::to_string(row.number)) return true;
+  }
+  return hop == Hop::runtime_shim && row.number == evidence.payload_end() && row.type == "UNIX-SEQPACKET";
+}
+
+// What a hop received that nobody announced to it.
+std::vector<const FdRow*> strangers_in(const Evidence& evidence, Hop hop, const HopRecord& record) {
+  std::vector<const FdRow*> rows;
+  for (const FdRow& row : record.fds) {
+    const bool crosses = record.moment != Moment::departure || !row.close_on_exec;
+    if (row.number < listen_fds_start || !crosses) continue;
+    if (is_contract_object(evidence, row) || is_preserved(evidence, row) ||
+        is_handshake(evidence, hop, record, row))
+      continue;
+    // A number of the window with something else in it is told as what happened to its socket.
+    if (row.number < evidence.window_end()) continue;
+    rows.push_back(&row);
+  }
+  return rows;
+}
+
+bool reaches_into_the_host(const FdRow& row) {
+  return row.type == "DIR" || row.mode == "--" || row.type == "REG";
+}
+
+// What crossed into a hop: its own word, or what the hop just before was about to pass on.
+const HopRecord* crossing_into(const Evidence& evidence, Hop hop) {
+  const HopEvidence& own = evidence.of(hop);
+  if (own.arrival != nullptr) return own.arrival;
+  const HopRecord* const departure = evidence.of(static_cast<Hop>(static_cast<int>(hop) - 1)).departure;
+  return departure != nullptr ? departure : own.outside;
+}
+
+}  // namespace
+
+void sockets(const Evidence& evidence, Findings& findings) {
+  for (const ContractSocket& socket : evidence.contract().sockets) Walk(evidence, findings, socket).run();
+}
+
+void preserved(const Evidence& evidence, Findings& findings) {
+  for (const FdRow& kept : evidence.contract().preserved) {
+    const Sighting* earlier = nullptr;
+    for (const Sighting& sighting : evidence.sightings()) {
+      // In the launcher they stand where its own sockets do not push them yet.
+      if (sighting.hop == Hop::launcher && sighting.received) {
+        earlier = &sighting;
+        continue;
+      }
+      const FdRow* const row = row_at(sighting.record->fds, kept.number);
+      const bool there =
+          row != nullptr && row->same_object(kept) && (sighting.received || !row->close_on_exec);
+      if (!there && earlier != nullptr) {
+        Finding finding = make("preserve-count-wrong", sighting.hop, kept.number);
+        finding.evidence = fmt::format("descriptor {} was to be preserved and is {} in {}", kept.number,
+                                       row == nullptr           ? "gone"
+                                       : row->same_object(kept) ? "close-on-exec"
+                                                                : "another object",
+                                       to_string(sighting));
+        finding.advice = "keep the sockets and, after them, as many descriptors as --preserve-fds says";
+        blame(finding, actors_between(*earlier, sighting));
+        findings.add(std::move(finding));
+        break;
+      }
+      earlier = &sighting;
+    }
+  }
+}
+
+void strangers(const Evidence& evidence, Findings& findings) {
+  std::vector<const FdRow*> known;  // what the hop before had already been given too much
+  for (const Hop hop : {Hop::monitor, Hop::runtime_shim, Hop::payload}) {
+    const HopRecord* const record = crossing_into(evidence, hop);
+    if (record == nullptr) continue;
+    const Hop before = evidence.before(hop);
+    auto rows = strangers_in(evidence, hop, *record);
+    const auto all = rows;
+    std::erase_if(rows, [&](const FdRow* row) {
+      return std::ranges::any_of(
+          known, [&](const FdRow* old) { return old->number == row->number && old->same_object(*row); });
+    });
+    known = all;
+    const int end = evidence.payload_end();
+    const int doubled_end = end + static_cast<int>(evidence.contract().sockets.size());
+    const auto in_doubled_range = [&](const FdRow* row) {
+      return row->number >= end && row->number < doubled_end;
+    };
+    bool doubled = std::ranges::any_of(rows, in_doubled_range);
+    for (int number = end; doubled && number < doubled_end; ++number)
+      doubled = row_at(record->fds, number) != nullptr;
+    for (const FdRow* const row : rows) {
+      const bool counted = doubled && in_doubled_range(row);
+      const bool critical = hop == Hop::payload && reaches_into_the_host(*row);
+      Finding finding = make(counted ? "preserve-count-wrong" : "fd-leaked", hop, row->number,
+                             critical ? Severity::critical : Severity::error);
+      finding.evidence = fmt::format("{} was not announced{}", describe(*row),
+                                     counted ? "" : fmt::format(", and {} has it", to_string(hop)));
+      finding.advice = counted
+                           ? "count the sockets once: LISTEN_FDS and --preserve-fds must not both keep them"
+                           : "open with O_CLOEXEC, and mark everything else close-on-exec before exec: "
+                             "close_range(CLOSE_RANGE_CLOEXEC)";
+      std::vector<Hop> actors;
+      for (int actor = static_cast<int>(before); actor < static_cast<int>(hop); ++actor)
+        actors.push_back(static_cast<Hop>(actor));
+      blame(finding, actors);
+      findings.add(std::move(finding));
+    }
+  }
+}
+
+void stdio(const Evidence& evidence, Findings& findings) {
+  const HopRecord* const launcher = evidence.of(Hop::launcher).arrival;
+  for (const Hop hop : all_hops) {
+    const HopRecord* const record = crossing_into(evidence, hop);
+    if (record == nullptr) continue;
+    const Hop before = evidence.before(hop);
+    for (int number = 0; number < listen_fds_start; ++number) {
+      const FdRow* const row = row_at(record->fds, number);
+      const bool hole = row == nullptr || (record->moment == Moment::departure && row->close_on_exec);
+      // An inetd passes its socket as stdio, and then it has been there from the start.
+      const FdRow* const at_first = launcher == nullptr ? nullptr : row_at(launcher->fds, number);
+      const bool stranger = !hole && row->type.starts_with("UNIX-") && hop != Hop::launcher &&
+                            (at_first == nullptr || !at_first->same_object(*row));
+      const bool other_socket = !hole && (row->socket || row->type == "SOCK") && hop != Hop::launcher &&
+                                (at_first == nullptr || !at_first->same_object(*row));
+      if (!(hole || stranger || other_socket)) continue;
+      Finding finding =
+          make("stdio-hole", hop, number, hop == Hop::launcher ? Severity::warning : Severity::error);
+      finding.evidence =
+          hole ? fmt::format("descriptor {} is closed in {}: the next thing it opens lands there", number,
+                             to_string(hop))
+               : fmt::format("descriptor {} is {}, which is not stdio", number, describe(*row));
+      finding.advice = "open /dev/null on 0, 1 and 2 before anything else is opened";
+      std::vector<Hop> actors;
+      for (int actor = static_cast<int>(before); actor < static_cast<int>(hop); ++actor)
+        actors.push_back(static_cast<Hop>(actor));
+      blame(finding, actors);
+      findings.add(std::move(finding));
+    }
+  }
+}
+
+void access(const Evidence& evidence, Findings& findings) {
+  const HopRecord* const record = evidence.of(Hop::payload).arrival;
+  if (record == nullptr) return;
+  for (const FdRow& row : record->fds) {
+    if (row.error.empty() || row.number < listen_fds_start || row.number >= evidence.window_end()) continue;
+    Finding finding = make("fd-access-denied", Hop::payload, row.number);
+    finding.evidence =
+        fmt::format("descriptor {} is there, and using it is refused with {}", row.number, row.error);
+    finding.advice = "look at the security label, the seccomp profile and the user namespace of the payload";
+    blame(finding, {evidence.before(Hop::payload)});
+    findings.add(std::move(finding));
+  }
+}
+
+}  // namespace fdchain::rules

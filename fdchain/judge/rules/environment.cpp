@@ -1,0 +1,241 @@
+// Rules of what is announced. An announcement is judged at the first hop that received a wrong one; what a
+// misled hop announces further is a consequence.
+
+#include <utility>
+
+#include "fdchain/judge/rules/rules.h"
+#include "fdchain/model/listen_env.h"
+#include "fdchain/model/number.h"
+#include "fdchain/model/variables.h"
+
+namespace fdchain::rules {
+namespace {
+
+// Calls `judge(hop, record, before)` for every hop that received something, up to the first that was misled.
+template <typename Judge>
+void for_each_recipient(const Evidence& evidence, Judge judge) {
+  for (const Hop hop : all_hops) {
+    if (!evidence.is_upstream(hop)) return;
+    if (const HopRecord* const record = evidence.of(hop).received())
+      judge(hop, *record, evidence.before(hop));
+  }
+}
+
+// Who announced it, when the hop before left a record; else nobody can tell.
+std::vector<Hop> announcers(Hop before, Hop hop) {
+  std::vector<Hop> hops;
+  for (int candidate = static_cast<int>(before); candidate < static_cast<int>(hop); ++candidate)
+    hops.push_back(static_cast<Hop>(candidate));
+  return hops;
+}
+
+Finding make(std::string id, Hop hop, Severity severity = Severity::error) {
+  Finding finding;
+  finding.id = std::move(id);
+  finding.hop = hop;
+  finding.severity = severity;
+  return finding;
+}
+
+// Whether at least one of the sockets that were to arrive did, at its number.
+bool has_sockets(const Evidence& evidence, const HopRecord& record) {
+  for (const ContractSocket& socket : evidence.contract().sockets) {
+    const FdRow* const row = row_at(record.fds, socket.fd);
+    if (row != nullptr && row->same_object(socket.row)) return true;
+  }
+  return false;
+}
+
+// A listening socket at 3: somebody meant to pass it.
+bool looks_activated(const HopRecord& record) {
+  const FdRow* const first = row_at(record.fds, listen_fds_start);
+  return first != nullptr && first->socket && first->socket->listening;
+}
+
+bool names_itself(const HopRecord& record) {
+  const auto pid = variable(record, listen_pid_name);
+  return pid && parse_unsigned_as_systemd(*pid).value == static_cast<unsigned long>(record.pid_in_namespace);
+}
+
+}  // namespace
+
+void listen_pid(const Evidence& evidence, Findings& findings) {
+  for_each_recipient(evidence, [&](Hop hop, const HopRecord& record, Hop before) {
+    const auto pid = variable(record, listen_pid_name);
+    if (!pid || names_itself(record) || !(has_sockets(evidence, record) || looks_activated(record))) return;
+    Finding finding = make("listen-pid-stale", hop);
+    finding.evidence = "LISTEN_PID=" + *pid + ", and " + std::string(to_string(hop)) + " is process " +
+                       std::to_string(record.pid_in_namespace) +
+                       (hop == Hop::payload ? ": it must ignore its sockets" : ": it ignores its sockets");
+    finding.advice =
+        "write the pid into LISTEN_PID in the child, after its last fork and before exec; let wrappers exec, "
+        "not fork";
+    blame(finding, announcers(before, hop));
+    findings.add(std::move(finding));
+  });
+}
+
+void listen_pidfdid(const Evidence& evidence, Findings& findings) {
+  for_each_recipient(evidence, [&](Hop hop, const HopRecord& record, Hop before) {
+    const auto id = variable(record, listen_pidfdid_name);
+    if (!id || !record.pidfdid || !names_itself(record) ||
+        parse_unsigned_as_systemd(*id).value == *record.pidfdid)
+      return;
+    Finding finding = make("listen-pidfdid-stale", hop);
+    finding.evidence = "LISTEN_PIDFDID=" + *id + ", and the pidfd of " + std::string(to_string(hop)) +
+                       " has inode " + std::to_string(*record.pidfdid);
+    finding.advice = "rewrite LISTEN_PIDFDID with LISTEN_PID, or remove it";
+    blame(finding, announcers(before, hop));
+    findings.add(std::move(finding));
+  });
+}
+
+void announced_variables(const Evidence& evidence, Findings& findings) {
+  for_each_recipient(evidence, [&](Hop hop, const HopRecord& record, Hop before) {
+    std::string missing;
+    for (const auto name : {listen_fds_name, listen_pid_name}) {
+      if (!variable(record, name)) missing.append(missing.empty() ? "" : " and ").append(name);
+    }
+    const bool meant = has_sockets(evidence, record) || (before == Hop::activator && looks_activated(record));
+    if (missing.empty() || !meant) return;
+    Finding finding = make("env-dropped", hop);
+    finding.fd = listen_fds_start;
+    finding.evidence = "the sockets are there, " + missing +
+                       (missing.find(' ') == std::string::npos ? " is not" : " are not");
+    finding.advice = "pass LISTEN_FDS, LISTEN_PID and LISTEN_FDNAMES together with the sockets";
+    blame(finding, announcers(before, hop));
+    findings.add(std::move(finding));
+  });
+}
+
+void announced_number(const Evidence& evidence, Findings& findings) {
+  const int expected = static_cast<int>(evidence.contract().sockets.size());
+  for_each_recipient(evidence, [&](Hop hop, const HopRecord& record, Hop before) {
+    const auto count = announced_count(record);
+    // Without sockets in the contract an announcement is a leaked variable, if somebody else made the
+    // contract.
+    if (!count || (expected == 0 && hop != Hop::launcher)) return;
+    if (before == Hop::activator && !names_itself(record)) return;
+    if (*count < expected) {
+      Finding finding = make("preserve-count-wrong", hop);
+      finding.fd = listen_fds_start + *count;
+      finding.evidence = "LISTEN_FDS=" + std::to_string(*count) + ", and " + std::to_string(expected) +
+                         " sockets are passed";
+      finding.advice = "count every socket that is passed in LISTEN_FDS";
+      blame(finding, announcers(before, hop));
+      findings.add(std::move(finding));
+      return;
+    }
+    for (int number = evidence.window_end(); number < listen_fds_start + *count; ++number) {
+      if (row_at(record.fds, number) != nullptr) continue;
+      Finding finding = make("fd-announced-missing", hop);
+      finding.fd = number;
+      finding.evidence = "LISTEN_FDS=" + std::to_string(*count) + ", and descriptor " +
+                         std::to_string(number) + " is not open";
+      finding.advice = "announce only what is passed; unset LISTEN_* where nothing is";
+      blame(finding, announcers(before, hop));
+      findings.add(std::move(finding));
+      return;
+    }
+  });
+}
+
+void fdnames(const Evidence& evidence, Findings& findings) {
+  std::vector<std::string> expected;
+  for (const ContractSocket& socket : evidence.contract().sockets) expected.push_back(socket.name);
+  std::optional<std::string> known =
+      evidence.contract().has_names ? std::optional(join_fdnames(expected)) : std::nullopt;
+  for_each_recipient(evidence, [&](Hop hop, const HopRecord& record, Hop before) {
+    const auto count = announced_count(record);
+    if (!count) return;  // nothing is announced at all, which another rule tells
+    const auto names = variable(record, listen_fdnames_name);
+    const bool counts_differ = names && split_fdnames(*names).size() != static_cast<std::size_t>(*count);
+    const bool first = before == Hop::activator && hop == Hop::launcher;
+    const bool shortened_with_the_count =
+        names && *count < static_cast<int>(expected.size()) && known && known->starts_with(*names);
+    if (first ? !counts_differ : (names == known || shortened_with_the_count)) return;
+    Finding finding = make("fdnames-mismatch", hop, Severity::warning);
+    if (counts_differ) {
+      finding.severity = Severity::error;
+      finding.evidence = "LISTEN_FDNAMES=" + *names + " names " +
+                         std::to_string(split_fdnames(*names).size()) +
+                         ", LISTEN_FDS=" + std::to_string(*count);
+    } else {
+      finding.evidence =
+          "LISTEN_FDNAMES was " + known.value_or("not set") + " and is " + names.value_or("not set");
+    }
+    finding.advice = "pass LISTEN_FDNAMES on unchanged, one name for each socket in their order";
+    blame(finding, announcers(before, hop));
+    findings.add(std::move(finding));
+    known = names;  // a later hop answers for its own change only
+  });
+}
+
+void leaked_variables(const Evidence& evidence, Findings& findings) {
+  const bool no_sockets = evidence.contract().sockets.empty();
+  std::map<std::string, bool> told;  // each variable once, where it first appears
+  for (const Hop hop : all_hops) {
+    const HopRecord* const record = evidence.of(hop).received();
+    if (record == nullptr) continue;
+    const Hop before = evidence.before(hop);
+    for (const auto& [name, value] : record->environment) {
+      const bool handshake = name.starts_with("_OCI_") && hop >= Hop::runtime_shim;
+      const bool listen = name == listen_fds_name && no_sockets && evidence.is_upstream(hop) &&
+                          (hop != Hop::launcher || !(names_itself(*record) || looks_activated(*record)));
+      const bool notify = name == notify_socket_name && hop >= Hop::monitor && evidence.contract_is_known() &&
+                          !evidence.contract().notify_payload;
+      if (!(handshake || listen || notify) || std::exchange(told[name], true)) continue;
+      Finding finding = make("env-leaked", hop, Severity::warning);
+      finding.evidence = name + '=' + value + " is set where " +
+                         (handshake ? "no handshake is"
+                          : listen  ? "no sockets are"
+                                    : "--sdnotify keeps it from");
+      finding.advice = "unset " + name + " for the next program";
+      blame(finding, announcers(before, hop));
+      findings.add(std::move(finding));
+    }
+  }
+}
+
+void handshake_numbers(const Evidence& evidence, Findings& findings) {
+  const HopRecord* const record = evidence.of(Hop::monitor).arrival;
+  if (record == nullptr) return;
+  for (const auto name : {sync_pipe_name, start_pipe_name}) {
+    const auto text = variable(*record, name);
+    if (!text) continue;
+    const auto number = parse_decimal(*text, 1'000'000);
+    const FdRow* const row = number ? row_at(record->fds, static_cast<int>(*number)) : nullptr;
+    const bool behind_the_window = number && static_cast<int>(*number) >= evidence.payload_end();
+    const bool is_pipe = row != nullptr && (row->type == "FIFO" || (row->socket && !row->socket->listening));
+    if (behind_the_window && is_pipe) continue;
+    Finding finding = make("handshake-collision", Hop::monitor);
+    if (number) finding.fd = static_cast<int>(*number);
+    finding.evidence = std::string(name) + '=' + *text +
+                       (row == nullptr ? ", which is not open" : ", which is " + describe(*row));
+    finding.advice =
+        "place the handshake behind everything that is passed to the payload, and announce these numbers";
+    blame(finding, announcers(evidence.before(Hop::monitor), Hop::monitor));
+    findings.add(std::move(finding));
+  }
+}
+
+void notify_socket(const Evidence& evidence, Findings& findings) {
+  const HopRecord* const launcher = evidence.of(Hop::launcher).arrival;
+  if (!evidence.contract().notify_payload || launcher == nullptr) return;
+  auto known = variable(*launcher, notify_socket_name);
+  for (const Hop hop : {Hop::monitor, Hop::runtime_shim, Hop::payload}) {
+    const HopRecord* const record = evidence.of(hop).received();
+    if (record == nullptr) continue;
+    const auto value = variable(*record, notify_socket_name);
+    if (value == known) continue;
+    Finding finding = make("notify-lost", hop);
+    finding.evidence = "NOTIFY_SOCKET was " + known.value_or("not set") + " and is " +
+                       value.value_or("not set") + ": READY=1 of the payload does not arrive";
+    finding.advice = "pass NOTIFY_SOCKET on, or forward what arrives where it points";
+    blame(finding, announcers(evidence.before(hop), hop));
+    findings.add(std::move(finding));
+    known = value;
+  }
+}
+
+}  // namespace fdchain::rules

@@ -1,0 +1,158 @@
+// Rules of what a process has beside descriptors, and of how a run ends.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iterator>
+
+#include "fdchain/judge/rules/rules.h"
+#include "fdchain/model/listen_env.h"
+
+namespace fdchain::rules {
+namespace {
+
+Finding make(std::string id, Hop hop, Severity severity = Severity::error) {
+  Finding finding;
+  finding.id = std::move(id);
+  finding.hop = hop;
+  finding.severity = severity;
+  return finding;
+}
+
+// Calls `judge(hop, record, before)` for every hop that received something, whatever it was told.
+template <typename Judge>
+void for_each_hop(const Evidence& evidence, Judge judge) {
+  for (const Hop hop : all_hops) {
+    if (const HopRecord* const record = evidence.of(hop).received()) {
+      std::vector<Hop> actors;
+      for (int actor = static_cast<int>(evidence.before(hop)); actor < static_cast<int>(hop); ++actor)
+        actors.push_back(static_cast<Hop>(actor));
+      judge(hop, *record, actors);
+    }
+  }
+}
+
+bool holds_sockets(const Evidence& evidence, const HopRecord& record, std::string& held) {
+  for (const FdRow& row : record.fds) {
+    const auto& sockets = evidence.contract().sockets;
+    const auto found = std::ranges::find_if(
+        sockets, [&](const ContractSocket& socket) { return socket.row.same_object(row); });
+    if (found == sockets.end()) continue;
+    held.append(held.empty() ? "" : ", ").append(fmt::format("{} at {}", describe(*found), row.number));
+  }
+  return !held.empty();
+}
+
+}  // namespace
+
+void nofile(const Evidence& evidence, Findings& findings) {
+  const auto needed = static_cast<std::uint64_t>(evidence.payload_end());
+  std::optional<std::uint64_t> known;
+  for_each_hop(evidence, [&](Hop hop, const HopRecord& record, const std::vector<Hop>& actors) {
+    const bool lowered = !known || record.nofile_soft < *known;
+    known = record.nofile_soft;
+    if (record.nofile_soft >= needed || !lowered) return;
+    Finding finding = make("nofile-exceeded", hop, Severity::warning);
+    finding.fd = static_cast<int>(record.nofile_soft);
+    finding.evidence = fmt::format("RLIMIT_NOFILE is {}, and descriptors up to {} are passed",
+                                   record.nofile_soft, needed - 1);
+    finding.advice = "leave the limit of the caller, or set one that what is passed fits in";
+    blame(finding, actors);
+    findings.add(std::move(finding));
+  });
+}
+
+void ignored_signals(const Evidence& evidence, Findings& findings) {
+  std::optional<std::vector<int>> known;
+  for_each_hop(evidence, [&](Hop hop, const HopRecord& record, const std::vector<Hop>& actors) {
+    std::vector<int> added;
+    if (known) std::ranges::set_difference(record.ignored_signals, *known, std::back_inserter(added));
+    known = record.ignored_signals;
+    // The monitor's own affair is only what it passes on.
+    if (added.empty()) return;
+    Finding finding = make("signal-ignored", hop, Severity::warning);
+    finding.evidence = "signals that were not ignored before are:";
+    for (const int number : added) finding.evidence.append(" ").append(std::to_string(number));
+    finding.advice = "set every signal that you ignore or catch back to its default in the child";
+    blame(finding, actors);
+    findings.add(std::move(finding));
+  });
+}
+
+void retained(const Evidence& evidence, Findings& findings) {
+  for (const Hop hop : {Hop::launcher, Hop::monitor}) {
+    const HopRecord* const record = evidence.of(hop).after_exit;
+    std::string held;
+    if (record == nullptr || !holds_sockets(evidence, *record, held)) continue;
+    Finding finding = make("fd-retained", hop);
+    finding.culprit = hop;
+    finding.socket = describe(evidence.contract().sockets.front());
+    finding.evidence = fmt::format(
+        "{} still holds {} when the payload has ended: clients hang, and a restart finds the address in use",
+        to_string(hop), held);
+    finding.advice = "close every copy of the sockets before the exit status can be seen";
+    findings.add(std::move(finding));
+  }
+}
+
+void children(const Evidence& evidence, Findings& findings) {
+  for (const Hop hop : {Hop::launcher, Hop::monitor}) {
+    const HopRecord* const record = evidence.of(hop).after_exit;
+    if (record == nullptr || record->children.empty()) continue;
+    Finding finding = make("zombie-left", hop, Severity::warning);
+    finding.culprit = hop;
+    for (const ProcessRow& child : record->children) {
+      finding.evidence.append(finding.evidence.empty() ? "" : "; ")
+          .append(fmt::format("process {} ({}) is {}", child.pid, child.command,
+                              child.state == "Z" ? "a zombie" : "still running"));
+    }
+    finding.advice = "wait for every child; end what the payload has left before publishing its status";
+    findings.add(std::move(finding));
+  }
+}
+
+void growth(const Evidence& evidence, Findings& findings) {
+  for (const Hop hop : all_hops) {
+    const auto& looks = evidence.of(hop).running;
+    // Three looks in a row that each find more: once is chance, and so may be twice.
+    constexpr std::size_t enough = 3;
+    if (looks.size() < enough) continue;
+    bool grows = true;
+    for (std::size_t i = 1; i < looks.size(); ++i) grows &= looks[i]->fds.size() > looks[i - 1]->fds.size();
+    if (!grows) continue;
+    Finding finding = make("fd-growth", hop, Severity::warning);
+    finding.culprit = hop;
+    finding.fd = looks.back()->fds.back().number;
+    finding.evidence = fmt::format("{} held {} descriptors, and {} after {} events", to_string(hop),
+                                   looks.front()->fds.size(), looks.back()->fds.size(), looks.size() - 1);
+    finding.advice = "close on every path what is opened for an event";
+    findings.add(std::move(finding));
+  }
+}
+
+void lost_words(const Evidence& evidence, Findings& findings) {
+  const HopRecord* const launcher = evidence.of(Hop::launcher).after_exit;
+  const HopRecord* const monitor = evidence.of(Hop::monitor).after_exit;
+  const bool payload_ran = evidence.of(Hop::payload).received() != nullptr;
+  if (monitor != nullptr && monitor->ended && monitor->heard.empty() && !payload_ran &&
+      monitor->ended->starts_with("exited")) {
+    Finding finding = make("handshake-lost-error", Hop::monitor);
+    finding.culprit = Hop::runtime_shim;
+    finding.evidence =
+        "runtime-shim " + *monitor->ended + " without becoming the payload, and told the monitor nothing";
+    finding.advice = "say on the sync pipe why the payload did not start, whatever the failure";
+    return findings.add(std::move(finding));
+  }
+  if (launcher == nullptr || monitor == nullptr || !monitor->ended) return;
+  const std::size_t due = payload_ran ? 2 : 1;  // the pid and the status, or the failure
+  if (launcher->heard.size() >= due) return;
+  Finding finding = make("handshake-lost-error", Hop::launcher);
+  finding.culprit = Hop::monitor;
+  finding.evidence = payload_ran
+                         ? "the payload " + *monitor->ended + ", and the monitor did not tell the launcher"
+                         : "the payload never ran, and the monitor did not tell the launcher why";
+  finding.advice = "write the last message before the sync pipe is closed, also when something failed";
+  findings.add(std::move(finding));
+}
+
+}  // namespace fdchain::rules

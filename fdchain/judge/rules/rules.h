@@ -1,0 +1,55 @@
+// One small function per rule. Each adds what it finds; none knows of the others.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "fdchain/judge/evidence.h"
+#include "fdchain/model/finding.h"
+
+namespace fdchain::rules {
+
+/// Gathers findings, and makes one of those that have the same cause: same id, same culprit, same place.
+class Findings {
+ public:
+  /// Adds one, or its evidence to an equal one. The first descriptor and the worst severity win.
+  void add(Finding finding);
+
+  /// Sorted by hop, then by severity.
+  [[nodiscard]] std::vector<Finding> take();
+
+ private:
+  std::vector<Finding> findings_;
+};
+
+/// Who did it, when it is one hop; else nothing, and the evidence says which ones it could be.
+void blame(Finding& finding, const std::vector<Hop>& actors);
+
+// environment.cpp: what is announced.
+void listen_pid(const Evidence& evidence, Findings& findings);
+void listen_pidfdid(const Evidence& evidence, Findings& findings);
+void announced_variables(const Evidence& evidence, Findings& findings);
+void announced_number(const Evidence& evidence, Findings& findings);
+void fdnames(const Evidence& evidence, Findings& findings);
+void leaked_variables(const Evidence& evidence, Findings& findings);
+void handshake_numbers(const Evidence& evidence, Findings& findings);
+void notify_socket(const Evidence& evidence, Findings& findings);
+
+// descriptors.cpp: what is passed.
+void sockets(const Evidence& evidence, Findings& findings);
+void preserved(const Evidence& evidence, Findings& findings);
+void strangers(const Evidence& evidence, Findings& findings);
+void stdio(const Evidence& evidence, Findings& findings);
+void access(const Evidence& evidence, Findings& findings);
+
+// process.cpp: what a process has beside descriptors, and how it ends.
+void nofile(const Evidence& evidence, Findings& findings);
+void ignored_signals(const Evidence& evidence, Findings& findings);
+void retained(const Evidence& evidence, Findings& findings);
+void children(const Evidence& evidence, Findings& findings);
+void growth(const Evidence& evidence, Findings& findings);
+void lost_words(const Evidence& evidence, Findings& findings);
+
+}  // namespace fdchain::rules

@@ -1,0 +1,143 @@
+#include "fdchain/plan/fault.h"
+
+#include <algorithm>
+#include <climits>
+
+#include "fdchain/model/failure.h"
+#include "fdchain/model/number.h"
+#include "fdchain/model/printable.h"
+#include "fdchain/plan/faults/catalogue.h"
+
+namespace fdchain {
+namespace {
+
+constexpr int usage_status = 2;
+
+[[noreturn]] void refuse(std::string_view text, const std::string& why) {
+  throw Failure("--fault " + printable(text) + ": " + why, usage_status);
+}
+
+std::vector<Fault> collect() {
+  std::vector<Fault> faults;
+  for (auto& part : {faults::environment_faults(), faults::descriptor_faults(), faults::conduct_faults()}) {
+    faults.insert(faults.end(), part.begin(), part.end());
+  }
+  std::ranges::stable_sort(
+      faults, [](char left, char right) { return left != '-' && (right == '-' || left < right); },
+      &Fault::bug_class);
+  return faults;
+}
+
+template <typename Range, typename Name>
+std::string list(const Range& range, Name name) {
+  std::string text;
+  for (const auto& entry : range) text.append(text.empty() ? "" : ", ").append(name(entry));
+  return text;
+}
+
+std::string hop_names(const std::vector<Hop>& hops) {
+  return list(hops, [](Hop hop) { return to_string(hop); });
+}
+
+std::optional<int> parse_number(std::string_view text) {
+  const bool negative = text.starts_with('-');
+  const auto number = parse_decimal(negative ? text.substr(1) : text, INT_MAX);
+  if (!number) return std::nullopt;
+  return negative ? -static_cast<int>(*number) : static_cast<int>(*number);
+}
+
+// `FD:TO` takes two numbers, `FD` or `N` one, an empty description none.
+std::vector<int> parse_numbers(std::string_view text, const Fault& fault,
+                               std::optional<std::string_view> argument) {
+  if (fault.argument.empty()) {
+    if (argument) refuse(text, std::string(fault.name) + " takes no argument");
+    return {};
+  }
+  const std::string form = "=" + std::string(fault.argument);
+  if (!argument) {
+    if (fault.standard.empty())
+      refuse(text, std::string(fault.name) + " needs an argument: " + std::string(fault.name) + form);
+    return fault.standard;
+  }
+  std::vector<int> numbers;
+  std::string_view rest = *argument;
+  while (true) {
+    const std::size_t colon = rest.find(':');
+    const auto number = parse_number(rest.substr(0, colon));
+    if (!number) refuse(text, "the argument is a number: " + std::string(fault.name) + form);
+    numbers.push_back(*number);
+    if (colon == std::string_view::npos) break;
+    rest.remove_prefix(colon + 1);
+  }
+  const std::size_t wanted = fault.argument.find(':') == std::string_view::npos ? 1 : 2;
+  if (numbers.size() != wanted) refuse(text, "the argument has this form: " + std::string(fault.name) + form);
+  return numbers;
+}
+
+}  // namespace
+
+std::span<const Fault> all_faults() {
+  static const std::vector<Fault> faults = collect();
+  return faults;
+}
+
+const Fault* find_fault(std::string_view name) {
+  const auto faults = all_faults();
+  const auto found = std::ranges::find(faults, name, &Fault::name);
+  return found == faults.end() ? nullptr : &*found;
+}
+
+FaultRequest parse_fault(std::string_view text) {
+  const std::size_t colon = text.find(':');
+  const auto hop = parse_hop(text.substr(0, colon));
+  if (colon == std::string_view::npos || !hop) {
+    refuse(text, "not HOP:NAME[=ARG]; HOP is one of activator, launcher, monitor, runtime-shim");
+  }
+  const std::string_view rest = text.substr(colon + 1);
+  const std::size_t equals = rest.find('=');
+  const Fault* const fault = find_fault(rest.substr(0, equals));
+  if (fault == nullptr) {
+    refuse(text,
+           "unknown fault; there are " + list(all_faults(), [](const Fault& known) { return known.name; }));
+  }
+  if (std::ranges::find(fault->hops, *hop) == fault->hops.end()) {
+    refuse(text,
+           std::string(to_string(*hop)) + " cannot make this mistake; " + hop_names(fault->hops) + " can");
+  }
+  const auto argument =
+      equals == std::string_view::npos ? std::nullopt : std::optional(rest.substr(equals + 1));
+  return {*hop, std::string(fault->name), parse_numbers(text, *fault, argument)};
+}
+
+std::vector<FaultRequest> parse_faults(std::string_view text) {
+  std::vector<FaultRequest> requests;
+  while (!text.empty()) {
+    const std::size_t comma = text.find(',');
+    requests.push_back(parse_fault(text.substr(0, comma)));
+    text.remove_prefix(comma == std::string_view::npos ? text.size() : comma + 1);
+  }
+  return requests;
+}
+
+std::string to_string(const FaultRequest& request) {
+  std::string text(to_string(request.hop));
+  text.append(":").append(request.name);
+  for (std::size_t i = 0; i < request.numbers.size(); ++i) {
+    text.append(i == 0 ? "=" : ":").append(std::to_string(request.numbers[i]));
+  }
+  return text;
+}
+
+void commit_faults(std::span<const FaultRequest> requests, Hop hop, HopPlan& plan,
+                   const FaultContext& context) {
+  for (const FaultRequest& request : requests) {
+    if (request.hop != hop) continue;
+    try {
+      find_fault(request.name)->edit(plan, request.numbers, context);
+    } catch (const Failure& failure) {
+      refuse(to_string(request), failure.what());
+    }
+  }
+}
+
+}  // namespace fdchain

@@ -1,0 +1,77 @@
+// The mistakes that real programs made, each as an edit of a hop's plan.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "fdchain/model/environment.h"
+#include "fdchain/model/hop.h"
+#include "fdchain/plan/conduct.h"
+#include "fdchain/plan/hand_over.h"
+
+namespace fdchain {
+
+/// Everything about a hop that can be edited.
+struct HopPlan {
+  HandOver next;
+  Conduct conduct;
+};
+
+/// What a hop knows when its plan is edited.
+struct FaultContext {
+  Environment arrived;      ///< the environment it was started with
+  int pid = 0;              ///< its own
+  int sockets = 0;          ///< how many it passes on
+  int preserved = 0;        ///< how many descriptors after them
+  std::vector<int> strays;  ///< descriptors it was started with that nobody announced
+};
+
+/// `HOP:NAME[=ARG]`, read and found to exist.
+struct FaultRequest {
+  Hop hop = Hop::launcher;
+  std::string name;
+  std::vector<int> numbers;  ///< ARG: none, `FD`, `N` or `FD:FD`
+
+  friend bool operator==(const FaultRequest&, const FaultRequest&) = default;
+};
+
+/// A mistake some real hop has made.
+///
+/// The code that executes plans does not know of faults. What it is told to do is wrong, and it does it
+/// right.
+struct Fault {
+  std::string_view name;           ///< as typed after --fault HOP:
+  std::string_view argument = {};  ///< what ARG is, for people: empty, `FD`, `FD:TO`, `N`
+  std::vector<int> standard = {};  ///< ARG when none is given; empty when one has to be
+  std::vector<Hop> hops;           ///< who can make it
+  char bug_class;                  ///< the letter of its class
+  std::string_view bug;            ///< the real bug it replays
+  std::string_view finding;        ///< what the judge must find
+  std::string_view summary;        ///< one line
+  /// Makes the mistake. Throws Failure with status 2 when there is nothing to do it to.
+  void (*edit)(HopPlan& plan, const std::vector<int>& numbers, const FaultContext& context);
+};
+
+/// Every fault, in the order of their classes.
+std::span<const Fault> all_faults();
+
+/// The fault of this name; nothing when there is none.
+const Fault* find_fault(std::string_view name);
+
+/// Reads one --fault value. Throws Failure with status 2, listing what exists.
+FaultRequest parse_fault(std::string_view text);
+
+/// Reads FDCHAIN_FAULT: --fault values with commas between them.
+std::vector<FaultRequest> parse_faults(std::string_view text);
+
+/// The text that parse_fault() reads.
+std::string to_string(const FaultRequest& request);
+
+/// Makes `hop`'s mistakes of these in its plan.
+void commit_faults(std::span<const FaultRequest> requests, Hop hop, HopPlan& plan,
+                   const FaultContext& context);
+
+}  // namespace fdchain

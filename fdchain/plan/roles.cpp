@@ -1,0 +1,87 @@
+#include "fdchain/plan/roles.h"
+
+#include <array>
+
+#include "fdchain/model/listen_env.h"
+#include "fdchain/model/variables.h"
+
+namespace fdchain {
+
+int Received::end() const { return listen_fds_start + sockets + preserved; }
+
+HandOver pass_on(Hop from, const Received& received) {
+  HandOver next;
+  next.from = from;
+  next.environment = received.environment;
+  announce(next.environment, received.sockets, received.fdnames);
+  next.name_pid = received.sockets > 0;
+  next.name_pidfdid = received.sockets > 0 && received.name_pidfdid;
+  const int end = listen_fds_start + received.sockets;
+  if (received.sockets > 0)
+    next.passed.push_back({listen_fds_start, listen_fds_start, received.sockets, true, "socket"});
+  if (received.preserved > 0)
+    next.passed.push_back({end, end, received.preserved, false, "preserved descriptor"});
+  return next;
+}
+
+HandOver hand_over_to_monitor(const MonitorStart& start) {
+  const int own = static_cast<int>(start.own_sockets.size());
+  HandOver next = pass_on(Hop::launcher, start.received);
+  const int count = start.received.sockets + own;
+  announce(next.environment, count, start.fdnames);
+  next.name_pid = count > 0;
+  next.name_pidfdid = count > 0 && start.received.name_pidfdid;
+  // Own sockets come between the received ones and what is preserved.
+  if (start.received.preserved > 0) next.passed.back().target += own;
+  int target = listen_fds_start + start.received.sockets;
+  for (const OwnSocket& socket : start.own_sockets) {
+    next.passed.push_back({socket.source, target++, 1, false, "socket " + socket.text});
+  }
+  const int first_handshake_fd = start.received.end() + own;
+  next.passed.push_back({start.sync_source, first_handshake_fd, 1, false, "sync pipe"});
+  next.passed.push_back({start.start_source, first_handshake_fd + 1, 1, false, "start pipe"});
+  next.environment.set(sync_pipe_name, std::to_string(first_handshake_fd));
+  next.environment.set(start_pipe_name, std::to_string(first_handshake_fd + 1));
+  if (!start.keep_notify_socket) next.environment.unset(notify_socket_name);
+  next.program = start.command.front();
+  next.argv = start.command;
+  next.new_session = true;
+  return next;
+}
+
+HandOver hand_over_to_runtime(const RuntimeStart& start) {
+  HandOver next = pass_on(Hop::monitor, start.received);
+  next.environment.unset(sync_pipe_name);
+  next.environment.unset(start_pipe_name);
+  next.program = start.program;
+  next.argv = start.command;
+  next.die_with_parent = start.monitor_pid;
+  if (start.sync_source >= 0)
+    next.passed.push_back({start.sync_source, start.sync_target, 1, false, "sync pipe"});
+  static constexpr std::array names{"stdin: nothing to read", "stdout: the log", "stderr: the log"};
+  for (std::size_t i = 0; start.stdio && i < names.size(); ++i) {
+    next.passed.push_back({(*start.stdio)[i], static_cast<int>(i), 1, false, names[i]});
+  }
+  return next;
+}
+
+Environment payload_environment(const Environment& received, const std::vector<std::string>& assignments) {
+  Environment environment = received;
+  for (const std::string& assignment : assignments) {
+    const std::size_t equals = assignment.find('=');
+    environment.set(assignment.substr(0, equals), assignment.substr(equals + 1));
+  }
+  return environment;
+}
+
+HandOver hand_over_to_payload(const PayloadStart& start) {
+  Received received = start.received;
+  received.environment = payload_environment(start.received.environment, start.assignments);
+  HandOver next = pass_on(Hop::runtime_shim, received);
+  next.program = start.program;
+  next.argv = start.command;
+  next.ready_fd = start.ready_fd;
+  return next;
+}
+
+}  // namespace fdchain

@@ -1,0 +1,71 @@
+#include "fdchain/program/departure.h"
+
+#include <unistd.h>
+
+#include "fdchain/model/failure.h"
+#include "fdchain/model/variables.h"
+#include "fdchain/program/checkpoint.h"
+#include "fdchain/system/departure.h"
+#include "fdchain/system/find_program.h"
+#include "fdchain/system/observe.h"
+#include "fdchain/system/signals.h"
+
+namespace fdchain {
+namespace {
+
+FaultContext context_of(const Arrival& arrival, int sockets, int preserved) {
+  FaultContext context{arrival.environment, ::getpid(), sockets, preserved, {}};
+  if (!arrival.record) return context;
+  for (const FdRow& row : arrival.record->fds) {
+    if (row.number >= arrival.window.end() && row.number > STDERR_FILENO)
+      context.strays.push_back(row.number);
+  }
+  return context;
+}
+
+}  // namespace
+
+void edit_plan(HopPlan& plan, const Arrival& arrival, int sockets, int preserved) {
+  if (const auto faults = arrival.environment.get(fault_name)) {
+    commit_faults(parse_faults(*faults), plan.next.from, plan, context_of(arrival, sockets, preserved));
+  }
+  add_departure_checkpoint(arrival.environment, plan.next);
+}
+
+Spawned depart(HandOver next, const sigset_t& signal_mask, const Trace& trace, bool detached) {
+  next.observe_departure = trace.on();
+  std::optional<DepartureObserver> observer;
+  if (trace.on()) observer.emplace(next, observe_fds());
+  ExecImage image(next, signal_mask);
+  if (observer) image.observe_into(observer->snapshot());
+  const Spawned spawned = detached ? spawn_detached(image) : spawn(image);
+  if (observer) {
+    if (auto record = observer->record(image)) trace.append(std::move(*record));
+  }
+  if (!spawned.failure) return spawned;
+  if (spawned.intermediate != 0) reap(spawned.intermediate);
+  // E2BIG is about the payload's arguments: ours are a few words.
+  throw Failure(image.describe(*spawned.failure),
+                spawned.failure->error == E2BIG ? exit_status::cannot_invoke : exit_status::hop_failed);
+}
+
+void depart_in_place(HandOver next, const Trace& trace) {
+  next.observe_departure = trace.on();
+  std::optional<DepartureObserver> observer;
+  if (trace.on()) observer.emplace(next, observe_fds());
+  ExecImage image(next, current_signal_mask());
+  if (observer) image.observe_into(observer->snapshot());
+  const ExecPlan plan = image.plan();
+  std::size_t done = 0;
+  if (observer) {
+    // Nobody is left to write the record after the exec: write it when everything else has been done.
+    done = image.end_of_observation();
+    if (const auto failure = carry_out(plan, 0, done)) throw Failure(image.describe(*failure));
+    if (auto record = observer->record(image)) trace.append(std::move(*record));
+  }
+  const auto failure = carry_out(plan, done, plan.steps.size());
+  if (failure->stage == Step::Kind::exec) throw_exec_failure(next.program, failure->error);
+  throw Failure(image.describe(*failure));
+}
+
+}  // namespace fdchain

@@ -1,0 +1,24 @@
+// From a plan to the next hop: what users may ask of a plan is done to it, and then it is carried out.
+#pragma once
+
+#include "fdchain/plan/fault.h"
+#include "fdchain/system/arrival.h"
+#include "fdchain/system/spawn.h"
+#include "fdchain/system/trace_file.h"
+
+namespace fdchain {
+
+/// Edits the plan as the environment asks: FDCHAIN_FAULT, FDCHAIN_STOP and FDCHAIN_DELAY. `sockets` and
+/// `preserved` are what the hop passes on.
+void edit_plan(HopPlan& plan, const Arrival& arrival, int sockets, int preserved);
+
+/// Spawns the next hop, by a double fork when `detached`, and writes the record of the departure.
+///
+/// Throws Failure when it could not become the program: 125, or 126 when the command line was too long for
+/// it.
+Spawned depart(HandOver next, const sigset_t& signal_mask, const Trace& trace, bool detached = false);
+
+/// Becomes the next program in place, in the way of depart(). Returns only by an exception.
+[[noreturn]] void depart_in_place(HandOver next, const Trace& trace);
+
+}  // namespace fdchain

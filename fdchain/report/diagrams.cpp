@@ -1,0 +1,131 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "fdchain/model/listen_env.h"
+#include "fdchain/model/printable.h"
+#include "fdchain/report/ledger.h"
+#include "fdchain/report/report.h"
+
+namespace fdchain {
+namespace {
+
+std::string node(Hop hop) {
+  std::string name(to_string(hop));
+  std::ranges::replace(name, '-', '_');
+  return name;
+}
+
+// How a hop came to be, from what was seen: the same pid is an exec, another session a double fork.
+std::string_view inheritance(const HopRecord& before, const HopRecord& after) {
+  if (before.pid == after.pid) return "exec";
+  return before.sid != after.sid && after.sid == after.pid ? "double fork and exec" : "fork and exec";
+}
+
+// The sockets of the contract that a hop has, as `3,4`; the numbers are the hop's own.
+std::string held_sockets(const HopRecord& record, const Contract* contract) {
+  std::string numbers;
+  for (const FdRow& row : record.fds) {
+    const bool ours =
+        contract != nullptr && std::ranges::any_of(contract->sockets, [&](const ContractSocket& socket) {
+          return socket.row.same_object(row);
+        });
+    if (ours) numbers.append(numbers.empty() ? "" : ",").append(std::to_string(row.number));
+  }
+  return numbers;
+}
+
+std::string carries(const std::string& numbers) {
+  if (numbers.empty()) return "no socket";
+  return (numbers.find(',') == std::string::npos ? "socket " : "sockets ") + numbers;
+}
+
+// A text for a quoted label: quotes and backslashes would end it.
+std::string quoted(const std::string& text) {
+  std::string result;
+  for (const char character : printable(text, 200)) {
+    if (character == '"' || character == '\\')
+      result += '\'';
+    else
+      result += character;
+  }
+  return '"' + result + '"';
+}
+
+}  // namespace
+
+std::string mermaid_report(const JudgedRun& run) {
+  const Ledger ledger = make_ledger(run.records);
+  const Contract* const contract = contract_of(run.records);
+  std::string text = "stateDiagram-v2\n";
+  const HopRecord* before = nullptr;
+  for (const HopRecord* const record : ledger.columns) {
+    text += fmt::format("    state \"{} (pid {})\" as {}\n", to_string(record->hop), record->pid,
+                        node(record->hop));
+  }
+  for (const HopRecord* const record : ledger.columns) {
+    const std::string sockets = carries(held_sockets(*record, contract));
+    if (before == nullptr)
+      text += fmt::format("    [*] --> {}: {} from the activator\n", node(record->hop), sockets);
+    else
+      text += fmt::format("    {} --> {}: {} by {}\n", node(before->hop), node(record->hop), sockets,
+                          inheritance(*before, *record));
+    before = record;
+  }
+  for (const Finding& finding : run.diagnosis.findings) {
+    text += fmt::format("    note right of {}\n        {}{}\n    end note\n", node(finding.hop), finding.id,
+                        finding.culprit ? " by " + std::string(to_string(*finding.culprit)) : "");
+  }
+  return text;
+}
+
+std::string dot_report(const JudgedRun& run) {
+  const Ledger ledger = make_ledger(run.records);
+  const Contract* const contract = contract_of(run.records);
+  std::string text = "digraph fdchain {\n  rankdir=LR;\n  node [shape=box];\n";
+  const HopRecord* before = nullptr;
+  for (const HopRecord* const record : ledger.columns) {
+    text += fmt::format("  {} [label=\"{}\\npid {}\"];\n", node(record->hop), to_string(record->hop),
+                        record->pid);
+    if (before != nullptr)
+      text += fmt::format("  {} -> {} [label=\"{}\"];\n", node(before->hop), node(record->hop),
+                          inheritance(*before, *record));
+    before = record;
+  }
+  for (std::size_t i = 0; contract != nullptr && i < contract->sockets.size(); ++i) {
+    const ContractSocket& socket = contract->sockets[i];
+    const std::string address = socket.row.socket ? socket.row.socket->local : socket.row.name;
+    text += fmt::format("  socket{} [shape=ellipse, label={}];\n", i,
+                        quoted(socket.name + ' ' + socket.row.type + ' ' + address));
+    for (const HopRecord* const record : ledger.columns) {
+      for (const FdRow& row : record->fds) {
+        if (row.same_object(socket.row))
+          text += fmt::format("  {} -> socket{} [style=dashed, arrowhead=none, label=\"{}\"];\n",
+                              node(record->hop), i, row.number);
+      }
+    }
+  }
+  for (const Finding& finding : run.diagnosis.findings)
+    text += fmt::format("  {} [color=red];\n", node(finding.culprit.value_or(finding.hop)));
+  return text + "}\n";
+}
+
+std::optional<ReportFormat> parse_report_format(std::string_view name) {
+  if (name == "text") return ReportFormat::text;
+  if (name == "json") return ReportFormat::json;
+  if (name == "mermaid") return ReportFormat::mermaid;
+  if (name == "dot") return ReportFormat::dot;
+  return std::nullopt;
+}
+
+std::string write_report(ReportFormat format, const JudgedRun& run, bool colour) {
+  switch (format) {
+    case ReportFormat::text: return text_report(run, colour);
+    case ReportFormat::json: return json_report(run);
+    case ReportFormat::mermaid: return mermaid_report(run);
+    case ReportFormat::dot: return dot_report(run);
+  }
+  return {};
+}
+
+}  // namespace fdchain

@@ -1,0 +1,44 @@
+// Findings and trace in, text out.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "fdchain/model/finding.h"
+#include "fdchain/model/hop_record.h"
+
+namespace fdchain {
+
+/// One run and what the judge makes of it.
+struct JudgedRun {
+  std::span<const HopRecord> records;
+  Diagnosis diagnosis;
+};
+
+enum class ReportFormat { text, json, mermaid, dot };
+
+/// Nothing for a name that is none of text, json, mermaid, dot.
+std::optional<ReportFormat> parse_report_format(std::string_view name);
+
+/// The report in a format. `colour` is for a terminal, and heeded by text alone.
+std::string write_report(ReportFormat format, const JudgedRun& run, bool colour);
+
+/// A table with a column per hop and a row per socket, and below it what is wrong, in plain words. At most
+/// 100 columns wide; readable without colour.
+std::string text_report(const JudgedRun& run, bool colour);
+
+/// Everything, for scripts: findings, unknowns and records.
+std::string json_report(const JudgedRun& run);
+
+/// The findings alone, as `diagnose --json` prints them.
+std::string json_findings(const Diagnosis& diagnosis);
+
+/// The state diagram of the run that was observed, as podman's socket activation tutorial draws it.
+std::string mermaid_report(const JudgedRun& run);
+
+/// The processes and the descriptors that went from one to the next, as a graph for dot(1).
+std::string dot_report(const JudgedRun& run);
+
+}  // namespace fdchain

@@ -1,0 +1,46 @@
+#include "fdchain/system/departure.h"
+
+#include <set>
+
+#include "fdchain/system/observe.h"
+#include "fdchain/system/observe_process.h"
+
+namespace fdchain {
+
+DepartureObserver::DepartureObserver(const HandOver& next, FdTable own)
+    : hop_(next.from), own_(std::move(own)) {
+  std::set<int> numbers;
+  for (const FdRow& row : own_) numbers.insert(row.number);
+  for (const PlannedStep& planned : plan_steps(next)) {
+    using enum Step::Kind;
+    const bool places = planned.step.kind == lift || planned.step.kind == place || planned.step.kind == make;
+    if (places) numbers.insert(planned.step.target);
+  }
+  candidates_.assign(numbers.begin(), numbers.end());
+  rows_.resize(candidates_.size());
+  snapshot_.candidates = candidates_;
+  snapshot_.rows = rows_.data();
+}
+
+std::optional<HopRecord> DepartureObserver::record(const ExecImage& image) const {
+  if (snapshot_.pid == 0) return std::nullopt;
+  HopRecord record;
+  record.hop = record.seen_by = hop_;
+  record.moment = Moment::departure;
+  record.time_ns = monotonic_ns();
+  record.pid = record.pid_in_namespace = snapshot_.pid;
+  record.ppid = snapshot_.ppid;
+  record.sid = snapshot_.sid;
+  record.exe = image.program();
+  record.environment = chain_variables(image.assignments());
+  record.nofile_soft = snapshot_.nofile_soft;
+  record.nofile_hard = snapshot_.nofile_hard;
+  record.ignored_signals = signals_of(snapshot_.ignored_signals);
+  for (std::size_t i = 0; i < snapshot_.count; ++i) {
+    const RawRow& row = rows_[i];
+    record.fds.push_back(describe_row(row, "", own_));
+  }
+  return record;
+}
+
+}  // namespace fdchain

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "fdchain/model/hop_record.h"
+
+namespace fdchain {
+
+/// This process at this moment.
+HopRecord observe_process(Hop hop, Moment moment);
+
+/// Another process, from outside: what /proc tells. Sockets are described by rows of `known` with the same
+/// identity, this process's own most of all; for what both hold, `same_as` is found out with kcmp(2) where
+/// that is permitted.
+///
+/// Nothing when the process has gone.
+std::optional<HopRecord> observe_other(pid_t pid, Hop hop, Moment moment, Hop seen_by, const FdTable& known);
+
+/// The children of this process, zombies included.
+std::vector<ProcessRow> observe_children();
+
+/// LISTEN_*, NOTIFY_SOCKET and _OCI_* out of NAME=VALUE strings.
+std::map<std::string, std::string> chain_variables(const std::vector<std::string_view>& assignments);
+
+/// The numbers of the signals in a mask of /proc/PID/status: bit n-1 for signal n.
+std::vector<int> signals_of(std::uint64_t mask);
+
+/// CLOCK_MONOTONIC, for HopRecord::time_ns.
+std::uint64_t monotonic_ns();
+
+}  // namespace fdchain

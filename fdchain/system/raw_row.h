@@ -1,0 +1,17 @@
+#pragma once
+
+#include <sys/types.h>
+
+namespace fdchain {
+
+/// What fcntl(2) and fstat(2) tell of a descriptor, wherever they were asked.
+struct RawRow {
+  int number = -1;
+  int fd_flags = 0;
+  int status_flags = 0;
+  dev_t device = 0;
+  ino_t inode = 0;
+  mode_t mode = 0;
+};
+
+}  // namespace fdchain

@@ -1,0 +1,38 @@
+#include "fdchain/system/trace_file.h"
+
+#include <fcntl.h>
+
+#include "fdchain/model/failure.h"
+#include "fdchain/model/printable.h"
+#include "fdchain/model/variables.h"
+#include "fdchain/protocol/trace.h"
+#include "fdchain/system/files.h"
+#include "fdchain/system/owned_fd.h"
+#include "fdchain/system/sys.h"
+
+namespace fdchain {
+
+Trace::Trace(const Environment& environment) {
+  const auto value = environment.get(trace_name);
+  if (!value) return;
+  const std::size_t colon = value->find(':');
+  if (colon == std::string_view::npos || colon == 0 || colon + 1 == value->size()) {
+    throw Failure(std::string(trace_name) + '=' + printable(*value) + ": not RUN:FILE");
+  }
+  run_ = value->substr(0, colon);
+  path_ = value->substr(colon + 1);
+}
+
+void Trace::append(HopRecord record) const {
+  if (!on()) return;
+  record.run = run_;
+  try {
+    const OwnedFd file(
+        check(::open(path_.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644), "open", path_));
+    write_all(file.get(), encode(record), path_);
+  } catch (const std::system_error& error) {
+    throw Failure(std::string("trace: ") + error.what());
+  }
+}
+
+}  // namespace fdchain

@@ -1,0 +1,17 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "fdchain/system/arrival.h"
+#include "launcher/options.h"
+
+namespace fdchain {
+
+/// Plays the activator for faults of the activator: execs this launcher again, in place, with an announcement
+/// and descriptors that are wrong, and without those faults. Does nothing, and returns, when none was asked
+/// for.
+void commit_activator_faults(const RunOptions& options, const Arrival& arrival,
+                             const std::vector<std::string>& words);
+
+}  // namespace fdchain

@@ -1,0 +1,175 @@
+#include "launcher/diagnose.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <optional>
+
+#include "fdchain/judge/judge.h"
+#include "fdchain/model/failure.h"
+#include "fdchain/model/listen_env.h"
+#include "fdchain/model/number.h"
+#include "fdchain/model/printable.h"
+#include "fdchain/program/guard.h"
+#include "fdchain/program/options.h"
+#include "fdchain/report/report.h"
+#include "fdchain/system/files.h"
+#include "fdchain/system/trace_reader.h"
+#include "launcher/witness.h"
+
+namespace fdchain {
+namespace {
+
+namespace po = boost::program_options;
+
+constexpr int unusable = 2;
+
+struct Question {
+  std::string run;
+  std::string contract;
+  std::string format = "text";
+  bool json = false;
+  std::string trace;
+};
+
+constexpr std::string_view diagnose_usage =
+    "Usage: launcher diagnose [OPTIONS] TRACE\n\n"
+    "Says what went wrong in each run of a trace. Exits 0 when there is no finding, 1 when there is, 2 when "
+    "the trace\n"
+    "cannot be judged.\n";
+constexpr std::string_view report_usage =
+    "Usage: launcher report [OPTIONS] TRACE\n\n"
+    "Shows each run of a trace: what every hop held, and what is wrong with it.\n";
+
+// Nothing when --help or --version has been answered.
+std::optional<Question> parse(const std::vector<std::string>& words, bool diagnosing) {
+  Question question;
+  po::options_description own("Options");
+  own.add_options()("run", po::value(&question.run)->value_name("ID"), "only the run of this name");
+  if (diagnosing) {
+    own.add_options()("json", po::bool_switch(&question.json), "print the findings as JSON, one line a run")(
+        "contract", po::value(&question.contract)->value_name("fds=N[,names=A:B…]"),
+        "what a trace without a launcher's record should have had: N sockets from 3 on");
+  } else {
+    own.add_options()("format", po::value(&question.format)->value_name("FORMAT")->default_value("text"),
+                      "text, json, mermaid or dot");
+  }
+  own.add(common_options());
+  const CommandLine command_line = parse_command_line(words, own);
+  if (answered(command_line, Hop::launcher, diagnosing ? diagnose_usage : report_usage, own))
+    return std::nullopt;
+  if (command_line.rest.size() != 1) throw Failure("one TRACE is needed; see --help");
+  question.trace = command_line.rest.front();
+  return question;
+}
+
+// `fds=2,names=web:admin`: sockets whose identity is that of the first hop that has them.
+Contract parse_contract(const std::string& text, const std::vector<HopRecord>& run) {
+  Contract contract;
+  int count = -1;
+  std::vector<std::string> names;
+  std::string_view rest = text;
+  while (!rest.empty()) {
+    const std::string_view part = rest.substr(0, rest.find(','));
+    rest.remove_prefix(std::min(rest.size(), part.size() + 1));
+    if (part.starts_with("fds=")) {
+      if (const auto number = parse_decimal(part.substr(4), 1'000'000)) count = static_cast<int>(*number);
+    } else if (part.starts_with("names=")) {
+      names = split_fdnames(part.substr(6));
+    } else {
+      throw Failure("--contract " + printable(text) + ": not fds=N[,names=A:B…]");
+    }
+  }
+  if (count < 0) throw Failure("--contract " + printable(text) + ": not fds=N[,names=A:B…]");
+  contract.has_names = !names.empty();
+  names.resize(static_cast<std::size_t>(count), std::string(unnamed_socket));
+  for (int i = 0; i < count; ++i) {
+    const int fd = listen_fds_start + i;
+    FdRow row;
+    for (const HopRecord& record : run) {
+      const auto found = std::ranges::find(record.fds, fd, &FdRow::number);
+      if (found == record.fds.end()) continue;
+      row = *found;
+      break;
+    }
+    contract.sockets.push_back({fd, names[static_cast<std::size_t>(i)], std::move(row)});
+  }
+  return contract;
+}
+
+struct Judged {
+  std::vector<std::vector<HopRecord>> runs;
+  std::vector<Diagnosis> diagnoses;
+};
+
+Judged judge_all(const Question& question) {
+  Judged judged;
+  const auto only = question.run.empty() ? std::nullopt : std::optional(question.run);
+  TraceContent content = read_trace(question.trace, only);
+  for (const std::string& remark : content.remarks)
+    print_error(Hop::launcher, question.trace + ": " + remark);
+  judged.runs = std::move(content.runs);
+  for (const auto& run : judged.runs) {
+    judged.diagnoses.push_back(judge(run, question.contract.empty()
+                                              ? std::nullopt
+                                              : std::optional(parse_contract(question.contract, run))));
+  }
+  return judged;
+}
+
+std::string heading(const Judged& judged, std::size_t index) {
+  return judged.runs.size() == 1
+             ? ""
+             : fmt::format("{}run {}\n\n", index == 0 ? "" : "\n", printable(judged.runs[index].front().run));
+}
+
+// A question that cannot be answered is status 2, whatever was wrong with it.
+template <typename Answer>
+int answer(Answer give) {
+  return guarded(
+      [&] {
+        try {
+          return give();
+        } catch (const std::exception& error) {
+          throw Failure(error.what(), unusable);
+        }
+      },
+      [](std::string_view text, int) { print_error(Hop::launcher, text); });
+}
+
+}  // namespace
+
+int diagnose(const std::vector<std::string>& words) {
+  return answer([&] {
+    const auto question = parse(words, true);
+    if (!question) return 0;
+    const Judged judged = judge_all(*question);
+    bool clean = true;
+    for (std::size_t i = 0; i < judged.runs.size(); ++i) {
+      clean &= judged.diagnoses[i].findings.empty();
+      const JudgedRun run{judged.runs[i], judged.diagnoses[i]};
+      write_all(STDOUT_FILENO,
+                question->json ? json_findings(run.diagnosis)
+                               : heading(judged, i) + text_report(run, may_colour(STDOUT_FILENO)),
+                "stdout");
+    }
+    return clean ? 0 : 1;
+  });
+}
+
+int report(const std::vector<std::string>& words) {
+  return answer([&] {
+    const auto question = parse(words, false);
+    if (!question) return 0;
+    const ReportFormat format = parse_report_request(question->format).format;
+    const Judged judged = judge_all(*question);
+    for (std::size_t i = 0; i < judged.runs.size(); ++i) {
+      const JudgedRun run{judged.runs[i], judged.diagnoses[i]};
+      const std::string text = write_report(format, run, may_colour(STDOUT_FILENO));
+      write_all(STDOUT_FILENO, (format == ReportFormat::text ? heading(judged, i) : "") + text, "stdout");
+    }
+    return 0;
+  });
+}
+
+}  // namespace fdchain

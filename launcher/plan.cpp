@@ -1,0 +1,106 @@
+#include "launcher/plan.h"
+
+#include "fdchain/model/variables.h"
+#include "fdchain/system/observe.h"
+
+namespace fdchain {
+namespace {
+
+std::vector<std::string> all_names(const ListenEnv& inherited, const std::vector<ListenSpec>& listen) {
+  std::vector<std::string> names(static_cast<std::size_t>(inherited.count), std::string(unnamed_socket));
+  if (inherited.fdnames) names = split_fdnames(*inherited.fdnames);
+  for (const ListenSpec& spec : listen) names.push_back(spec.name.value_or(std::string(unnamed_socket)));
+  return names;
+}
+
+// All names, once one socket has one: inherited sockets keep theirs, the others are `unknown`, as
+// sd_listen_fds_with_names(3) calls them.
+std::optional<std::string> fdnames(const ListenEnv& inherited, const std::vector<ListenSpec>& listen) {
+  bool named = inherited.fdnames.has_value();
+  for (const ListenSpec& spec : listen) named |= spec.name.has_value();
+  if (!named) return std::nullopt;
+  return listen.empty() ? inherited.fdnames : std::optional(join_fdnames(all_names(inherited, listen)));
+}
+
+void add_option(std::vector<std::string>& words, const std::string& name, const std::string& value) {
+  if (value.empty()) return;
+  words.push_back(name);
+  words.push_back(value);
+}
+
+void add_option(std::vector<std::string>& words, const std::string& name, int value) {
+  if (value > 0) add_option(words, name, std::to_string(value));
+}
+
+// The whole chain, readable in ps: monitor [its options] -- runtime-shim [its options] -- payload.
+std::vector<std::string> monitor_command(const RunOptions& options, const Handles& handles,
+                                         int runtime_sync_fd) {
+  std::vector<std::string> words{options.monitor};
+  add_option(words, "--name", options.name);
+  add_option(words, "--log", to_string(options.log));
+  add_option(words, "--timeout", options.timeout);
+  add_option(words, "--exit-file", options.exit_file);
+  add_option(words, "--preserve-fds", options.preserve_fds);
+  // Should this launcher not be there to do it.
+  for (const auto& [kind, name] : handles.made_names) {
+    add_option(words, kind == MadeName::Kind::path ? "--remove-path" : "--remove-queue", name);
+  }
+  add_option(words, "--runtime-sync-fd", runtime_sync_fd);
+  words.insert(words.end(), {"--", options.runtime});
+  add_option(words, "--sync-fd", runtime_sync_fd);
+  add_option(words, "--preserve-fds", options.preserve_fds);
+  add_option(words, "--workdir", options.workdir);
+  for (const std::string& assignment : options.environment) add_option(words, "--env", assignment);
+  words.emplace_back("--");
+  words.insert(words.end(), options.payload.begin(), options.payload.end());
+  return words;
+}
+
+}  // namespace
+
+MonitorStart plan_monitor_start(const RunOptions& options, const Environment& environment,
+                                const ListenEnv& inherited, const Handles& handles) {
+  MonitorStart start;
+  const bool wants_pidfdid = inherited.has_pidfdid || !options.listen.empty();
+  start.received = {environment, inherited.count, inherited.fdnames,
+                    wants_pidfdid && observe_self().pidfdid.has_value(), options.preserve_fds};
+  for (std::size_t i = 0; i < options.listen.size(); ++i) {
+    start.own_sockets.push_back({handles.own_sockets[i], options.listen[i].text});
+  }
+  start.fdnames = fdnames(inherited, options.listen);
+  // Behind everything that is passed to the payload: the monitor's sync pipe here, the shim's there.
+  const int first_handshake_fd = start.received.end() + static_cast<int>(options.listen.size());
+  start.command = monitor_command(options, handles, first_handshake_fd);
+  start.sync_source = handles.sync;
+  start.start_source = handles.start;
+  start.keep_notify_socket = options.sdnotify == SdNotify::container;
+  return start;
+}
+
+Contract make_contract(const RunOptions& options, const Arrival& arrival, const Sockets& sockets) {
+  Contract contract;
+  const auto names = all_names(sockets.inherited, options.listen);
+  contract.has_names = fdnames(sockets.inherited, options.listen).has_value();
+  const auto add = [&](int source) {
+    auto row = observe_fd(source);
+    if (!row) return;
+    const std::size_t index = contract.sockets.size();
+    const int target = listen_fds_start + static_cast<int>(index);
+    row->number = target;
+    contract.sockets.push_back({target, names[index], std::move(*row)});
+  };
+  for (int fd = listen_fds_start; fd < sockets.inherited.end(); ++fd) add(fd);
+  for (const Opened& opened : sockets.opened) add(opened.fd.get());
+  const int first_preserved = listen_fds_start + sockets.count();
+  for (int i = 0; i < options.preserve_fds; ++i) {
+    auto row = observe_fd(sockets.inherited.end() + i);
+    if (!row) continue;
+    row->number = first_preserved + i;
+    contract.preserved.push_back(std::move(*row));
+  }
+  contract.notify_payload =
+      options.sdnotify == SdNotify::container && arrival.environment.get(notify_socket_name).has_value();
+  return contract;
+}
+
+}  // namespace fdchain

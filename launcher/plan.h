@@ -1,0 +1,38 @@
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "fdchain/model/hop_record.h"
+#include "fdchain/plan/roles.h"
+#include "fdchain/system/arrival.h"
+#include "fdchain/system/listening_socket.h"
+#include "launcher/options.h"
+
+namespace fdchain {
+
+/// What the launcher has to hand over: what came with it, and what it opened.
+struct Sockets {
+  ListenEnv inherited;
+  std::vector<Opened> opened;
+
+  [[nodiscard]] int count() const { return inherited.count + static_cast<int>(opened.size()); }
+};
+
+/// What has been opened for a run; in a dry run, what it would be.
+struct Handles {
+  std::vector<int> own_sockets;
+  std::vector<std::pair<MadeName::Kind, std::string>> made_names;
+  int sync = -1;
+  int start = -1;
+};
+
+/// What the monitor is to be started with. `environment` is the one to pass on.
+MonitorStart plan_monitor_start(const RunOptions& options, const Environment& environment,
+                                const ListenEnv& inherited, const Handles& handles);
+
+/// What is to reach the payload, taken down before any plan is made.
+Contract make_contract(const RunOptions& options, const Arrival& arrival, const Sockets& sockets);
+
+}  // namespace fdchain

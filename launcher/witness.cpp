@@ -1,0 +1,95 @@
+#include "launcher/witness.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <ctime>
+#include <filesystem>
+
+#include "fdchain/judge/judge.h"
+#include "fdchain/model/failure.h"
+#include "fdchain/model/variables.h"
+#include "fdchain/program/log.h"
+#include "fdchain/system/files.h"
+#include "fdchain/system/observe_process.h"
+#include "fdchain/system/sys.h"
+#include "fdchain/system/trace_reader.h"
+
+namespace fdchain {
+namespace {
+
+std::string new_run_name() {
+  std::timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  return fmt::format("{:x}-{:x}-{:x}", now.tv_sec, now.tv_nsec, ::getpid());
+}
+
+std::string temporary_file() {
+  std::string path = (std::filesystem::temp_directory_path() / "fdchain-trace-XXXXXX").native();
+  const OwnedFd file(check(::mkostemp(path.data(), O_CLOEXEC), "mkostemp", path));
+  return path;
+}
+
+}  // namespace
+
+Witness::Witness(const RunOptions& options, const Arrival& arrival) : options_(options), arrival_(arrival) {
+  const bool judged = options.check || !options.reports.empty();
+  if (!options.trace.empty()) {
+    // The hops may have another working directory than this launcher.
+    trace_ = Trace(new_run_name(), std::filesystem::absolute(options.trace));
+  } else if (arrival.environment.get(trace_name)) {
+    trace_ = Trace(arrival.environment);
+  } else if (judged) {
+    trace_ = Trace(new_run_name(), temporary_file());
+    temporary_ = true;
+  }
+}
+
+Witness::~Witness() {
+  if (temporary_) ::unlink(trace_.path().c_str());
+}
+
+void Witness::saw_arrival(const std::optional<Contract>& contract) {
+  if (!trace_.on() || std::exchange(arrival_written_, true)) return;
+  HopRecord record = *arrival_.record;
+  record.contract = contract;
+  trace_.append(std::move(record));
+}
+
+void Witness::saw_end(const std::vector<std::string>& heard) {
+  if (!trace_.on()) return;
+  saw_arrival(std::nullopt);  // of a run that was over before there was a contract
+  HopRecord record = observe_process(Hop::launcher, Moment::after_exit);
+  record.heard = heard;
+  record.children = observe_children();
+  trace_.append(std::move(record));
+}
+
+int Witness::conclude(int status) const {
+  if (!options_.check && options_.reports.empty()) return status;
+  const TraceContent content = read_trace(trace_.path(), trace_.run());
+  for (const std::string& remark : content.remarks) log::warn("trace: {}", remark);
+  const auto& records = content.runs.front();
+  const JudgedRun run{records, judge(records)};
+  for (const ReportRequest& request : options_.reports) {
+    write_out(request.file,
+              write_report(request.format, run, request.file.empty() && may_colour(STDERR_FILENO)));
+  }
+  const bool has_error = std::ranges::any_of(
+      run.diagnosis.findings, [](const Finding& finding) { return finding.severity >= Severity::error; });
+  return options_.check && has_error && status == 0 ? exit_status::timed_out : status;
+}
+
+void write_out(const std::string& file, const std::string& text) {
+  if (file.empty()) return write_all(STDERR_FILENO, text, "stderr");
+  const OwnedFd out(
+      check(::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644), "open", file));
+  write_all(out.get(), text, file);
+}
+
+bool may_colour(int fd) { return ::isatty(fd) == 1 && std::getenv("NO_COLOR") == nullptr; }
+
+}  // namespace fdchain

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "fdchain/system/arrival.h"
+#include "fdchain/system/trace_file.h"
+#include "launcher/options.h"
+
+namespace fdchain {
+
+/// The launcher's part in what is observed of a run: it begins the trace, ends it, and has it judged.
+///
+/// With neither --trace nor --report nor --check it does nothing.
+class Witness {
+ public:
+  Witness(const RunOptions& options, const Arrival& arrival);
+  ~Witness();
+  Witness(const Witness&) = delete;
+  Witness& operator=(const Witness&) = delete;
+
+  [[nodiscard]] const Trace& trace() const { return trace_; }
+
+  /// Writes the launcher's arrival, with the contract when there is one.
+  void saw_arrival(const std::optional<Contract>& contract);
+
+  /// Writes what the launcher holds at the end, what it has heard of the monitor, and which children it left.
+  void saw_end(const std::vector<std::string>& heard);
+
+  /// Judges the run, writes the reports that were asked for, and returns the exit status: 124 instead of 0
+  /// when
+  /// --check was given and the judge has an error.
+  int conclude(int status) const;
+
+ private:
+  const RunOptions& options_;
+  const Arrival& arrival_;
+  Trace trace_;
+  bool temporary_ = false;
+  bool arrival_written_ = false;
+};
+
+/// Prints to `file`, or to stderr when it is empty.
+void write_out(const std::string& file, const std::string& text);
+
+/// Whether text for this file may be coloured: it is stderr, a terminal, and NO_COLOR is not set.
+bool may_colour(int fd);
+
+}  // namespace fdchain
