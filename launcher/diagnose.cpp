@@ -45,11 +45,11 @@ constexpr std::string_view report_usage =
 std::optional<Question> parse(const std::vector<std::string>& words, bool diagnosing) {
   Question question;
   po::options_description own("Options");
-  own.add_options()("run", po::value(&question.run)->value_name("ID"), "only the run of this name");
+  own.add_options()("run", po::value(&question.run)->value_name("ID"), "only the run of this name")(
+      "contract", po::value(&question.contract)->value_name("fds=N[,names=A:B…]"),
+      "what a trace without a launcher's record should have had: N sockets from 3 on");
   if (diagnosing) {
-    own.add_options()("json", po::bool_switch(&question.json), "print the findings as JSON, one line a run")(
-        "contract", po::value(&question.contract)->value_name("fds=N[,names=A:B…]"),
-        "what a trace without a launcher's record should have had: N sockets from 3 on");
+    own.add_options()("json", po::bool_switch(&question.json), "print the findings as JSON, one line a run");
   } else {
     own.add_options()("format", po::value(&question.format)->value_name("FORMAT")->default_value("text"),
                       "text, json, mermaid or dot");
@@ -97,30 +97,33 @@ Contract parse_contract(const std::string& text, const std::vector<HopRecord>& r
   return contract;
 }
 
-struct Judged {
-  std::vector<std::vector<HopRecord>> runs;
-  std::vector<Diagnosis> diagnoses;
+// A run with the contract it is held against.
+struct Case {
+  std::vector<HopRecord> records;
+  std::optional<Contract> contract;
+
+  [[nodiscard]] JudgedRun judged() const { return {records, judge(records, contract), contract}; }
 };
 
-Judged judge_all(const Question& question) {
-  Judged judged;
+std::vector<Case> read_cases(const Question& question) {
   const auto only = question.run.empty() ? std::nullopt : std::optional(question.run);
   TraceContent content = read_trace(question.trace, only);
   for (const std::string& remark : content.remarks)
     print_error(Hop::launcher, question.trace + ": " + remark);
-  judged.runs = std::move(content.runs);
-  for (const auto& run : judged.runs) {
-    judged.diagnoses.push_back(judge(run, question.contract.empty()
-                                              ? std::nullopt
-                                              : std::optional(parse_contract(question.contract, run))));
+  std::vector<Case> cases;
+  for (auto& run : content.runs) {
+    std::optional<Contract> contract;
+    if (!question.contract.empty()) contract = parse_contract(question.contract, run);
+    cases.push_back({std::move(run), std::move(contract)});
   }
-  return judged;
+  return cases;
 }
 
-std::string heading(const Judged& judged, std::size_t index) {
-  return judged.runs.size() == 1
-             ? ""
-             : fmt::format("{}run {}\n\n", index == 0 ? "" : "\n", printable(judged.runs[index].front().run));
+// Several runs in one text need a line between them that names them.
+std::string heading(const std::vector<Case>& cases, const Case& shown) {
+  if (cases.size() == 1) return "";
+  return fmt::format("{}run {}\n\n", &shown == &cases.front() ? "" : "\n",
+                     printable(shown.records.front().run));
 }
 
 // A question that cannot be answered is status 2, whatever was wrong with it.
@@ -143,14 +146,14 @@ int diagnose(const std::vector<std::string>& words) {
   return answer([&] {
     const auto question = parse(words, true);
     if (!question) return 0;
-    const Judged judged = judge_all(*question);
+    const std::vector<Case> cases = read_cases(*question);
     bool clean = true;
-    for (std::size_t i = 0; i < judged.runs.size(); ++i) {
-      clean &= judged.diagnoses[i].findings.empty();
-      const JudgedRun run{judged.runs[i], judged.diagnoses[i]};
+    for (const Case& shown : cases) {
+      const JudgedRun run = shown.judged();
+      clean &= run.diagnosis.findings.empty();
       write_all(STDOUT_FILENO,
-                question->json ? json_findings(run.diagnosis)
-                               : heading(judged, i) + text_report(run, may_colour(STDOUT_FILENO)),
+                question->json ? json_findings(run)
+                               : heading(cases, shown) + text_report(run, may_colour(STDOUT_FILENO)),
                 "stdout");
     }
     return clean ? 0 : 1;
@@ -162,11 +165,10 @@ int report(const std::vector<std::string>& words) {
     const auto question = parse(words, false);
     if (!question) return 0;
     const ReportFormat format = parse_report_request(question->format).format;
-    const Judged judged = judge_all(*question);
-    for (std::size_t i = 0; i < judged.runs.size(); ++i) {
-      const JudgedRun run{judged.runs[i], judged.diagnoses[i]};
-      const std::string text = write_report(format, run, may_colour(STDOUT_FILENO));
-      write_all(STDOUT_FILENO, (format == ReportFormat::text ? heading(judged, i) : "") + text, "stdout");
+    const std::vector<Case> cases = read_cases(*question);
+    for (const Case& shown : cases) {
+      const std::string text = write_report(format, shown.judged(), may_colour(STDOUT_FILENO));
+      write_all(STDOUT_FILENO, (format == ReportFormat::text ? heading(cases, shown) : "") + text, "stdout");
     }
     return 0;
   });

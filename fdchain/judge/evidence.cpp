@@ -4,6 +4,7 @@
 
 #include "fdchain/model/listen_env.h"
 #include "fdchain/model/number.h"
+#include "fdchain/model/variables.h"
 
 namespace fdchain {
 namespace {
@@ -153,6 +154,15 @@ std::optional<int> announced_count(const HopRecord& record) {
 const FdRow* row_at(const FdTable& table, int number) {
   const auto found = std::ranges::lower_bound(table, number, {}, &FdRow::number);
   return found == table.end() || found->number != number ? nullptr : &*found;
+}
+
+bool is_handshake(const Evidence& evidence, Hop hop, const HopRecord& record, const FdRow& row) {
+  const bool pipe = row.type == "FIFO" || (row.socket && !row.socket->listening);
+  if (!pipe) return false;
+  for (const std::string_view name : {sync_pipe_name, start_pipe_name, attach_pipe_name}) {
+    if (hop == Hop::monitor && variable(record, name) == std::to_string(row.number)) return true;
+  }
+  return hop == Hop::runtime_shim && row.number == evidence.payload_end() && row.type == "UNIX-SEQPACKET";
 }
 
 std::string to_string(const Sighting& sighting) {

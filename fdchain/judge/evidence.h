@@ -26,7 +26,7 @@ struct HopEvidence {
   std::vector<const HopRecord*> running;  ///< seen by itself, in the order of time
   const HopRecord* after_exit = nullptr;
 
-  /// What it had when it started: its own word, else what was seen from outside.
+  /// What it had when it started: its own word, else what was seen from outside; null when neither is there.
   [[nodiscard]] const HopRecord* received() const { return arrival != nullptr ? arrival : outside; }
 };
 
@@ -39,6 +39,10 @@ class Evidence {
 
   /// Whether the contract was written down, or had to be made up from what the first hop received.
   [[nodiscard]] bool contract_is_known() const { return contract_is_known_; }
+
+  /// Whether the contract is this hop's own word. What it was told does not bind it then: it opened sockets of
+  /// its own, or set aside what was wrong.
+  [[nodiscard]] bool wrote_the_contract(Hop hop) const;
 
   /// One past the number of the last socket.
   [[nodiscard]] int window_end() const;
@@ -65,9 +69,6 @@ class Evidence {
   void make_contract(const std::optional<Contract>& given);
   void collect_sightings();
 
-  // What such a hop was told does not bind it: it opened sockets of its own, or set aside what was wrong.
-  [[nodiscard]] bool wrote_the_contract(Hop hop) const;
-
   std::array<HopEvidence, 5> hops_;
   Contract contract_;
   bool contract_is_known_ = false;
@@ -86,6 +87,10 @@ std::optional<std::string> variable(const HopRecord& record, std::string_view na
 std::optional<int> announced_count(const HopRecord& record);
 
 const FdRow* row_at(const FdTable& table, int number);
+
+/// Whether a hop has this row for the handshake with its neighbour: a pipe or a connected socket at a number
+/// that a variable announces to the monitor, or, in the shim, behind everything that goes to the payload.
+bool is_handshake(const Evidence& evidence, Hop hop, const HopRecord& record, const FdRow& row);
 
 /// `monitor (arrival)`.
 std::string to_string(const Sighting& sighting);

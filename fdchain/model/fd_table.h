@@ -41,9 +41,10 @@ struct FdRow {
       same_as;  ///< the observer's own descriptor with the same open file description, by kcmp(2)
 
   /// The same open object, whatever its number. Every eventfd has the same inode, and so has every epoll: of
-  /// those it says only that they are of one kind.
+  /// those it says only that they are of one kind. Where a look was refused, the type is not known either.
   [[nodiscard]] bool same_object(const FdRow& other) const {
-    return device == other.device && inode == other.inode && type == other.type;
+    const bool refused = !error.empty() || !other.error.empty();
+    return device == other.device && inode == other.inode && (refused || type == other.type);
   }
   friend bool operator==(const FdRow&, const FdRow&) = default;
 };

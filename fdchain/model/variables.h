@@ -5,9 +5,12 @@
 
 namespace fdchain {
 
-/// conmon's names for the two handshake descriptors.
+/// conmon's names for the handshake descriptors.
 inline constexpr std::string_view sync_pipe_name = "_OCI_SYNCPIPE";
 inline constexpr std::string_view start_pipe_name = "_OCI_STARTPIPE";
+
+/// conmon's third, which only `podman exec` and `podman attach` use; we know it when we see it.
+inline constexpr std::string_view attach_pipe_name = "_OCI_ATTACHPIPE";
 
 /// Where sd_notify(3) sends READY=1.
 inline constexpr std::string_view notify_socket_name = "NOTIFY_SOCKET";

@@ -91,6 +91,10 @@ std::vector<PlannedStep> plan_steps(const HandOver& next) {
   if (next.name_pid)
     steps.push_back({{name_pid}, "LISTEN_PID names the process that shall adopt the sockets"});
   if (next.name_pidfdid) steps.push_back({{name_pidfdid}, "LISTEN_PIDFDID likewise"});
+  // Last of what can open something: a pidfd for LISTEN_PIDFDID might not fit any more.
+  if (next.limit_nofile > 0)
+    steps.push_back({{Step::Kind::limit_nofile, next.limit_nofile},
+                     "a limit of this hop's own, forced on the next program"});
   if (next.observe_departure)
     steps.push_back({{observe}, "what is held now is what the trace says of the departure"});
   if (next.delay_at_departure > 0) steps.push_back({{wait, next.delay_at_departure}, "FDCHAIN_DELAY"});

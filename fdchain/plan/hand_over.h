@@ -34,6 +34,7 @@ struct HandOver {
   bool name_pidfdid = false;   ///< LISTEN_PIDFDID does too
   bool new_session = false;    ///< the next program leaves this one's session and terminal
   int die_with_parent = 0;     ///< pid of the parent whose death kills the next program; 0: it may live on
+  int limit_nofile = 0;        ///< RLIMIT_NOFILE of the next program; 0: what this one has
   std::vector<PlannedStep> extra;  ///< steps after renumbering and sealing; a healthy hop has none
   int ready_fd = -1;          ///< where to tell, as the last thing before exec, that it is next; -1: nobody
   std::string ready_message;  ///< what to tell there

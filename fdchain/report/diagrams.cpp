@@ -22,22 +22,20 @@ std::string_view inheritance(const HopRecord& before, const HopRecord& after) {
   return before.sid != after.sid && after.sid == after.pid ? "double fork and exec" : "fork and exec";
 }
 
-// The sockets of the contract that a hop has, as `3,4`; the numbers are the hop's own.
-std::string held_sockets(const HopRecord& record, const Contract* contract) {
-  std::string numbers;
+// The numbers at which a hop has sockets of the contract.
+std::vector<int> held_sockets(const HopRecord& record, const Contract& contract) {
+  std::vector<int> numbers;
   for (const FdRow& row : record.fds) {
-    const bool ours =
-        contract != nullptr && std::ranges::any_of(contract->sockets, [&](const ContractSocket& socket) {
-          return socket.row.same_object(row);
-        });
-    if (ours) numbers.append(numbers.empty() ? "" : ",").append(std::to_string(row.number));
+    const bool ours = std::ranges::any_of(
+        contract.sockets, [&](const ContractSocket& socket) { return socket.row.same_object(row); });
+    if (ours) numbers.push_back(row.number);
   }
   return numbers;
 }
 
-std::string carries(const std::string& numbers) {
+std::string carries(const std::vector<int>& numbers) {
   if (numbers.empty()) return "no socket";
-  return (numbers.find(',') == std::string::npos ? "socket " : "sockets ") + numbers;
+  return fmt::format("socket{} {}", numbers.size() == 1 ? "" : "s", fmt::join(numbers, ","));
 }
 
 // A text for a quoted label: quotes and backslashes would end it.
@@ -55,8 +53,7 @@ std::string quoted(const std::string& text) {
 }  // namespace
 
 std::string mermaid_report(const JudgedRun& run) {
-  const Ledger ledger = make_ledger(run.records);
-  const Contract* const contract = contract_of(run.records);
+  const Ledger ledger = make_ledger(run);
   std::string text = "stateDiagram-v2\n";
   const HopRecord* before = nullptr;
   for (const HopRecord* const record : ledger.columns) {
@@ -64,12 +61,14 @@ std::string mermaid_report(const JudgedRun& run) {
                         node(record->hop));
   }
   for (const HopRecord* const record : ledger.columns) {
-    const std::string sockets = carries(held_sockets(*record, contract));
+    const std::vector<int> held = held_sockets(*record, ledger.contract);
     if (before == nullptr)
-      text += fmt::format("    [*] --> {}: {} from the activator\n", node(record->hop), sockets);
+      text += fmt::format("    [*] --> {}: {} from the activator\n", node(record->hop), carries(held));
     else
-      text += fmt::format("    {} --> {}: {} by {}\n", node(before->hop), node(record->hop), sockets,
+      text += fmt::format("    {} --> {}: {} by {}\n", node(before->hop), node(record->hop), carries(held),
                           inheritance(*before, *record));
+    if (const std::size_t all = ledger.contract.sockets.size(); record->hop == Hop::launcher && held.size() < all)
+      text += fmt::format("    launcher --> launcher: opens {} itself\n", all - held.size());
     before = record;
   }
   for (const Finding& finding : run.diagnosis.findings) {
@@ -80,8 +79,7 @@ std::string mermaid_report(const JudgedRun& run) {
 }
 
 std::string dot_report(const JudgedRun& run) {
-  const Ledger ledger = make_ledger(run.records);
-  const Contract* const contract = contract_of(run.records);
+  const Ledger ledger = make_ledger(run);
   std::string text = "digraph fdchain {\n  rankdir=LR;\n  node [shape=box];\n";
   const HopRecord* before = nullptr;
   for (const HopRecord* const record : ledger.columns) {
@@ -92,8 +90,8 @@ std::string dot_report(const JudgedRun& run) {
                           inheritance(*before, *record));
     before = record;
   }
-  for (std::size_t i = 0; contract != nullptr && i < contract->sockets.size(); ++i) {
-    const ContractSocket& socket = contract->sockets[i];
+  for (std::size_t i = 0; i < ledger.contract.sockets.size(); ++i) {
+    const ContractSocket& socket = ledger.contract.sockets[i];
     const std::string address = socket.row.socket ? socket.row.socket->local : socket.row.name;
     text += fmt::format("  socket{} [shape=ellipse, label={}];\n", i,
                         quoted(socket.name + ' ' + socket.row.type + ' ' + address));

@@ -21,21 +21,21 @@ json::object to_json(const Finding& finding) {
   return object;
 }
 
-json::object to_json(const Diagnosis& diagnosis) {
+json::object findings_of(const JudgedRun& run) {
   json::array findings;
-  for (const Finding& finding : diagnosis.findings) findings.push_back(to_json(finding));
-  return {{"findings", std::move(findings)},
-          {"unknown", json::array(diagnosis.unknown.begin(), diagnosis.unknown.end())}};
+  for (const Finding& finding : run.diagnosis.findings) findings.push_back(to_json(finding));
+  return {{"run", run.records.empty() ? "" : printable(run.records.front().run)},
+          {"findings", std::move(findings)},
+          {"unknown", json::array(run.diagnosis.unknown.begin(), run.diagnosis.unknown.end())}};
 }
 
 }  // namespace
 
-std::string json_findings(const Diagnosis& diagnosis) { return json::serialize(to_json(diagnosis)) + '\n'; }
+std::string json_findings(const JudgedRun& run) { return json::serialize(findings_of(run)) + '\n'; }
 
 std::string json_report(const JudgedRun& run) {
-  json::object object = to_json(run.diagnosis);
+  json::object object = findings_of(run);
   object["schema"] = trace_schema;
-  object["run"] = run.records.empty() ? "" : run.records.front().run;
   json::array records;
   for (const HopRecord& record : run.records) records.push_back(json::parse(encode(record)));
   object["records"] = std::move(records);

@@ -3,40 +3,31 @@
 #include <algorithm>
 #include <set>
 
+#include "fdchain/judge/evidence.h"
 #include "fdchain/model/listen_env.h"
 #include "fdchain/model/variables.h"
 
 namespace fdchain {
 namespace {
 
-const HopRecord* find(std::span<const HopRecord> records, Hop hop, Moment moment) {
-  const auto found = std::ranges::find_if(records, [&](const HopRecord& record) {
-    return record.hop == hop && record.moment == moment &&
-           (moment != Moment::running || record.seen_by != hop);
-  });
-  return found == records.end() ? nullptr : &*found;
+std::string cell_for(const HopRecord& record, std::string_view name) {
+  return variable(record, name).value_or("-");
 }
 
-std::string variable(const HopRecord& record, std::string_view name) {
-  const auto found = record.environment.find(std::string(name));
-  return found == record.environment.end() ? "-" : found->second;
-}
-
-/// Builds the rows, and remembers which descriptors have been shown.
+// Builds the rows, and remembers which descriptors have been shown.
 class Builder {
  public:
-  explicit Builder(std::span<const HopRecord> records) : records_(records) {
+  explicit Builder(const JudgedRun& run) : evidence_(run.records, run.contract) {
+    ledger_.contract = evidence_.contract();
     for (const Hop hop : all_hops) {
-      if (const HopRecord* const record = first_look(records, hop)) ledger_.columns.push_back(record);
+      if (const HopRecord* const record = evidence_.of(hop).received()) ledger_.columns.push_back(record);
     }
   }
 
   Ledger build() && {
     add_process_rows();
-    if (const Contract* const contract = contract_of(records_)) {
-      for (const ContractSocket& socket : contract->sockets) add_object(socket_name(socket), socket.row);
-      for (const FdRow& row : contract->preserved) add_object("preserved " + row.type, row);
-    }
+    for (const ContractSocket& socket : ledger_.contract.sockets) add_object(socket_name(socket), socket.row);
+    for (const FdRow& row : ledger_.contract.preserved) add_object("preserved " + row.type, row);
     add_handshake();
     add_strangers();
     return std::move(ledger_);
@@ -57,9 +48,9 @@ class Builder {
 
   void add_variable(std::string_view name) {
     const bool anywhere = std::ranges::any_of(
-        ledger_.columns, [&](const HopRecord* record) { return variable(*record, name) != "-"; });
+        ledger_.columns, [&](const HopRecord* record) { return variable(*record, name).has_value(); });
     if (!anywhere) return;
-    add_row(std::string(name), [&](const HopRecord& record) { return variable(record, name); });
+    add_row(std::string(name), [&](const HopRecord& record) { return cell_for(record, name); });
   }
 
   template <typename Cell>
@@ -69,7 +60,7 @@ class Builder {
     ledger_.rows.push_back(std::move(row));
   }
 
-  // The numbers at which a hop has the object, and in brackets one that is about to be lost at exec.
+  // The numbers at which a hop has the object. The launcher may only be about to open it.
   std::string numbers_of(const HopRecord& record, const FdRow& object) {
     std::string numbers;
     for (const FdRow& row : record.fds) {
@@ -77,25 +68,38 @@ class Builder {
       numbers.append(numbers.empty() ? "" : ",").append(std::to_string(row.number));
       shown_.insert({&record, row.number});
     }
-    return numbers.empty() ? "-" : numbers;
+    if (numbers.empty()) return record.hop == Hop::launcher ? "opened" : "-";
+    return numbers;
   }
 
   void add_object(std::string name, const FdRow& object) {
     add_row(std::move(name), [&](const HopRecord& record) { return numbers_of(record, object); });
   }
 
+  // The monitor is told of two pipes by variables; the shim has one, of a number that both know.
   void add_handshake() {
-    const HopRecord* const monitor = first_look(records_, Hop::monitor);
-    if (monitor == nullptr) return;
-    for (const auto& [variable_name, shown] :
+    for (const auto& [name, shown] :
          {std::pair{sync_pipe_name, "sync pipe"}, std::pair{start_pipe_name, "start pipe"}}) {
-      const std::string number = variable(*monitor, variable_name);
-      if (number == "-") continue;
-      add_row(shown, [&](const HopRecord& record) { return &record == monitor ? number : std::string("-"); });
-      for (const FdRow& row : monitor->fds) {
-        if (std::to_string(row.number) == number) shown_.insert({monitor, row.number});
+      LedgerRow row{shown, {}};
+      bool anywhere = false;
+      for (const HopRecord* const column : ledger_.columns) {
+        row.cells.push_back(handshake_at(*column, name));
+        anywhere |= row.cells.back() != "-";
       }
+      if (anywhere) ledger_.rows.push_back(std::move(row));
     }
+  }
+
+  std::string handshake_at(const HopRecord& record, std::string_view name) {
+    for (const FdRow& row : record.fds) {
+      const std::string number = std::to_string(row.number);
+      const bool meant =
+          record.hop == Hop::monitor ? variable(record, name) == number : name == sync_pipe_name;
+      if (!meant || !is_handshake(evidence_, record.hop, record, row)) continue;
+      shown_.insert({&record, row.number});
+      return number;
+    }
+    return "-";
   }
 
   // Whatever crossed an exec and has not been shown: one row a number and kind.
@@ -122,29 +126,13 @@ class Builder {
     }
   }
 
-  std::span<const HopRecord> records_;
+  Evidence evidence_;
   Ledger ledger_;
   std::set<std::pair<const HopRecord*, int>> shown_;
 };
 
 }  // namespace
 
-Ledger make_ledger(std::span<const HopRecord> records) { return Builder(records).build(); }
-
-const Contract* contract_of(std::span<const HopRecord> records) {
-  for (const HopRecord& record : records) {
-    if (record.contract) return &*record.contract;
-  }
-  return nullptr;
-}
-
-const HopRecord* first_look(std::span<const HopRecord> records, Hop hop) {
-  const HopRecord* const arrival = find(records, hop, Moment::arrival);
-  return arrival != nullptr ? arrival : find(records, hop, Moment::running);
-}
-
-const HopRecord* departure_of(std::span<const HopRecord> records, Hop hop) {
-  return find(records, hop, Moment::departure);
-}
+Ledger make_ledger(const JudgedRun& run) { return Builder(run).build(); }
 
 }  // namespace fdchain

@@ -15,6 +15,7 @@ namespace fdchain {
 struct JudgedRun {
   std::span<const HopRecord> records;
   Diagnosis diagnosis;
+  std::optional<Contract> contract = std::nullopt;  ///< as given by the user; else the run's own
 };
 
 enum class ReportFormat { text, json, mermaid, dot };
@@ -32,8 +33,8 @@ std::string text_report(const JudgedRun& run, bool colour);
 /// Everything, for scripts: findings, unknowns and records.
 std::string json_report(const JudgedRun& run);
 
-/// The findings alone, as `diagnose --json` prints them.
-std::string json_findings(const Diagnosis& diagnosis);
+/// The findings alone, on one line, as `diagnose --json` prints them.
+std::string json_findings(const JudgedRun& run);
 
 /// The state diagram of the run that was observed, as podman's socket activation tutorial draws it.
 std::string mermaid_report(const JudgedRun& run);

@@ -101,7 +101,7 @@ std::string verdict(const Diagnosis& diagnosis, const Style& style) {
 
 std::string text_report(const JudgedRun& run, bool colour) {
   const Style style{colour};
-  std::string text = table(make_ledger(run.records), style) + '\n' + verdict(run.diagnosis, style) + '\n';
+  std::string text = table(make_ledger(run), style) + '\n' + verdict(run.diagnosis, style) + '\n';
   for (const Finding& finding : run.diagnosis.findings) text += finding_text(finding, style);
   if (!run.diagnosis.unknown.empty()) {
     text += '\n';

@@ -118,8 +118,10 @@ int make(Made made, int target) noexcept {
 }
 
 int limit_nofile(rlim_t limit) noexcept {
-  const rlimit both{limit, limit};
-  return ::setrlimit(RLIMIT_NOFILE, &both);
+  rlimit limits{};
+  if (::getrlimit(RLIMIT_NOFILE, &limits) < 0) return -1;
+  limits.rlim_cur = limit;
+  return ::setrlimit(RLIMIT_NOFILE, &limits);
 }
 
 // What a payload meets whose security label does not let it use a socket that is there: EACCES.

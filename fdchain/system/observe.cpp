@@ -112,10 +112,17 @@ std::string socket_type_name(const SocketRow& row, int protocol) {
   }
 }
 
-std::string socket_name(const SocketRow& row) {
+// A pair of sockets is connected, and has no address on either side.
+bool is_connected(int fd) {
+  sockaddr_storage storage{};
+  socklen_t length = sizeof storage;
+  return ::getpeername(fd, reinterpret_cast<sockaddr*>(&storage), &length) == 0;
+}
+
+std::string socket_name(int fd, const SocketRow& row) {
   std::string name = row.listening      ? "state=listen"
-                     : row.peer.empty() ? "state=unconnected"
-                                        : "state=connected";
+                     : is_connected(fd) ? "state=connected"
+                                        : "state=unconnected";
   const std::string_view key = row.family == AF_UNIX ? " path=" : " laddr=";
   if (!row.local.empty()) name.append(key).append(row.local);
   if (!row.peer.empty()) name.append(row.family == AF_UNIX ? " peer=" : " raddr=").append(row.peer);
@@ -136,7 +143,7 @@ void describe_socket(int fd, FdRow& row) {
   socket.local = ask_address(fd, ::getsockname);
   socket.peer = ask_address(fd, ::getpeername);
   row.type = socket_type_name(socket, socket_option(fd, SO_PROTOCOL).value_or(0));
-  row.name = socket_name(socket);
+  row.name = socket_name(fd, socket);
   row.socket = std::move(socket);
 }
 

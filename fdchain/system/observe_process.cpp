@@ -3,7 +3,6 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/kcmp.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -19,6 +18,7 @@
 #include "fdchain/model/number.h"
 #include "fdchain/model/variables.h"
 #include "fdchain/system/arrival.h"
+#include "fdchain/system/nofile.h"
 #include "fdchain/system/observe.h"
 #include "fdchain/system/owned_fd.h"
 #include "fdchain/system/processes.h"
@@ -151,6 +151,7 @@ std::vector<int> signals_of(std::uint64_t mask) {
 }
 
 HopRecord observe_process(Hop hop, Moment moment) {
+  const RaisedNofile room;
   HopRecord record;
   record.hop = record.seen_by = hop;
   record.moment = moment;
@@ -163,10 +164,8 @@ HopRecord observe_process(Hop hop, Moment moment) {
   record.sid = ::getsid(0);
   record.exe = read_link("/proc/self/exe");
   record.environment = chain_variables(own_assignments());
-  rlimit limit{};
-  check(::getrlimit(RLIMIT_NOFILE, &limit), "getrlimit");
-  record.nofile_soft = limit.rlim_cur;
-  record.nofile_hard = limit.rlim_max;
+  record.nofile_soft = room.before().rlim_cur;
+  record.nofile_hard = room.before().rlim_max;
   record.ignored_signals = signals_of(own_ignored_signals());
   return record;
 }

@@ -7,6 +7,7 @@
 #include "fdchain/model/variables.h"
 #include "fdchain/protocol/trace.h"
 #include "fdchain/system/files.h"
+#include "fdchain/system/nofile.h"
 #include "fdchain/system/owned_fd.h"
 #include "fdchain/system/sys.h"
 
@@ -26,6 +27,7 @@ Trace::Trace(const Environment& environment) {
 void Trace::append(HopRecord record) const {
   if (!on()) return;
   record.run = run_;
+  const RaisedNofile room;
   try {
     const OwnedFd file(
         check(::open(path_.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644), "open", path_));

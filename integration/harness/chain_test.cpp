@@ -1,38 +1,18 @@
 #include "integration/harness/chain_test.h"
 
-#include <net/if.h>
 #include <sched.h>
 #include <signal.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <fstream>
-#include <iterator>
 
 #include "fdchain/system/processes.h"
 #include "fdchain/system/sys.h"
+#include "integration/harness/network.h"
 
 namespace fdchain::test {
 namespace {
-
-// A network namespace of this process's own: ports and abstract names cannot meet another test's, and end
-// with it.
-void enter_private_network() {
-  static const bool done = [] {
-    check(::unshare(CLONE_NEWNET), "unshare CLONE_NEWNET");
-    const OwnedFd socket(check(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket"));
-    ifreq loopback{};
-    loopback.ifr_name[0] = 'l';
-    loopback.ifr_name[1] = 'o';
-    loopback.ifr_flags = IFF_UP;
-    check(::ioctl(socket.get(), SIOCSIFFLAGS, &loopback), "ioctl SIOCSIFFLAGS");
-    return true;
-  }();
-  (void)done;
-}
 
 std::string command_line(pid_t pid) {
   std::string text = read_file("/proc/" + std::to_string(pid) + "/cmdline");
@@ -158,11 +138,6 @@ pid_t stopped_process(Program& chain) {
   while (read_file("/proc/" + std::to_string(pid) + "/stat").find(") T ") == std::string::npos)
     ::sched_yield();
   return pid;
-}
-
-std::string read_file(const std::string& path) {
-  std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), {}};
 }
 
 }  // namespace fdchain::test

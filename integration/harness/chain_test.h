@@ -87,7 +87,4 @@ PayloadReport::Identity identity_of(const FdRow& row);
 /// The pid of the process that FDCHAIN_STOP has stopped in this chain; it has announced it, and stands still.
 pid_t stopped_process(Program& chain);
 
-/// What a file holds.
-std::string read_file(const std::string& path);
-
 }  // namespace fdchain::test

@@ -13,6 +13,8 @@
 #include <boost/process/v2/process.hpp>
 #include <chrono>
 #include <climits>
+#include <fstream>
+#include <iterator>
 #include <stdexcept>
 
 #include "fdchain/system/child_side.h"
@@ -229,6 +231,11 @@ Result Program::finish() {
 }
 
 Result run(const Start& start) { return Program(start).finish(); }
+
+std::string read_file(const std::string& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
 
 std::string bin(const std::string& name) { return std::string(FDCHAIN_BIN_DIR) + '/' + name; }
 

@@ -79,6 +79,9 @@ class Program {
 /// Starts it and waits for its end.
 Result run(const Start& start);
 
+/// What a file holds.
+std::string read_file(const std::string& path);
+
 /// The path of one of the four programs under test.
 std::string bin(const std::string& name);
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "fdchain/judge/rules/rules.h"
 #include "fdchain/model/listen_env.h"
@@ -130,17 +131,6 @@ bool is_preserved(const Evidence& evidence, const FdRow& row) {
   });
 }
 
-// The handshake of our own dialect, and conmon's: a connected socket or a pipe, at the numbers behind the
-// payload's.
-bool is_handshake(const Evidence& evidence, Hop hop, const HopRecord& record, const FdRow& row) {
-  const bool pipe = row.type == "FIFO" || (row.socket && !row.socket->listening);
-  if (!pipe) return false;
-  for (const char* const name : {"_OCI_SYNCPIPE", "_OCI_STARTPIPE", "_OCI_ATTACHPIPE"}) {
-    if (hop == Hop::monitor && variable(record, name) == std::to_string(row.number)) return true;
-  }
-  return hop == Hop::runtime_shim && row.number == evidence.payload_end() && row.type == "UNIX-SEQPACKET";
-}
-
 // What a hop received that nobody announced to it.
 std::vector<const FdRow*> strangers_in(const Evidence& evidence, Hop hop, const HopRecord& record) {
   std::vector<const FdRow*> rows;
@@ -222,8 +212,10 @@ void strangers(const Evidence& evidence, Findings& findings) {
     const auto in_doubled_range = [&](const FdRow* row) {
       return row->number >= end && row->number < doubled_end;
     };
+    // At the first of them the shim has its sync pipe, which ends with its exec.
+    const int first_kept = doubled_end - end > 1 ? end + 1 : end;
     bool doubled = std::ranges::any_of(rows, in_doubled_range);
-    for (int number = end; doubled && number < doubled_end; ++number)
+    for (int number = first_kept; doubled && number < doubled_end; ++number)
       doubled = row_at(record->fds, number) != nullptr;
     for (const FdRow* const row : rows) {
       const bool counted = doubled && in_doubled_range(row);
@@ -236,45 +228,48 @@ void strangers(const Evidence& evidence, Findings& findings) {
                            ? "count the sockets once: LISTEN_FDS and --preserve-fds must not both keep them"
                            : "open with O_CLOEXEC, and mark everything else close-on-exec before exec: "
                              "close_range(CLOSE_RANGE_CLOEXEC)";
-      std::vector<Hop> actors;
-      for (int actor = static_cast<int>(before); actor < static_cast<int>(hop); ++actor)
-        actors.push_back(static_cast<Hop>(actor));
-      blame(finding, actors);
+      blame(finding, hops_between(before, hop));
       findings.add(std::move(finding));
     }
   }
 }
 
-void stdio(const Evidence& evidence, Findings& findings) {
-  const HopRecord* const launcher = evidence.of(Hop::launcher).arrival;
+namespace {
+
+// What stands at 0, 1 or 2 of what crossed into a hop; null for a hole.
+const FdRow* stdio_row(const HopRecord& record, int number) {
+  const FdRow* const row = row_at(record.fds, number);
+  return row != nullptr && record.moment == Moment::departure && row->close_on_exec ? nullptr : row;
+}
+
+// Follows one number of stdio, and tells when a hole or a socket appears there. A socket that has been there
+// from the start is an inetd's, and rightly there.
+void follow_stdio(const Evidence& evidence, Findings& findings, int number) {
+  bool sound = true;
+  bool first = true;
   for (const Hop hop : all_hops) {
     const HopRecord* const record = crossing_into(evidence, hop);
     if (record == nullptr) continue;
-    const Hop before = evidence.before(hop);
-    for (int number = 0; number < listen_fds_start; ++number) {
-      const FdRow* const row = row_at(record->fds, number);
-      const bool hole = row == nullptr || (record->moment == Moment::departure && row->close_on_exec);
-      // An inetd passes its socket as stdio, and then it has been there from the start.
-      const FdRow* const at_first = launcher == nullptr ? nullptr : row_at(launcher->fds, number);
-      const bool stranger = !hole && row->type.starts_with("UNIX-") && hop != Hop::launcher &&
-                            (at_first == nullptr || !at_first->same_object(*row));
-      const bool other_socket = !hole && (row->socket || row->type == "SOCK") && hop != Hop::launcher &&
-                                (at_first == nullptr || !at_first->same_object(*row));
-      if (!(hole || stranger || other_socket)) continue;
-      Finding finding =
-          make("stdio-hole", hop, number, hop == Hop::launcher ? Severity::warning : Severity::error);
-      finding.evidence =
-          hole ? fmt::format("descriptor {} is closed in {}: the next thing it opens lands there", number,
-                             to_string(hop))
-               : fmt::format("descriptor {} is {}, which is not stdio", number, describe(*row));
-      finding.advice = "open /dev/null on 0, 1 and 2 before anything else is opened";
-      std::vector<Hop> actors;
-      for (int actor = static_cast<int>(before); actor < static_cast<int>(hop); ++actor)
-        actors.push_back(static_cast<Hop>(actor));
-      blame(finding, actors);
-      findings.add(std::move(finding));
-    }
+    const FdRow* const row = stdio_row(*record, number);
+    const bool is_socket = row != nullptr && (row->socket || row->type == "SOCK");
+    if (std::exchange(first, false) && is_socket) return;
+    const bool was_sound = std::exchange(sound, row != nullptr && !is_socket);
+    if (sound || !was_sound) continue;
+    Finding finding = make("stdio-hole", hop, number, hop == Hop::launcher ? Severity::warning : Severity::error);
+    finding.evidence =
+        row == nullptr
+            ? fmt::format("descriptor {} is closed in {}: the next thing it opens lands there", number, to_string(hop))
+            : fmt::format("descriptor {} is a {}, which is not stdio", number, row->type);
+    finding.advice = "open /dev/null on 0, 1 and 2 before anything else is opened";
+    blame(finding, hops_between(evidence.before(hop), hop));
+    findings.add(std::move(finding));
   }
+}
+
+}  // namespace
+
+void stdio(const Evidence& evidence, Findings& findings) {
+  for (int number = 0; number < listen_fds_start; ++number) follow_stdio(evidence, findings, number);
 }
 
 void access(const Evidence& evidence, Findings& findings) {

@@ -21,14 +21,6 @@ void for_each_recipient(const Evidence& evidence, Judge judge) {
   }
 }
 
-// Who announced it, when the hop before left a record; else nobody can tell.
-std::vector<Hop> announcers(Hop before, Hop hop) {
-  std::vector<Hop> hops;
-  for (int candidate = static_cast<int>(before); candidate < static_cast<int>(hop); ++candidate)
-    hops.push_back(static_cast<Hop>(candidate));
-  return hops;
-}
-
 Finding make(std::string id, Hop hop, Severity severity = Severity::error) {
   Finding finding;
   finding.id = std::move(id);
@@ -70,7 +62,7 @@ void listen_pid(const Evidence& evidence, Findings& findings) {
     finding.advice =
         "write the pid into LISTEN_PID in the child, after its last fork and before exec; let wrappers exec, "
         "not fork";
-    blame(finding, announcers(before, hop));
+    blame(finding, hops_between(before, hop));
     findings.add(std::move(finding));
   });
 }
@@ -85,7 +77,7 @@ void listen_pidfdid(const Evidence& evidence, Findings& findings) {
     finding.evidence = "LISTEN_PIDFDID=" + *id + ", and the pidfd of " + std::string(to_string(hop)) +
                        " has inode " + std::to_string(*record.pidfdid);
     finding.advice = "rewrite LISTEN_PIDFDID with LISTEN_PID, or remove it";
-    blame(finding, announcers(before, hop));
+    blame(finding, hops_between(before, hop));
     findings.add(std::move(finding));
   });
 }
@@ -103,7 +95,7 @@ void announced_variables(const Evidence& evidence, Findings& findings) {
     finding.evidence = "the sockets are there, " + missing +
                        (missing.find(' ') == std::string::npos ? " is not" : " are not");
     finding.advice = "pass LISTEN_FDS, LISTEN_PID and LISTEN_FDNAMES together with the sockets";
-    blame(finding, announcers(before, hop));
+    blame(finding, hops_between(before, hop));
     findings.add(std::move(finding));
   });
 }
@@ -116,13 +108,13 @@ void announced_number(const Evidence& evidence, Findings& findings) {
     // contract.
     if (!count || (expected == 0 && hop != Hop::launcher)) return;
     if (before == Hop::activator && !names_itself(record)) return;
-    if (*count < expected) {
+    if (*count < expected && !evidence.wrote_the_contract(hop)) {
       Finding finding = make("preserve-count-wrong", hop);
       finding.fd = listen_fds_start + *count;
       finding.evidence = "LISTEN_FDS=" + std::to_string(*count) + ", and " + std::to_string(expected) +
                          " sockets are passed";
       finding.advice = "count every socket that is passed in LISTEN_FDS";
-      blame(finding, announcers(before, hop));
+      blame(finding, hops_between(before, hop));
       findings.add(std::move(finding));
       return;
     }
@@ -133,7 +125,7 @@ void announced_number(const Evidence& evidence, Findings& findings) {
       finding.evidence = "LISTEN_FDS=" + std::to_string(*count) + ", and descriptor " +
                          std::to_string(number) + " is not open";
       finding.advice = "announce only what is passed; unset LISTEN_* where nothing is";
-      blame(finding, announcers(before, hop));
+      blame(finding, hops_between(before, hop));
       findings.add(std::move(finding));
       return;
     }
@@ -165,7 +157,7 @@ void fdnames(const Evidence& evidence, Findings& findings) {
           "LISTEN_FDNAMES was " + known.value_or("not set") + " and is " + names.value_or("not set");
     }
     finding.advice = "pass LISTEN_FDNAMES on unchanged, one name for each socket in their order";
-    blame(finding, announcers(before, hop));
+    blame(finding, hops_between(before, hop));
     findings.add(std::move(finding));
     known = names;  // a later hop answers for its own change only
   });
@@ -191,7 +183,7 @@ void leaked_variables(const Evidence& evidence, Findings& findings) {
                           : listen  ? "no sockets are"
                                     : "--sdnotify keeps it from");
       finding.advice = "unset " + name + " for the next program";
-      blame(finding, announcers(before, hop));
+      blame(finding, hops_between(before, hop));
       findings.add(std::move(finding));
     }
   }
@@ -214,7 +206,7 @@ void handshake_numbers(const Evidence& evidence, Findings& findings) {
                        (row == nullptr ? ", which is not open" : ", which is " + describe(*row));
     finding.advice =
         "place the handshake behind everything that is passed to the payload, and announce these numbers";
-    blame(finding, announcers(evidence.before(Hop::monitor), Hop::monitor));
+    blame(finding, hops_between(evidence.before(Hop::monitor), Hop::monitor));
     findings.add(std::move(finding));
   }
 }
@@ -232,7 +224,7 @@ void notify_socket(const Evidence& evidence, Findings& findings) {
     finding.evidence = "NOTIFY_SOCKET was " + known.value_or("not set") + " and is " +
                        value.value_or("not set") + ": READY=1 of the payload does not arrive";
     finding.advice = "pass NOTIFY_SOCKET on, or forward what arrives where it points";
-    blame(finding, announcers(evidence.before(hop), hop));
+    blame(finding, hops_between(evidence.before(hop), hop));
     findings.add(std::move(finding));
     known = value;
   }

@@ -24,6 +24,13 @@ std::vector<Finding> Findings::take() {
   return std::move(findings_);
 }
 
+std::vector<Hop> hops_between(Hop earlier, Hop later) {
+  std::vector<Hop> hops;
+  for (int hop = static_cast<int>(earlier); hop < static_cast<int>(later); ++hop)
+    hops.push_back(static_cast<Hop>(hop));
+  return hops;
+}
+
 void blame(Finding& finding, const std::vector<Hop>& actors) {
   if (actors.size() == 1) {
     finding.culprit = actors.front();

@@ -24,10 +24,7 @@ template <typename Judge>
 void for_each_hop(const Evidence& evidence, Judge judge) {
   for (const Hop hop : all_hops) {
     if (const HopRecord* const record = evidence.of(hop).received()) {
-      std::vector<Hop> actors;
-      for (int actor = static_cast<int>(evidence.before(hop)); actor < static_cast<int>(hop); ++actor)
-        actors.push_back(static_cast<Hop>(actor));
-      judge(hop, *record, actors);
+      judge(hop, *record, hops_between(evidence.before(hop), hop));
     }
   }
 }
@@ -83,6 +80,8 @@ void retained(const Evidence& evidence, Findings& findings) {
   for (const Hop hop : {Hop::launcher, Hop::monitor}) {
     const HopRecord* const record = evidence.of(hop).after_exit;
     std::string held;
+    // A hop that was told wrongly what it has cannot know what to close.
+    if (evidence.misled() && hop >= *evidence.misled()) continue;
     if (record == nullptr || !holds_sockets(evidence, *record, held)) continue;
     Finding finding = make("fd-retained", hop);
     finding.culprit = hop;

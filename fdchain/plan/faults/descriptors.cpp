@@ -66,7 +66,7 @@ void double_preserve(HopPlan& plan, const Numbers&, const FaultContext& context)
   const int end = listen_fds_start + context.sockets + context.preserved;
   bool any = false;
   for (int number = end; number < end + context.sockets; ++number) {
-    if (is_passed(plan.next, number)) continue;
+    if (is_passed(plan.next, number) || number == plan.next.ready_fd) continue;
     add_extra(plan, {make, static_cast<int>(Made::file), number},
               "fault: LISTEN_FDS counted twice keeps what is here");
     any = true;
@@ -141,7 +141,7 @@ void nofile(HopPlan& plan, const Numbers& numbers, const FaultContext& context) 
   const int highest = listen_fds_start + context.sockets + context.preserved;
   if (numbers[0] >= highest) nothing_to_do("everything that is passed fits below that limit");
   if (numbers[0] < stdio_numbers) nothing_to_do("stdio needs 3");
-  add_extra(plan, {limit_nofile, numbers[0]}, "fault: a limit of its own, forced on the next program");
+  plan.next.limit_nofile = numbers[0];
 }
 
 void ignore(HopPlan& plan, const Numbers& numbers, const FaultContext&) {

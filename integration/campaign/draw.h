@@ -1,0 +1,56 @@
+// What a run of the campaign consists of, drawn from a seed and a number alone.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "fdchain/model/listen_spec.h"
+#include "fdchain/plan/fault.h"
+
+namespace fdchain::campaign {
+
+/// How many mistakes a run has in it.
+enum class Level { healthy, single, twice };
+
+/// What the payload does, where a fault needs more of it than to end.
+enum class Payload {
+  reports,         ///< ours; tells what it has, in the trace too
+  stranger,        ///< somebody else's, which tells nothing
+  missing,         ///< there is no such program
+  leaves_orphans,  ///< ends while a child of it lives on
+  waits,           ///< until a signal
+};
+
+/// One run, ready to be started.
+struct Run {
+  std::uint64_t number = 0;
+  Level level = Level::healthy;
+  std::vector<ListenSpec> inherited;  ///< opened by the campaign, as an activator
+  std::vector<ListenSpec> opened;     ///< by the launcher, with --listen
+  bool inherited_names = false;       ///< LISTEN_FDNAMES is set
+  int strays = 0;                     ///< descriptors that nobody announced, some numbers above
+  int preserved = 0;
+  std::vector<int> closed_stdio;
+  std::string sdnotify;  ///< empty: NOTIFY_SOCKET is not set
+  Payload payload = Payload::reports;
+  std::vector<FaultRequest> faults;
+
+  [[nodiscard]] int sockets() const { return static_cast<int>(inherited.size() + opened.size()); }
+};
+
+/// The run of this number. `attempt` counts the draws whose fault had nothing to work on. Paths are made in
+/// `directory`.
+Run draw(std::uint64_t seed, std::uint64_t number, Level level, unsigned attempt,
+         const std::string& directory);
+
+/// A finding that the run must have.
+struct Expected {
+  std::string id;
+  Hop culprit = Hop::launcher;
+  friend bool operator==(const Expected&, const Expected&) = default;
+};
+
+std::vector<Expected> expectations(const Run& run);
+
+}  // namespace fdchain::campaign

@@ -1,0 +1,196 @@
+// How good is the judge? Runs random chains, healthy and faulty, and compares what it finds with what was
+// done.
+
+#include <fmt/format.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <boost/program_options.hpp>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <set>
+
+#include "fdchain/model/failure.h"
+#include "fdchain/model/number.h"
+#include "fdchain/system/sys.h"
+#include "integration/campaign/draw.h"
+#include "integration/campaign/execute.h"
+#include "integration/campaign/tally.h"
+#include "integration/harness/network.h"
+#include "tests/support/child.h"
+
+namespace fdchain::campaign {
+namespace {
+
+namespace po = boost::program_options;
+
+constexpr unsigned most_attempts = 200;
+
+struct Options {
+  std::uint64_t seed = 1;
+  std::uint64_t healthy = 1000;
+  std::uint64_t single = 2000;
+  std::uint64_t twice = 1000;
+  std::uint64_t shard = 1;
+  std::uint64_t shards = 1;
+  std::string results;
+  std::string only;
+};
+
+void read_shard(const std::string& text, Options& options) {
+  const std::size_t slash = text.find('/');
+  const auto shard = parse_decimal(text.substr(0, slash), 1'000'000);
+  const auto shards = parse_decimal(slash == std::string::npos ? "" : text.substr(slash + 1), 1'000'000);
+  if (!shard || !shards || *shard < 1 || *shard > *shards)
+    throw Failure("--shard " + text + ": not I/N, I from 1 to N", 2);
+  options.shard = *shard;
+  options.shards = *shards;
+}
+
+std::optional<Options> parse(int argc, char** argv) {
+  Options options;
+  std::string shard = "1/1";
+  po::options_description own("Options");
+  own.add_options()("seed", po::value(&options.seed), "what everything is drawn from; default 1")(
+      "healthy", po::value(&options.healthy), "chains without a fault; default 1000")(
+      "single", po::value(&options.single), "chains with one fault; default 2000")(
+      "twice", po::value(&options.twice), "chains with two faults at different hops; default 1000")(
+      "shard", po::value(&shard)->value_name("I/N"), "the I-th of N parts, for a CI matrix")(
+      "results", po::value(&options.results)->value_name("FILE"),
+      "append each run to FILE; what is there already, of this seed, is not run again")(
+      "number", po::value(&options.only)->value_name("N"),
+      "only the run of this number, and show its command")("help,h", "print this");
+  po::variables_map values;
+  po::store(po::command_line_parser(argc, argv).options(own).run(), values);
+  po::notify(values);
+  if (values.contains("help")) {
+    std::cout << "Usage: ./dev campaign [OPTIONS]\n\n" << own;
+    return std::nullopt;
+  }
+  read_shard(shard, options);
+  return options;
+}
+
+Level level_of(std::uint64_t number, const Options& options) {
+  if (number < options.healthy) return Level::healthy;
+  return number < options.healthy + options.single ? Level::single : Level::twice;
+}
+
+Entry run_number(std::uint64_t number, const Options& options, const std::string& directory) {
+  for (unsigned attempt = 0; attempt < most_attempts; ++attempt) {
+    const Run run = draw(options.seed, number, level_of(number, options), attempt, directory);
+    try {
+      const Outcome outcome = execute(run, directory);
+      if (!outcome.refused) return make_entry(run, outcome);
+    } catch (const std::exception& error) {
+      std::string faults;
+      for (const FaultRequest& fault : run.faults) faults += " --fault " + to_string(fault);
+      throw Failure(fmt::format("run {} of seed {},{}: {}", number, options.seed, faults, error.what()));
+    }
+  }
+  throw Failure(fmt::format("run {} of seed {}: no fault of {} draws had anything to work on", number,
+                            options.seed, most_attempts));
+}
+
+/// A line on a terminal that is drawn over and over.
+class Progress {
+ public:
+  explicit Progress(std::uint64_t total) : total_(total), shown_(::isatty(STDERR_FILENO) == 1) {}
+  ~Progress() {
+    if (shown_) std::cerr << "\r\x1b[K" << std::flush;
+  }
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+
+  void step(std::uint64_t failures) {
+    ++done_;
+    if (!shown_ || (done_ % 10 != 0 && done_ != total_)) return;
+    constexpr std::uint64_t width = 40;
+    const std::uint64_t filled = done_ * width / total_;
+    std::cerr << fmt::format("\r[{:#<{}}{:.<{}}] {}/{}, {} not as expected", "", filled, "", width - filled,
+                             done_, total_, failures)
+              << std::flush;
+  }
+
+ private:
+  std::uint64_t total_;
+  std::uint64_t done_ = 0;
+  bool shown_;
+};
+
+std::vector<Entry> read_results(const std::string& path) {
+  std::vector<Entry> entries;
+  std::ifstream file(path);
+  for (std::string line; std::getline(file, line);) {
+    try {
+      entries.push_back(decode_entry(line));
+    } catch (const std::exception&) {
+      break;  // cut short by whatever stopped the campaign
+    }
+  }
+  return entries;
+}
+
+void print_misses(const std::vector<Entry>& entries) {
+  constexpr std::size_t most = 20;
+  std::size_t shown = 0;
+  for (const Entry& entry : entries) {
+    if (entry.exact() || (entry.level == Level::twice && entry.complete())) continue;
+    if (++shown > most) continue;
+    std::cout << fmt::format("run {}: {}\n  expected {}\n  found    {}\n", entry.number,
+                             fmt::join(entry.faults, " "), fmt::join(entry.expected, ", "),
+                             fmt::join(entry.found, ", "));
+  }
+  if (shown > most) std::cout << fmt::format("and {} more\n", shown - most);
+}
+
+int run(int argc, char** argv) {
+  const auto options = parse(argc, argv);
+  if (!options) return 0;
+  check(::prctl(PR_SET_CHILD_SUBREAPER, 1), "prctl PR_SET_CHILD_SUBREAPER");
+  test::enter_private_network();
+  const test::TemporaryDirectory directory;
+  if (!options->only.empty()) {
+    const Entry entry = run_number(std::stoull(options->only), *options, directory.path());
+    std::cout << encode(entry);
+    return entry.exact() ? 0 : 1;
+  }
+
+  std::vector<Entry> entries;
+  if (!options->results.empty()) entries = read_results(options->results);
+  std::set<std::uint64_t> done;
+  for (const Entry& entry : entries) done.insert(entry.number);
+  std::ofstream results;
+  if (!options->results.empty()) results.open(options->results, std::ios::app);
+
+  std::vector<std::uint64_t> numbers;
+  for (std::uint64_t number = 0; number < options->healthy + options->single + options->twice; ++number) {
+    if (number % options->shards == options->shard - 1 && !done.contains(number)) numbers.push_back(number);
+  }
+  {
+    Progress progress(numbers.size());
+    std::uint64_t failures = 0;
+    for (const std::uint64_t number : numbers) {
+      entries.push_back(run_number(number, *options, directory.path()));
+      if (results.is_open()) results << encode(entries.back()) << std::flush;
+      if (!entries.back().exact()) ++failures;
+      progress.step(failures);
+    }
+  }
+  std::cout << summary(entries) << '\n';
+  print_misses(entries);
+  return reaches_goals(entries) ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace fdchain::campaign
+
+int main(int argc, char** argv) {
+  try {
+    return fdchain::campaign::run(argc, argv);
+  } catch (const std::exception& error) {
+    std::cerr << "campaign: " << error.what() << '\n';
+    return 2;
+  }
+}

@@ -1,0 +1,48 @@
+#include "integration/harness/trace_watch.h"
+
+#include <poll.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <stdexcept>
+#include <utility>
+
+#include "fdchain/system/files.h"
+#include "fdchain/system/sys.h"
+#include "integration/harness/program.h"
+
+namespace fdchain::test {
+namespace {
+
+constexpr auto patience = std::chrono::seconds(20);
+
+std::size_t occurrences(const std::string& text, const std::string& wanted) {
+  std::size_t count = 0;
+  for (std::size_t at = text.find(wanted); at != std::string::npos; at = text.find(wanted, at + 1)) ++count;
+  return count;
+}
+
+}  // namespace
+
+TraceWatch::TraceWatch(std::string path)
+    : path_(std::move(path)), inotify_(check(::inotify_init1(IN_CLOEXEC), "inotify_init1")) {
+  write_file_atomically(path_, "");
+  check(::inotify_add_watch(inotify_.get(), path_.c_str(), IN_MODIFY), "inotify_add_watch", path_);
+}
+
+void TraceWatch::wait_for(const std::string& text, std::size_t count) const {
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  while (occurrences(read_file(path_), text) < count) {
+    pollfd changed{inotify_.get(), POLLIN, 0};
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    if (left.count() <= 0 || ::poll(&changed, 1, static_cast<int>(left.count())) == 0)
+      throw std::runtime_error(path_ + ": no record with " + text);
+    std::array<char, 4096> events{};
+    check(::read(inotify_.get(), events.data(), events.size()), "read", "inotify");
+  }
+}
+
+}  // namespace fdchain::test
