@@ -109,8 +109,8 @@ int attend(const RunOptions& options, MonitorLink& link, pid_t payload) {
 }
 
 int run_hops(const RunOptions& options, Arrival& arrival, const ListenEnv& inherited, MonitorLink& link,
-             Witness& witness) {
-  Sockets sockets{inherited, {}};
+             Sockets& sockets, Witness& witness) {
+  sockets.inherited = inherited;
   for (const ListenSpec& spec : options.listen) sockets.opened.push_back(open_listening(spec));
   if (witness.trace().on()) witness.saw_arrival(make_contract(options, arrival, sockets));
   const pid_t monitor = start_monitor(options, arrival, sockets, link, witness.trace());
@@ -134,10 +134,11 @@ int run_hops(const RunOptions& options, Arrival& arrival, const ListenEnv& inher
 // The chain, and what is observed of it also when it fails.
 int run_observed(const RunOptions& options, Arrival& arrival, Witness& witness) {
   std::optional<MonitorLink> link;
+  Sockets sockets;  // still held when a failed run is looked at
   try {
     const ListenEnv inherited = accept_announcement(arrival, options.preserve_fds);
     link.emplace();
-    return run_hops(options, arrival, inherited, *link, witness);
+    return run_hops(options, arrival, inherited, *link, sockets, witness);
   } catch (...) {
     witness.saw_end(link ? link->heard() : std::vector<std::string>{});
     throw;

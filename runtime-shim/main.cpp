@@ -13,6 +13,7 @@
 #include "fdchain/system/arrival.h"
 #include "fdchain/system/find_program.h"
 #include "fdchain/system/handshake.h"
+#include "fdchain/system/observe_process.h"
 #include "fdchain/system/sys.h"
 #include "runtime-shim/options.h"
 
@@ -29,8 +30,7 @@ PayloadStart payload_start(const Arrival& arrival, const ListenEnv& sockets, con
   PayloadStart start;
   start.received = received(arrival, sockets, options);
   start.received.environment.unset(fault_name);
-  const Environment environment = payload_environment(start.received.environment, options.environment);
-  start.program = find_program(options.payload.front(), environment.get("PATH").value_or(standard_path));
+  start.program = options.payload.front();
   start.command = options.payload;
   start.assignments = options.environment;
   start.ready_fd = caller.sync_fd();
@@ -45,7 +45,21 @@ PayloadStart payload_start(const Arrival& arrival, const ListenEnv& sockets, con
   HopPlan plan{hand_over_to_payload(payload_start(arrival, sockets, options, caller)), conduct};
   edit_plan(plan, arrival, sockets.count, options.preserve_fds);
   conduct = plan.conduct;
+  plan.next.program =
+      find_program(plan.next.program, plan.next.environment.get("PATH").value_or(standard_path));
   depart_in_place(plan.next, Trace(arrival.environment));
+}
+
+// What follows a failed start, in the order of the plan; and the trace's word of it, whoever else was told.
+void conclude_failure(const Conduct& conduct, Caller& caller, const Trace& trace, std::string_view text,
+                      int status) {
+  for (const AtEnd step : conduct.after_failed_start) {
+    if (step == AtEnd::tell_failure) caller.tell_failure(text, status);
+  }
+  if (!trace.on()) return;
+  HopRecord record = observe_process(Hop::runtime_shim, Moment::after_exit);
+  record.ended = "failed: " + std::string(text);
+  trace.append(std::move(record));
 }
 
 Caller make_caller(const ShimOptions& options, const Arrival& arrival) {
@@ -70,9 +84,7 @@ int main(int argc, char** argv) {
     Conduct conduct = ideal_conduct(Hop::runtime_shim);
     return guarded([&]() -> int { become_payload(arrival, *options, caller, conduct); },
                    [&](std::string_view text, int status) {
-                     for (const AtEnd step : conduct.after_failed_start) {
-                       if (step == AtEnd::tell_failure) caller.tell_failure(text, status);
-                     }
+                     conclude_failure(conduct, caller, Trace(arrival.environment), text, status);
                    });
   });
 }

@@ -9,15 +9,16 @@
 namespace fdchain {
 namespace {
 
-// Whether the hop was told rightly: LISTEN_PID and LISTEN_PIDFDID are its own, and every announced number is
-// open.
-bool told_rightly(const HopRecord& record, std::size_t sockets) {
+// Whether the hop was told rightly: LISTEN_PID and LISTEN_PIDFDID are its own, the count is the contract's,
+// and every announced number is open.
+bool told_rightly(const HopRecord& record, std::size_t sockets, bool contract_is_known) {
   const auto pid = variable(record, listen_pid_name);
   const auto count = announced_count(record);
   if (sockets == 0) return !pid && !variable(record, listen_fds_name);
   if (!pid || !count ||
       parse_unsigned_as_systemd(*pid).value != static_cast<unsigned long>(record.pid_in_namespace))
     return false;
+  if (contract_is_known && static_cast<std::size_t>(*count) != sockets) return false;
   const auto id = variable(record, listen_pidfdid_name);
   if (id && record.pidfdid && parse_unsigned_as_systemd(*id).value != *record.pidfdid) return false;
   const auto names = variable(record, listen_fdnames_name);
@@ -91,6 +92,12 @@ bool Evidence::wrote_the_contract(Hop hop) const {
   return arrival != nullptr && arrival->contract == contract_;
 }
 
+const HopRecord* Evidence::given_to(Hop hop) const {
+  const HopRecord* const received = of(hop).received();
+  if (received != nullptr || hop == Hop::launcher) return received;
+  return of(static_cast<Hop>(static_cast<int>(hop) - 1)).departure;
+}
+
 int Evidence::window_end() const {
   int end = listen_fds_start;
   for (const ContractSocket& socket : contract_.sockets) end = std::max(end, socket.fd + 1);
@@ -110,9 +117,11 @@ void Evidence::collect_sightings() {
     // had just before is the better witness, where there is one.
     const bool outside_only = evidence.arrival == nullptr && evidence.outside != nullptr;
     const bool better_witness = !sightings_.empty() && !sightings_.back().received;
-    if (const HopRecord* const record = evidence.received()) {
-      if (!(outside_only && better_witness)) sightings_.push_back({hop, true, record});
-      if (!wrote_the_contract(hop) && !told_rightly(*record, contract_.sockets.size())) misled_ = hop;
+    const HopRecord* const received = evidence.received();
+    if (received != nullptr && !(outside_only && better_witness)) sightings_.push_back({hop, true, received});
+    if (const HopRecord* const record = given_to(hop)) {
+      if (!wrote_the_contract(hop) && !told_rightly(*record, contract_.sockets.size(), contract_is_known_))
+        misled_ = hop;
     }
     if (misled_) return;
     if (evidence.departure != nullptr) sightings_.push_back({hop, false, evidence.departure});
@@ -162,7 +171,10 @@ bool is_handshake(const Evidence& evidence, Hop hop, const HopRecord& record, co
   for (const std::string_view name : {sync_pipe_name, start_pipe_name, attach_pipe_name}) {
     if (hop == Hop::monitor && variable(record, name) == std::to_string(row.number)) return true;
   }
-  return hop == Hop::runtime_shim && row.number == evidence.payload_end() && row.type == "UNIX-SEQPACKET";
+  // By its place, where it is announced wrongly or, in the shim, known without an announcement.
+  const int pipes = hop == Hop::monitor ? 2 : hop == Hop::runtime_shim ? 1 : 0;
+  const int behind = row.number - evidence.payload_end();
+  return behind >= 0 && behind < pipes && row.type == "UNIX-SEQPACKET";
 }
 
 std::string to_string(const Sighting& sighting) {

@@ -35,13 +35,17 @@ class Evidence {
   Evidence(std::span<const HopRecord> records, const std::optional<Contract>& contract);
 
   [[nodiscard]] const HopEvidence& of(Hop hop) const { return hops_[static_cast<std::size_t>(hop)]; }
+  /// What the hop was told and given: its own word, else what was seen of it from outside, else what the hop
+  /// before was about to give it; null when nothing is known.
+  [[nodiscard]] const HopRecord* given_to(Hop hop) const;
+
   [[nodiscard]] const Contract& contract() const { return contract_; }
 
   /// Whether the contract was written down, or had to be made up from what the first hop received.
   [[nodiscard]] bool contract_is_known() const { return contract_is_known_; }
 
-  /// Whether the contract is this hop's own word. What it was told does not bind it then: it opened sockets of
-  /// its own, or set aside what was wrong.
+  /// Whether the contract is this hop's own word. What it was told does not bind it then: it opened sockets
+  /// of its own, or set aside what was wrong.
   [[nodiscard]] bool wrote_the_contract(Hop hop) const;
 
   /// One past the number of the last socket.

@@ -65,7 +65,8 @@ struct HopRecord {
   std::optional<Contract> contract;  ///< in the launcher's arrival
   std::vector<std::string> heard;    ///< after_exit: what the next hop said on the sync pipe
   std::vector<std::string> told;     ///< after_exit: what was said to the hop before
-  std::optional<std::string> ended;  ///< after_exit: how the child ended, `exited with status 3`
+  std::optional<std::string> ended;  ///< after_exit: how the child ended, `exited with status 3`; of a hop
+                                     ///< that could not become the next one, `failed:` and why
   std::vector<ProcessRow>
       children;  ///< after_exit: children that are still there, zombies and orphans included
 

@@ -67,7 +67,8 @@ std::string mermaid_report(const JudgedRun& run) {
     else
       text += fmt::format("    {} --> {}: {} by {}\n", node(before->hop), node(record->hop), carries(held),
                           inheritance(*before, *record));
-    if (const std::size_t all = ledger.contract.sockets.size(); record->hop == Hop::launcher && held.size() < all)
+    if (const std::size_t all = ledger.contract.sockets.size();
+        record->hop == Hop::launcher && held.size() < all)
       text += fmt::format("    launcher --> launcher: opens {} itself\n", all - held.size());
     before = record;
   }

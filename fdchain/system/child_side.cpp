@@ -141,6 +141,12 @@ int deny_sockets() noexcept {
   return ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
 }
 
+int is_listening(int socket) noexcept {
+  int listening = -1;
+  socklen_t length = sizeof listening;
+  return ::getsockopt(socket, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length) < 0 ? -1 : listening;
+}
+
 int observe(Snapshot& snapshot) noexcept {
   snapshot.pid = ::getpid();
   snapshot.ppid = ::getppid();
@@ -155,6 +161,7 @@ int observe(Snapshot& snapshot) noexcept {
     row.device = status.st_dev;
     row.inode = status.st_ino;
     row.mode = status.st_mode;
+    row.listening = S_ISSOCK(status.st_mode) ? is_listening(number) : -1;
     ++snapshot.count;
   }
   for (int number = 1; number <= 64; ++number) {

@@ -37,8 +37,7 @@ std::optional<HopRecord> DepartureObserver::record(const ExecImage& image) const
   record.nofile_hard = snapshot_.nofile_hard;
   record.ignored_signals = signals_of(snapshot_.ignored_signals);
   for (std::size_t i = 0; i < snapshot_.count; ++i) {
-    const RawRow& row = rows_[i];
-    record.fds.push_back(describe_row(row, "", own_));
+    record.fds.push_back(describe_row(rows_[i], "", own_));
   }
   return record;
 }

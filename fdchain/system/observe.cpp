@@ -206,6 +206,11 @@ FdRow describe_row(const RawRow& raw, const std::string& link, const FdTable& kn
   row.non_blocking = (raw.status_flags & O_NONBLOCK) != 0;
   row.device = raw.device;
   row.inode = raw.inode;
+  // What is known of it may be older than this look.
+  if (row.socket && row.socket->listening && raw.listening == 0) {
+    row.socket->listening = false;
+    row.name.replace(0, std::string_view("state=listen").size(), "state=unconnected");
+  }
   return row;
 }
 

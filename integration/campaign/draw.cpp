@@ -123,9 +123,10 @@ void draw_numbers(Dice& dice, const Run& run, std::size_t which, FaultRequest& r
   const bool about_sockets = fault.standard == std::vector{listen_fds_start};
   if (fault.argument == "FD" && about_sockets) request.numbers = {fd};
   if (fault.argument == "FD" && fault.standard == std::vector{2}) request.numbers = {dice.between(0, 2)};
-  if (fault.argument == "FD:FD" && high > low) {
-    const int other = dice.between(low, high - 1);
-    request.numbers = {fd, other + (other >= fd ? 1 : 0)};
+  if (fault.argument == "FD:FD") {
+    // One socket alone has no other to be mistaken for, and the run is refused.
+    const int other = high > low ? dice.between(low, high - 1) : fd - 1;
+    request.numbers = {fd, other + (other >= fd || high == low ? 1 : 0)};
   }
   if (fault.argument == "FD:TO")
     request.numbers = {fd, listen_fds_start + run.sockets() + run.preserved + dice.between(4, 20)};

@@ -50,7 +50,7 @@ OwnedFd notify_socket() {
 std::vector<std::string> payload_command(const Run& run) {
   switch (run.payload) {
     case Payload::reports: return {test::bin("payload"), "report"};
-    case Payload::stranger: return {"/bin/true"};
+    case Payload::stranger: return {"/bin/sleep", "600"};
     case Payload::missing: return {"/nonexistent/payload"};
     case Payload::leaves_orphans: return {"/bin/sh", "-c", "sleep 600 & exit 0"};
     case Payload::waits: return {test::bin("payload"), "hold"};
@@ -112,20 +112,23 @@ Start prepare(const Run& run, const std::string& trace, Handed& handed) {
   return start;
 }
 
+// Lets the payload go on until it has been seen from outside.
+void wait_for_look(Program& program, const test::TraceWatch& trace) {
+  if (trace.wait_for(R"("hop":"payload","moment":"running")", 1, program.pid())) program.signal(SIGTERM);
+}
+
 // A monitor shows what it holds after each signal that it has passed on.
 void signal_several_times(Program& program, const test::TraceWatch& trace) {
   constexpr std::size_t times = 3;
-  const std::string look = R"("hop":"monitor","moment":"running")";
-  for (std::size_t seen = 1; seen <= times; ++seen) {
-    trace.wait_for(look, seen);
-    program.signal(SIGWINCH);
+  for (std::size_t seen = 1; seen <= times + 1; ++seen) {
+    if (!trace.wait_for(R"("hop":"monitor","moment":"running")", seen, program.pid())) return;
+    program.signal(seen <= times ? SIGWINCH : SIGTERM);
   }
-  trace.wait_for(look, times + 1);
-  program.signal(SIGTERM);
 }
 
 Result run_chain(const Run& run, const Start& start, const test::TraceWatch& trace) {
   Program program(start);
+  if (run.payload == Payload::stranger) wait_for_look(program, trace);
   if (run.payload == Payload::waits) signal_several_times(program, trace);
   return program.finish();
 }

@@ -18,9 +18,7 @@ std::string line(const std::string& id, std::optional<Hop> culprit) {
   return id + ' ' + (culprit ? std::string(to_string(*culprit)) : "nobody");
 }
 
-json::array to_json(const std::vector<std::string>& words) {
-  return json::array(words.begin(), words.end());
-}
+json::array to_json(const std::vector<std::string>& words) { return json::array(words.begin(), words.end()); }
 
 std::vector<std::string> words_of(const json::value& value) {
   std::vector<std::string> words;

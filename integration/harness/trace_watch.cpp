@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "fdchain/system/files.h"
+#include "fdchain/system/pidfd.h"
 #include "fdchain/system/sys.h"
 #include "integration/harness/program.h"
 
@@ -32,17 +33,20 @@ TraceWatch::TraceWatch(std::string path)
   check(::inotify_add_watch(inotify_.get(), path_.c_str(), IN_MODIFY), "inotify_add_watch", path_);
 }
 
-void TraceWatch::wait_for(const std::string& text, std::size_t count) const {
+bool TraceWatch::wait_for(const std::string& text, std::size_t count, pid_t until) const {
+  const OwnedFd process(check(open_pidfd(until), "pidfd_open"));
   const auto deadline = std::chrono::steady_clock::now() + patience;
   while (occurrences(read_file(path_), text) < count) {
-    pollfd changed{inotify_.get(), POLLIN, 0};
+    std::array<pollfd, 2> events{pollfd{inotify_.get(), POLLIN, 0}, pollfd{process.get(), POLLIN, 0}};
     const auto left =
         std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
-    if (left.count() <= 0 || ::poll(&changed, 1, static_cast<int>(left.count())) == 0)
+    if (left.count() <= 0 || ::poll(events.data(), events.size(), static_cast<int>(left.count())) == 0)
       throw std::runtime_error(path_ + ": no record with " + text);
-    std::array<char, 4096> events{};
-    check(::read(inotify_.get(), events.data(), events.size()), "read", "inotify");
+    if (events[0].revents == 0) return occurrences(read_file(path_), text) >= count;
+    std::array<char, 4096> ignored{};
+    check(::read(inotify_.get(), ignored.data(), ignored.size()), "read", "inotify");
   }
+  return true;
 }
 
 }  // namespace fdchain::test

@@ -13,8 +13,9 @@ class TraceWatch {
   /// Creates the file, empty.
   explicit TraceWatch(std::string path);
 
-  /// Returns when `text` is there `count` times; throws when it does not get there within the deadline.
-  void wait_for(const std::string& text, std::size_t count) const;
+  /// Waits until `text` is there `count` times; false when the process `until` has ended before. Throws when
+  /// neither happens within the deadline.
+  bool wait_for(const std::string& text, std::size_t count, pid_t until) const;
 
  private:
   std::string path_;

@@ -51,9 +51,9 @@ class Walk {
   // False when the object is lost from here on.
   bool step(const Sighting& earlier, const Sighting& later) {
     const FdRow* const at_number = row_at(later.record->fds, number_);
-    if (at_number != nullptr && at_number->same_object(socket_.row))
-      return inspect(earlier, later, *at_number);
-    if (const FdRow* const elsewhere = find_object(*later.record, socket_.row)) {
+    const bool in_place = at_number != nullptr && at_number->same_object(socket_.row);
+    if (in_place && crosses(later, *at_number)) return inspect(earlier, later, *at_number);
+    if (const FdRow* const elsewhere = find_crossing(later)) {
       tell("fd-renumbered", earlier, later,
            fmt::format("{} was at {} and is at {} in {}", describe(socket_), number_, elsewhere->number,
                        to_string(later)),
@@ -61,6 +61,7 @@ class Walk {
       number_ = elsewhere->number;
       return inspect(earlier, later, *elsewhere);
     }
+    if (in_place) return inspect(earlier, later, *at_number);
     if (at_number != nullptr) {
       tell("fd-substituted", earlier, later,
            fmt::format("{} was at {}, and {} has {} there", describe(socket_), number_, to_string(later),
@@ -74,6 +75,18 @@ class Walk {
                      seen_departing ? "" : "; closed, or close-on-exec: no record of the departure tells"),
          "do not close what is announced");
     return false;
+  }
+
+  // Of a departure, what is not close-on-exec: more than one number may have the object, and one will go.
+  static bool crosses(const Sighting& sighting, const FdRow& row) {
+    return sighting.received || !row.close_on_exec;
+  }
+
+  const FdRow* find_crossing(const Sighting& sighting) const {
+    for (const FdRow& row : sighting.record->fds) {
+      if (row.same_object(socket_.row) && crosses(sighting, row)) return &row;
+    }
+    return nullptr;
   }
 
   // The object is where it should be: is it as it should be?
@@ -255,11 +268,12 @@ void follow_stdio(const Evidence& evidence, Findings& findings, int number) {
     if (std::exchange(first, false) && is_socket) return;
     const bool was_sound = std::exchange(sound, row != nullptr && !is_socket);
     if (sound || !was_sound) continue;
-    Finding finding = make("stdio-hole", hop, number, hop == Hop::launcher ? Severity::warning : Severity::error);
-    finding.evidence =
-        row == nullptr
-            ? fmt::format("descriptor {} is closed in {}: the next thing it opens lands there", number, to_string(hop))
-            : fmt::format("descriptor {} is a {}, which is not stdio", number, row->type);
+    Finding finding =
+        make("stdio-hole", hop, number, hop == Hop::launcher ? Severity::warning : Severity::error);
+    finding.evidence = row == nullptr
+                           ? fmt::format("descriptor {} is closed in {}: the next thing it opens lands there",
+                                         number, to_string(hop))
+                           : fmt::format("descriptor {} is a {}, which is not stdio", number, row->type);
     finding.advice = "open /dev/null on 0, 1 and 2 before anything else is opened";
     blame(finding, hops_between(evidence.before(hop), hop));
     findings.add(std::move(finding));

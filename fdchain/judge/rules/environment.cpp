@@ -16,8 +16,7 @@ template <typename Judge>
 void for_each_recipient(const Evidence& evidence, Judge judge) {
   for (const Hop hop : all_hops) {
     if (!evidence.is_upstream(hop)) return;
-    if (const HopRecord* const record = evidence.of(hop).received())
-      judge(hop, *record, evidence.before(hop));
+    if (const HopRecord* const record = evidence.given_to(hop)) judge(hop, *record, evidence.before(hop));
   }
 }
 
@@ -145,7 +144,9 @@ void fdnames(const Evidence& evidence, Findings& findings) {
     const bool first = before == Hop::activator && hop == Hop::launcher;
     const bool shortened_with_the_count =
         names && *count < static_cast<int>(expected.size()) && known && known->starts_with(*names);
-    if (first ? !counts_differ : (names == known || shortened_with_the_count)) return;
+    // Names for what is announced and not there are no mistake of their own.
+    const bool announced_is_there = row_at(record.fds, listen_fds_start + *count - 1) != nullptr;
+    if (first ? !(counts_differ && announced_is_there) : (names == known || shortened_with_the_count)) return;
     Finding finding = make("fdnames-mismatch", hop, Severity::warning);
     if (counts_differ) {
       finding.severity = Severity::error;
@@ -167,7 +168,7 @@ void leaked_variables(const Evidence& evidence, Findings& findings) {
   const bool no_sockets = evidence.contract().sockets.empty();
   std::map<std::string, bool> told;  // each variable once, where it first appears
   for (const Hop hop : all_hops) {
-    const HopRecord* const record = evidence.of(hop).received();
+    const HopRecord* const record = evidence.given_to(hop);
     if (record == nullptr) continue;
     const Hop before = evidence.before(hop);
     for (const auto& [name, value] : record->environment) {
@@ -216,7 +217,7 @@ void notify_socket(const Evidence& evidence, Findings& findings) {
   if (!evidence.contract().notify_payload || launcher == nullptr) return;
   auto known = variable(*launcher, notify_socket_name);
   for (const Hop hop : {Hop::monitor, Hop::runtime_shim, Hop::payload}) {
-    const HopRecord* const record = evidence.of(hop).received();
+    const HopRecord* const record = evidence.given_to(hop);
     if (record == nullptr) continue;
     const auto value = variable(*record, notify_socket_name);
     if (value == known) continue;

@@ -23,7 +23,7 @@ Finding make(std::string id, Hop hop, Severity severity = Severity::error) {
 template <typename Judge>
 void for_each_hop(const Evidence& evidence, Judge judge) {
   for (const Hop hop : all_hops) {
-    if (const HopRecord* const record = evidence.of(hop).received()) {
+    if (const HopRecord* const record = evidence.given_to(hop)) {
       judge(hop, *record, hops_between(evidence.before(hop), hop));
     }
   }
@@ -129,20 +129,37 @@ void growth(const Evidence& evidence, Findings& findings) {
   }
 }
 
+namespace {
+
+// A runtime that could not become the payload, by its own word or by its status, and did not say so.
+std::optional<std::string> silent_failure(const HopRecord* shim, const HopRecord& monitor, bool payload_ran) {
+  const bool heard_a_failure = std::ranges::any_of(
+      monitor.heard, [](const std::string& word) { return word.find(R"("data":-)") != std::string::npos; });
+  if (heard_a_failure) return std::nullopt;
+  if (shim != nullptr && shim->ended) return "runtime-shim " + *shim->ended;
+  const bool exited = monitor.ended && monitor.ended->starts_with("exited");
+  if (!exited || payload_ran || !monitor.heard.empty()) return std::nullopt;
+  return "runtime-shim " + *monitor.ended + " without becoming the payload";
+}
+
+}  // namespace
+
 void lost_words(const Evidence& evidence, Findings& findings) {
+  // A hop that was told wrongly which descriptors are whose may have lost the pipe to say it on.
+  const auto was_misled = [&](Hop hop) { return evidence.misled() && hop >= *evidence.misled(); };
   const HopRecord* const launcher = evidence.of(Hop::launcher).after_exit;
   const HopRecord* const monitor = evidence.of(Hop::monitor).after_exit;
+  if (monitor == nullptr || was_misled(Hop::monitor)) return;
   const bool payload_ran = evidence.of(Hop::payload).received() != nullptr;
-  if (monitor != nullptr && monitor->ended && monitor->heard.empty() && !payload_ran &&
-      monitor->ended->starts_with("exited")) {
+  const auto silent = silent_failure(evidence.of(Hop::runtime_shim).after_exit, *monitor, payload_ran);
+  if (silent && !was_misled(Hop::runtime_shim)) {
     Finding finding = make("handshake-lost-error", Hop::monitor);
     finding.culprit = Hop::runtime_shim;
-    finding.evidence =
-        "runtime-shim " + *monitor->ended + " without becoming the payload, and told the monitor nothing";
+    finding.evidence = *silent + ", and told the monitor nothing";
     finding.advice = "say on the sync pipe why the payload did not start, whatever the failure";
-    return findings.add(std::move(finding));
+    findings.add(std::move(finding));
   }
-  if (launcher == nullptr || monitor == nullptr || !monitor->ended) return;
+  if (launcher == nullptr || !monitor->ended) return;
   const std::size_t due = payload_ran ? 2 : 1;  // the pid and the status, or the failure
   if (launcher->heard.size() >= due) return;
   Finding finding = make("handshake-lost-error", Hop::launcher);

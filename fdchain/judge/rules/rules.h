@@ -24,7 +24,8 @@ class Findings {
   std::vector<Finding> findings_;
 };
 
-/// Who can have spoilt what `later` received: all from the hop that was seen before it on, `earlier` included.
+/// Who can have spoilt what `later` received: all from the hop that was seen before it on, `earlier`
+/// included.
 std::vector<Hop> hops_between(Hop earlier, Hop later);
 
 /// Who did it, when it is one hop; else nothing, and the evidence says which ones it could be.

@@ -153,6 +153,8 @@ void repeat_fdname(HopPlan& plan, const Numbers&, const FaultContext&) {
   plan.next.environment.set(listen_fdnames_name, join_fdnames(names));
 }
 
+// In place, what came is right: the pid stays.
+const std::vector<Hop> hops_that_fork{Hop::launcher, Hop::monitor};
 const std::vector<Hop> with_activator{Hop::activator, Hop::launcher, Hop::monitor, Hop::runtime_shim};
 
 }  // namespace
@@ -161,7 +163,7 @@ std::vector<Fault> environment_faults() {
   return {
       {
           .name = "keep-listen-pid",
-          .hops = every_hop,
+          .hops = hops_that_fork,
           .bug_class = 'A',
           .bug = "conmon rewrites LISTEN_PID only if it names its parent (cri-o PR 1300)",
           .finding = "listen-pid-stale",
@@ -190,7 +192,7 @@ std::vector<Fault> environment_faults() {
       },
       {
           .name = "keep-listen-pidfdid",
-          .hops = every_hop,
+          .hops = hops_that_fork,
           .bug_class = 'A',
           .bug = "a program that forks and knows LISTEN_PID alone, under systemd 259",
           .finding = "listen-pidfdid-stale",
