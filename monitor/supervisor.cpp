@@ -7,6 +7,7 @@
 
 #include <array>
 #include <csignal>
+#include <filesystem>
 #include <utility>
 
 #include "fdchain/model/failure.h"
@@ -115,6 +116,7 @@ void Supervisor::start_runtime() {
   conduct_ = plan.conduct;
   payload_ = depart(plan.next, mask_before_, trace_).pid;
   log::debug("{} runs with pid {}", plan.next.program, payload_);
+  if (trace_.on()) runtime_exe_ = std::filesystem::canonical(plan.next.program);
   runtime_sync_ = std::move(sync.ours);
 }
 
@@ -256,7 +258,8 @@ void Supervisor::kill_payload(int number) const {
 void Supervisor::observe_payload() const {
   if (!trace_.on()) return;
   const auto record = observe_other(payload_, Hop::payload, Moment::running, Hop::monitor, observe_fds());
-  if (record) trace_.append(*record);
+  // A runtime that said it was ready and then failed is not the payload.
+  if (record && record->exe != runtime_exe_) trace_.append(*record);
   observe_myself(Moment::running);
 }
 

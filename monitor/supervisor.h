@@ -79,6 +79,7 @@ class Supervisor {
   std::optional<OutputLog> log_;
 
   pid_t payload_ = 0;
+  std::string runtime_exe_;  ///< of a traced run: what the payload's process ran before its exec
   bool ran_ = false;  ///< the runtime has become the payload, and the caller knows
   bool timed_out_ = false;
   bool runtime_ready_ = false;  ///< it has said that only exec was left to do

@@ -190,8 +190,8 @@ std::string describe(const ContractSocket& socket) {
   return "socket " + name + '(' + socket.row.type + (address.empty() ? "" : ' ' + address) + ')';
 }
 
-std::string describe(const FdRow& row) {
-  return std::to_string(row.number) + " " + row.type + (row.name.empty() ? "" : ' ' + row.name);
-}
+std::string describe_object(const FdRow& row) { return row.type + (row.name.empty() ? "" : ' ' + row.name); }
+
+std::string describe(const FdRow& row) { return std::to_string(row.number) + ' ' + describe_object(row); }
 
 }  // namespace fdchain

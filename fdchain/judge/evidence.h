@@ -102,7 +102,8 @@ std::string to_string(const Sighting& sighting);
 /// `socket web (TCPv6 [::]:8080)`.
 std::string describe(const ContractSocket& socket);
 
-/// `3 DIR /`.
+/// `DIR /`, and with its number `3 DIR /`.
+std::string describe_object(const FdRow& row);
 std::string describe(const FdRow& row);
 
 }  // namespace fdchain

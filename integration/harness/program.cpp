@@ -106,9 +106,14 @@ OwnedFd input_file(const std::string& text) {
 }
 
 std::vector<std::string> environment_of(const Start& start) {
-  std::vector<std::string> environment{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-                                       "HOME=/tmp"};
-  environment.insert(environment.end(), start.environment.begin(), start.environment.end());
+  std::vector<std::string> environment = start.environment;
+  for (const std::string assignment :
+       {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/tmp"}) {
+    const std::string name = assignment.substr(0, assignment.find('=') + 1);
+    const bool given =
+        std::ranges::any_of(environment, [&](const std::string& own) { return own.starts_with(name); });
+    if (!given) environment.push_back(assignment);
+  }
   return environment;
 }
 

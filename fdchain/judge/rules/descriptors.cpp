@@ -26,6 +26,11 @@ const FdRow* find_object(const HopRecord& record, const FdRow& object) {
   return found == record.fds.end() ? nullptr : &*found;
 }
 
+// Where it is felt: what a hop is about to pass on wrongly is wrong in the next one.
+Hop affected(const Sighting& sighting) {
+  return sighting.received ? sighting.hop : static_cast<Hop>(static_cast<int>(sighting.hop) + 1);
+}
+
 /// Follows one object through the sightings, and tells each thing that happens to it once.
 class Walk {
  public:
@@ -65,7 +70,7 @@ class Walk {
     if (at_number != nullptr) {
       tell("fd-substituted", earlier, later,
            fmt::format("{} was at {}, and {} has {} there", describe(socket_), number_, to_string(later),
-                       describe(*at_number)),
+                       describe_object(*at_number)),
            "keep the descriptor open until it has been passed on, so that its number cannot be used again");
       return false;
     }
@@ -92,8 +97,7 @@ class Walk {
   // The object is where it should be: is it as it should be?
   bool inspect(const Sighting& earlier, const Sighting& later, const FdRow& row) {
     if (!later.received && row.close_on_exec) {
-      Sighting next{static_cast<Hop>(static_cast<int>(later.hop) + 1), true, later.record};
-      tell("fd-lost-cloexec", later, next,
+      tell("fd-lost-cloexec", {later.hop, true, later.record}, later,
            fmt::format("{} is close-on-exec at {} in {}, just before exec", describe(socket_), number_,
                        to_string(later)),
            "clear FD_CLOEXEC in the child with fcntl(F_SETFD); dup2 of a number onto itself does not");
@@ -118,7 +122,7 @@ class Walk {
 
   void tell(const char* id, const Sighting& earlier, const Sighting& later, std::string evidence,
             const char* advice, Severity severity = Severity::error) {
-    Finding finding = make(id, later.hop, number_, severity);
+    Finding finding = make(id, affected(later), number_, severity);
     finding.socket = describe(socket_);
     finding.evidence = std::move(evidence);
     finding.advice = advice;
@@ -191,7 +195,7 @@ void preserved(const Evidence& evidence, Findings& findings) {
       const bool there =
           row != nullptr && row->same_object(kept) && (sighting.received || !row->close_on_exec);
       if (!there && earlier != nullptr) {
-        Finding finding = make("preserve-count-wrong", sighting.hop, kept.number);
+        Finding finding = make("preserve-count-wrong", affected(sighting), kept.number);
         finding.evidence = fmt::format("descriptor {} was to be preserved and is {} in {}", kept.number,
                                        row == nullptr           ? "gone"
                                        : row->same_object(kept) ? "close-on-exec"
