@@ -2,13 +2,16 @@
 // status; nothing left behind.
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <map>
 
 #include "fdchain/system/owned_fd.h"
 #include "fdchain/system/sys.h"
@@ -136,6 +139,14 @@ INSTANTIATE_TEST_SUITE_P(
                    {"--runtime", "/nonexistent/r", "true"},
                    125,
                    "monitor: exec /nonexistent/r: No such file or directory"},
+        BadCommand{"missing_shim_in_path",
+                   {"--runtime", "nonexistent-shim", "true"},
+                   125,
+                   "monitor: exec nonexistent-shim: not found in PATH"},
+        BadCommand{"missing_monitor_in_path",
+                   {"--monitor", "nonexistent-monitor", "true"},
+                   125,
+                   "exec nonexistent-monitor: not found in PATH"},
         BadCommand{"bad_workdir",
                    {"--workdir", "/nonexistent", "true"},
                    125,
@@ -161,7 +172,11 @@ INSTANTIATE_TEST_SUITE_P(
         BadCommand{"pidfile_directory_missing",
                    {"--pidfile", "/nonexistent/pid", "sleep", "100"},
                    125,
-                   "open /nonexistent/pid: No such file or directory"},
+                   "--pidfile /nonexistent/pid: No such file or directory"},
+        BadCommand{"exit_file_directory_missing",
+                   {"--exit-file", "/nonexistent/exit", "sleep", "100"},
+                   125,
+                   "monitor: --exit-file /nonexistent/exit: No such file or directory"},
         BadCommand{"bad_listen",
                    {"--listen", "tcp:nonsense", "true"},
                    125,
@@ -244,9 +259,143 @@ TEST_F(BadInput, AFullDiskStopsTheLogAndNotThePayload) {
 }
 
 TEST_F(BadInput, AnExitFileThatCannotBeWrittenDoesNotHideTheStatus) {
-  const Result result = run(launcher({"--exit-file", "/nonexistent/exit", "sh", "-c", "exit 3"}));
+  std::filesystem::create_directory(file("d"));
+  const Result result =
+      run(launcher({"--exit-file", file("d/exit"), "sh", "-c", "rmdir " + file("d") + "; exit 3"}));
   EXPECT_EQ(result.status, WaitStatus::for_exit_code(3));
-  EXPECT_EQ(result.err, "monitor: open /nonexistent/exit: No such file or directory\n");
+  EXPECT_EQ(result.err, "monitor: --exit-file " + file("d/exit") + ": No such file or directory\n");
+}
+
+// As root, a rename would put a regular file in the place of a device.
+TEST_F(BadInput, APidfileOrAnExitFileReplacesRegularFilesOnly) {
+  check(::mkfifo(file("fifo").c_str(), 0600), "mkfifo");
+  check(::mknod(file("device").c_str(), S_IFCHR | 0600, makedev(1, 3)), "mknod");
+  std::filesystem::create_symlink(file("nothing"), file("link"));
+  for (const std::string& name : {file("fifo"), file("device"), file("link"), directory_.path()}) {
+    for (const auto& [option, hop] : std::map<std::string, std::string>{
+             {"--pidfile", "launcher: "}, {"--exit-file", "launcher: monitor: "}}) {
+      const Result result = run(launcher({option, name, "sleep", "100"}));
+      EXPECT_EQ(result.status, WaitStatus::for_exit_code(125));
+      EXPECT_EQ(result.err, hop + option + ' ' + name + ": there, and not a regular file\n");
+    }
+  }
+  EXPECT_TRUE(std::filesystem::is_fifo(file("fifo")));
+  EXPECT_TRUE(std::filesystem::is_character_file(file("device")));
+  EXPECT_TRUE(std::filesystem::is_symlink(file("link")));
+}
+
+TEST_F(BadInput, ATemporaryFileOfSomebodyElsesIsLeftToHim) {
+  Start start;
+  start.argv = {"sh", "-c",
+                "touch " + file("pid") + ".tmp$$; exec " + bin("launcher") + " --pidfile " + file("pid") +
+                    " sleep 100"};
+  Program chain(start);
+  const Result result = chain.finish();
+  EXPECT_EQ(result.status, WaitStatus::for_exit_code(125));
+  EXPECT_EQ(result.err, "launcher: --pidfile " + file("pid") + ": File exists\n");
+  EXPECT_TRUE(std::filesystem::exists(file("pid") + ".tmp" + std::to_string(chain.pid())));
+}
+
+// A runtime that leaves a process with its end of the sync pipe: the monitor must not wait for that end.
+TEST_F(BadInput, ARuntimeThatLeavesItsSyncPipeToSomebodyIsADeadRuntime) {
+  std::ofstream(file("runtime")) << "#!/bin/sh\nsleep 100 &\nexit 3\n";
+  std::filesystem::permissions(file("runtime"), std::filesystem::perms::owner_all);
+  const Result result = run(launcher({"--runtime", file("runtime"), "true"}));
+  EXPECT_EQ(result.status, WaitStatus::for_exit_code(125));
+  EXPECT_THAT(result.err,
+              MatchesRegex("launcher: monitor: runtime-shim \\(pid [0-9]+\\) exited with status 3 "
+                           "before it became the payload\n"));
+}
+
+class Stderr : public ChainTest {
+ protected:
+  // The exit status of `launcher ARGUMENTS…` with this descriptor as stderr.
+  static WaitStatus status(const OwnedFd& err, std::vector<std::string> arguments,
+                           std::vector<std::string> environment = {}) {
+    Start start = launcher(std::move(arguments));
+    start.environment = std::move(environment);
+    start.pass = {{err.get(), STDERR_FILENO}};
+    return run(start).status;
+  }
+
+  OwnedFd reads_;
+  OwnedFd writes_;
+
+  Stderr() {
+    int ends[2];
+    check(::pipe2(ends, O_CLOEXEC), "pipe2");
+    reads_ = OwnedFd(ends[0]);
+    writes_ = OwnedFd(ends[1]);
+  }
+};
+
+TEST_F(Stderr, ThatIsClosedDoesNotHideTheStatus) {
+  reads_.close();
+  EXPECT_EQ(status(writes_, {"--timeout", "1", "sleep", "100"}), WaitStatus::for_exit_code(124));
+  EXPECT_EQ(status(writes_, {"--nonsense"}), WaitStatus::for_exit_code(125));
+  EXPECT_EQ(status(writes_, {"nonexistent-daemon"}), WaitStatus::for_exit_code(127));
+  EXPECT_EQ(status(writes_, {"sh", "-c", "kill -KILL $$"}), WaitStatus::for_exit_code(137));
+  // Somebody complains in every hop, and the payload runs all the same.
+  EXPECT_EQ(status(writes_, {"sh", "-c", "exit 3"}, {"FDCHAIN_LOG=debug", "LISTEN_PID=1", "LISTEN_FDS=1"}),
+            WaitStatus::for_exit_code(3));
+}
+
+TEST_F(Stderr, ThatNobodyReadsHoldsNothingUp) {
+  ::fcntl(writes_.get(), F_SETFL, O_NONBLOCK);
+  while (::write(writes_.get(), "full", 4) > 0) {
+  }
+  ::fcntl(writes_.get(), F_SETFL, 0);
+  EXPECT_EQ(status(writes_, {"--timeout", "1", "sleep", "100"}), WaitStatus::for_exit_code(124));
+  EXPECT_EQ(status(writes_, {"nonexistent-daemon"}), WaitStatus::for_exit_code(127));
+}
+
+class FifoLog : public ChainTest {
+ protected:
+  FifoLog() { check(::mkfifo(file("log").c_str(), 0600), "mkfifo"); }
+  OwnedFd reader() const {
+    return OwnedFd(check(::open(file("log").c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC), "open"));
+  }
+  std::string log() const { return "k8s-file:" + file("log"); }
+};
+
+TEST_F(FifoLog, ThatNobodyReadsIsRefused) {
+  const Result result = run(launcher({"--log", log(), "sleep", "100"}));
+  EXPECT_EQ(result.status, WaitStatus::for_exit_code(125));
+  EXPECT_EQ(result.err, "launcher: monitor: --log " + log() + ": nobody reads this FIFO\n");
+}
+
+TEST_F(FifoLog, ThatIsFullStopsTheLogAndNotThePayload) {
+  const OwnedFd nobody = reader();
+  const Result result = run(launcher({"--log", log(), "sh", "-c", "head -c 1000000 /dev/zero; exit 3"}));
+  EXPECT_EQ(result.status, WaitStatus::for_exit_code(3));
+  EXPECT_EQ(result.err,
+            "monitor: write " + file("log") +
+                ": Resource temporarily unavailable; the payload's output is dropped from here on\n");
+}
+
+TEST_F(FifoLog, WhoseReaderLeavesStopsTheLogAndNotThePayload) {
+  OwnedFd reads = reader();
+  Program chain(launcher({"--log", log(), "sh", "-c",
+                          "trap 'echo two; kill $!; wait; exit 3' USR1; sleep 100 & echo one; wait"}));
+  pollfd said{reads.get(), POLLIN, 0};
+  EXPECT_EQ(::poll(&said, 1, 30'000), 1);
+  reads.close();
+  chain.signal(SIGUSR1);
+  const Result result = chain.finish();
+  EXPECT_EQ(result.status, WaitStatus::for_exit_code(3));
+  EXPECT_EQ(result.err, "monitor: write " + file("log") +
+                            ": Broken pipe; the payload's output is dropped from here on\n");
+}
+
+TEST_F(BadInput, ALogThatReachesItsLimitStopsAndThePayloadDoesNot) {
+  Start start;
+  start.argv = {"sh", "-c",
+                "ulimit -f 1; exec " + bin("launcher") + " --log k8s-file:" + file("log") +
+                    " sh -c 'head -c 5000 /dev/zero; exit 3'"};
+  const Result result = run(start);
+  EXPECT_EQ(result.status, WaitStatus::for_exit_code(3));
+  EXPECT_EQ(result.err, "monitor: write " + file("log") +
+                            ": File too large; the payload's output is dropped from here on\n");
 }
 
 TEST_F(BadInput, ANotifySocketThatIsGoneIsAWarning) {
@@ -283,6 +432,15 @@ TEST_F(BadInput, TheMonitorAndTheShimRefuseAHandshakeThatIsNone) {
   start.argv = {bin("runtime-shim"), "--sync-fd", "9", "--", "true"};
   start.environment = {};
   EXPECT_EQ(run(start).err, "runtime-shim: --sync-fd=9: not an open descriptor\n");
+  start.argv = {bin("monitor"), "--", "true"};
+  start.environment = {"_OCI_SYNCPIPE=3", "_OCI_STARTPIPE=3"};
+  // A sync pipe is written to, and this one can be read.
+  const OwnedFd pipe = connected_socket();
+  start.pass = {{pipe.get(), 3}};
+  EXPECT_EQ(run(start).status, WaitStatus::for_exit_code(125));
+  start.argv = as_activated({bin("monitor"), "--runtime-sync-fd", "3", "--", "true"});
+  start.environment = {"LISTEN_FDS=1"};
+  EXPECT_EQ(run(start).err, "monitor: --runtime-sync-fd 3: stdio or a descriptor to pass on is there\n");
 }
 
 TEST_F(BadInput, ThePayloadsOwnMistakesAreNamedByIt) {

@@ -1,6 +1,8 @@
 // Each hop is killed with SIGKILL at each moment: the others notice, clean up, and the launcher says which
 // hop died.
 
+#include <sys/wait.h>
+
 #include <csignal>
 #include <filesystem>
 
@@ -9,6 +11,7 @@
 namespace fdchain::test {
 namespace {
 
+using ::testing::HasSubstr;
 using ::testing::MatchesRegex;
 
 constexpr int by_sigkill = -1;
@@ -83,6 +86,72 @@ INSTANTIATE_TEST_SUITE_P(
         Death{"payload:running", 137,
               "launcher: payload \\(pid [0-9]+\\) was killed by signal 9 \\(Killed\\)\n"}),
     [](const auto& param_info) { return label(param_info.param.place); });
+
+class KilledMonitor : public ChainTest {
+ protected:
+  // A payload that does not end when asked to, has a child, and one in a session of its own.
+  [[nodiscard]] std::string stubborn() const {
+    return "trap '' TERM; sleep 100 & setsid sleep 100 & echo $PPID up; while :; do wait; done";
+  }
+  static void kill_monitor(Program& chain) { ::kill(std::stoi(chain.wait_for_out(" up\n")), SIGKILL); }
+};
+
+TEST_F(KilledMonitor, LeavesNobodyOfThePayloads) {
+  Program chain(launcher({"--listen", "unix:" + file("s"), "sh", "-c", stubborn()}));
+  kill_monitor(chain);
+  const Result result = chain.finish();
+  EXPECT_EQ(result.status, WaitStatus::for_exit_code(125));
+  EXPECT_THAT(result.err, HasSubstr(") died before "));
+  EXPECT_EQ(::waitpid(-1, nullptr, WNOHANG), -1) << "all are gone when the launcher's exit can be seen";
+  EXPECT_FALSE(std::filesystem::exists(file("s")));
+}
+
+// A change of the user takes away the order to die with the monitor; prctl(2), PR_SET_PDEATHSIG.
+TEST_F(KilledMonitor, LeavesNoPayloadThatHasChangedItsUser) {
+  Program chain(launcher({"setpriv", "--reuid", "65534", "--clear-groups", "sh", "-c", stubborn()}));
+  kill_monitor(chain);
+  EXPECT_EQ(chain.finish().status, WaitStatus::for_exit_code(125));
+  EXPECT_EQ(::waitpid(-1, nullptr, WNOHANG), -1);
+}
+
+TEST_F(KilledMonitor, DetachedTakesThePayloadWithIt) {
+  const Detached chain(launcher({"sh", "-c", "echo $PPID > " + file("monitor") + "; exec sleep 100"}));
+  std::string monitor;
+  while (monitor.empty() || monitor.back() != '\n') monitor = read_file(file("monitor"));
+  ::kill(std::stoi(monitor), SIGKILL);
+  expect_nobody_left();
+}
+
+TEST_F(KilledMonitor, DetachedBeforeThePayloadRanIsNamedAndLeavesNothing) {
+  for (const std::string place : {"launcher:departure", "monitor:arrival", "monitor:after-fork"}) {
+    Start start = launcher({"--detach", "--listen", "unix:" + file("s"), "sleep", "100"});
+    start.environment = {"FDCHAIN_STOP=" + place};
+    Program chain(start);
+    ::kill(stopped_process(chain), SIGKILL);
+    const Result result = chain.finish();
+    EXPECT_EQ(result.status, WaitStatus::for_exit_code(125)) << place;
+    EXPECT_THAT(result.err, HasSubstr(") died before the payload ran\n")) << place;
+    EXPECT_EQ(::waitpid(-1, nullptr, WNOHANG), -1) << place;
+    EXPECT_FALSE(std::filesystem::exists(file("s"))) << place;
+  }
+}
+
+TEST_F(KilledMonitor, ToBeEndsWithItsIntermediate) {
+  Start start = launcher({"--listen", "unix:" + file("s"), "true"});
+  start.environment = {"FDCHAIN_STOP=launcher:departure"};
+  Program chain(start);
+  const pid_t to_be_monitor = stopped_process(chain);
+  const std::string launcher_pid = std::to_string(chain.pid());
+  const pid_t intermediate =
+      std::stoi(read_file("/proc/" + launcher_pid + "/task/" + launcher_pid + "/children"));
+  ASSERT_NE(intermediate, to_be_monitor);
+  ::kill(intermediate, SIGKILL);
+  const Result result = chain.finish();
+  EXPECT_EQ(result.status, WaitStatus::for_exit_code(125));
+  EXPECT_THAT(result.err, HasSubstr("launcher: the intermediate of the double fork was killed by signal 9"));
+  EXPECT_EQ(::waitpid(-1, nullptr, WNOHANG), -1);
+  EXPECT_FALSE(std::filesystem::exists(file("s")));
+}
 
 }  // namespace
 }  // namespace fdchain::test

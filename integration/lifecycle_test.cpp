@@ -69,9 +69,10 @@ TEST_F(Lifecycle, NoVariableOfTheHandshakeReachesThePayload) {
   EXPECT_EQ(run_shell({}, "env | grep -E '^(_OCI|LISTEN|FDCHAIN)'").status, WaitStatus::for_exit_code(1));
 }
 
-TEST_F(Lifecycle, TheMonitorLeadsASessionAndIsAnOrphan) {
-  const Result result = run_shell({}, "cat /proc/$PPID/stat");
-  std::istringstream stat(result.out);
+TEST_F(Lifecycle, TheMonitorLeadsASessionAndIsTheSubreapers) {
+  Program chain(launcher({"sh", "-c", "cat /proc/$PPID/stat"}));
+  const pid_t launcher_pid = chain.pid();
+  std::istringstream stat(chain.finish().out);
   pid_t pid = 0;
   pid_t parent = 0;
   pid_t group = 0;
@@ -81,16 +82,65 @@ TEST_F(Lifecycle, TheMonitorLeadsASessionAndIsAnOrphan) {
   stat >> pid >> name >> state >> parent >> group >> session;
   EXPECT_EQ(name, "(monitor)");
   EXPECT_EQ(session, pid);
-  EXPECT_EQ(parent, ::getpid()) << "the test is the nearest subreaper";
+  EXPECT_EQ(parent, launcher_pid) << "while the launcher is there, it is the nearest subreaper";
+}
+
+pid_t parent_of(pid_t process) {
+  const std::string status = read_file("/proc/" + std::to_string(process) + "/status");
+  return std::stoi(status.substr(status.find("\nPPid:") + 6));
+}
+
+TEST_F(Lifecycle, DetachedTheMonitorIsTheNextSubreapers) {
+  const Detached chain(launcher({"sleep", "100"}));
+  EXPECT_EQ(parent_of(parent_of(chain.payload())), ::getpid());
+  chain.end(SIGTERM);
+}
+
+TEST_F(Lifecycle, SignalDispositionsReachThePayloadAsTheyCame) {
+  const std::string show = "sed -n 's/^Sig[BI].*:\t//p' /proc/self/status";
+  EXPECT_EQ(run(launcher({"sh", "-c", show})).out, "0000000000000000\n0000000000000000\n");
+  // But for SIGCHLD: who ignores it has its children reaped by the kernel, and no status of them.
+  Start start;
+  start.argv = {"env", "--ignore-signal=USR1,PIPE,CHLD", bin("launcher"), "sh", "-c", show + "; exit 5"};
+  const Result result = run(start);
+  EXPECT_EQ(result.out, "0000000000000000\n0000000000001200\n");
+  EXPECT_EQ(result.err, "");
+  EXPECT_EQ(result.status, WaitStatus::for_exit_code(5));
+}
+
+TEST_F(Lifecycle, AChildThatTheLauncherCameWithIsNotOfTheRun) {
+  Start start;
+  start.argv = {"sh", "-c",
+                "sleep 100 & echo $! > " + file("helper") + "; exec " + bin("launcher") +
+                    " sh -c 'kill -KILL $PPID; sleep 100'"};
+  const Result result = run(start);
+  EXPECT_EQ(result.status, WaitStatus::for_exit_code(125));
+  EXPECT_THAT(result.err, HasSubstr(") died before "));
+  EXPECT_EQ(::kill(std::stoi(read_file(file("helper"))), SIGTERM), 0) << "it still runs";
+}
+
+// Each of the two has a path to remove, and the other may have removed it already: what stands there by then
+// could be the next run's, with the very inode that has become free.
+TEST_F(Lifecycle, APathIsRemovedOnce) {
+  Start start =
+      launcher({"--listen", "unix:" + file("s"), "sh", "-c", "ln " + file("s") + ' ' + file("same")});
+  start.environment = {"FDCHAIN_STOP=launcher:after-exit"};
+  Program chain(start);
+  const pid_t stopped = stopped_process(chain);
+  EXPECT_FALSE(std::filesystem::exists(file("s"))) << "the monitor has removed it";
+  std::filesystem::rename(file("same"), file("s"));
+  ::kill(stopped, SIGCONT);
+  EXPECT_EQ(chain.finish().status, WaitStatus::for_exit_code(0));
+  EXPECT_TRUE(std::filesystem::exists(file("s"))) << "and the launcher has removed the next one";
 }
 
 class Relayed : public ChainTest, public ::testing::WithParamInterface<int> {};
 
 TEST_P(Relayed, SignalsReachThePayloadOnce) {
   const std::string number = std::to_string(GetParam());
-  Program chain(launcher(
-      {"sh", "-c",
-       "trap 'echo got it; exit 3' " + number + "; echo ready; while :; do sleep 100 & wait; done"}));
+  Program chain(
+      launcher({"sh", "-c",
+                "trap 'echo got it; kill $!; wait; exit 3' " + number + "; sleep 100 & echo ready; wait"}));
   chain.wait_for_out("ready");
   chain.signal(GetParam());
   const Result result = chain.finish();
@@ -99,9 +149,34 @@ TEST_P(Relayed, SignalsReachThePayloadOnce) {
   EXPECT_EQ(result.status, WaitStatus::for_exit_code(3));
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    All, Relayed, ::testing::Values(SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH, SIGCONT),
-    [](const auto& param_info) { return std::string(::sigabbrev_np(param_info.param)); });
+INSTANTIATE_TEST_SUITE_P(All, Relayed,
+                         ::testing::Values(SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH,
+                                           SIGCONT, SIGALRM, SIGPWR, 37),
+                         [](const auto& param_info) {
+                           const char* const name = ::sigabbrev_np(param_info.param);
+                           return name == nullptr ? "REAL_TIME" : std::string(name);
+                         });
+
+TEST_F(Lifecycle, ASignalThatComesBeforeThePayloadWaitsForIt) {
+  Start start = launcher({"sleep", "100"});
+  start.environment = {"FDCHAIN_STOP=runtime-shim:departure", "FDCHAIN_LOG=off,monitor=debug"};
+  Program chain(start);
+  const pid_t shim = stopped_process(chain);
+  chain.signal(SIGTERM);
+  chain.wait_for_err("signal 15 waits for the payload");
+  ::kill(shim, SIGCONT);
+  EXPECT_EQ(chain.finish().status, WaitStatus::for_exit_code(143)) << "the payload's end, not a failed hop";
+}
+
+TEST_F(Lifecycle, TheTimeoutCountsFromTheStartOfTheRuntime) {
+  Start start = launcher({"--timeout", "1", "sleep", "100"});
+  start.environment = {"FDCHAIN_STOP=runtime-shim:arrival"};
+  Program chain(start);
+  chain.wait_for_err("FDCHAIN_STOP");
+  const Result result = chain.finish();
+  EXPECT_EQ(result.status, WaitStatus::for_exit_code(124));
+  EXPECT_THAT(result.err, HasSubstr(" was killed: --timeout 1 is over before it became the payload\n"));
+}
 
 TEST_F(Lifecycle, ARelayedSignalThatEndsThePayloadNeedsNoWords) {
   Program chain(launcher({"sh", "-c", "echo ready; exec sleep 100"}));
@@ -123,7 +198,9 @@ TEST_F(Lifecycle, WhatThePayloadLeavesRunningEndsWithIt) {
   const std::string daemons = "(setsid sh -c 'echo $$ > " + file("pid") +
                               "; sleep 100 & wait' </dev/null >/dev/null 2>&1 &); while [ ! -s " +
                               file("pid") + " ]; do :; done";
-  EXPECT_EQ(run_shell({}, daemons).status, WaitStatus::for_exit_code(0));
+  const Result result = run_shell({}, daemons);
+  EXPECT_EQ(result.status, WaitStatus::for_exit_code(0));
+  EXPECT_EQ(result.err, "monitor: warning: the payload has ended and left 2 processes running; ended too\n");
   const int pid = std::stoi(read_file(file("pid")));
   EXPECT_EQ(::kill(pid, 0), -1) << "it is gone when the launcher's exit can be seen";
 }
@@ -188,10 +265,32 @@ TEST_F(Lifecycle, TheLogIsWholeAlsoWhenThereIsALotOfIt) {
 }
 
 TEST_F(Lifecycle, LogNoneDropsTheOutput) {
-  const Result result =
-      run_shell({"--log", "none"}, "echo hello; echo hello >&2; readlink /proc/$$/fd/0 > " + file("stdin"));
-  EXPECT_EQ(result.out + result.err, "");
-  EXPECT_EQ(read_file(file("stdin")), "/dev/null\n");
+  EXPECT_EQ(run_shell({"--log", "none"}, "echo hello; echo hello >&2").out, "");
+  run_shell({"--log", "none"}, "readlink /proc/$$/fd/1 /proc/$$/fd/2 | cat > " + file("streams"));
+  EXPECT_EQ(read_file(file("streams")), "/dev/null\n/dev/null\n");
+}
+
+TEST_F(Lifecycle, StdinPassesThroughWhereverTheOutputGoes) {
+  for (const std::string& log : {std::string("none"), "k8s-file:" + file("log")}) {
+    Start start = launcher({"--log", log, "sh", "-c", "cat > " + file("got")});
+    start.input = "to the payload by " + log;
+    run(start);
+    EXPECT_EQ(read_file(file("got")), start.input);
+  }
+}
+
+TEST_F(Lifecycle, APreservedPipeEndsWithThePayloadsCopy) {
+  int ends[2];
+  check(::pipe2(ends, O_CLOEXEC), "pipe2");
+  const OwnedFd reads(ends[0]);
+  OwnedFd writes(ends[1]);
+  Start start = launcher({"--preserve-fds", "1", "sh", "-c", "echo hello >&3; exec 3>&-; exec sleep 100"});
+  start.pass = {{writes.get(), 3}};
+  Program chain(start);
+  writes.close();
+  EXPECT_EQ(read_all(reads.get()), "hello\n") << "and then its end, while the payload runs on";
+  chain.signal(SIGTERM);
+  chain.finish();
 }
 
 // The address is free as soon as the end can be seen: every hop has dropped its copy by then.

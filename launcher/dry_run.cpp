@@ -46,9 +46,9 @@ HopPlan plan_monitor(const RunOptions& options, const HandOver& launcher, int so
   start.sync_source = start.received.end() + 2;
   start.monitor_pid = 1;
   const int first_pipe = start.sync_source + 1;
-  if (options.log.kind == LogTarget::Kind::none) start.stdio = {first_pipe, first_pipe, first_pipe};
-  if (options.log.kind == LogTarget::Kind::k8s_file)
-    start.stdio = {first_pipe, first_pipe + 1, first_pipe + 2};
+  const int input = options.detach ? first_pipe : STDIN_FILENO;
+  if (options.log.kind == LogTarget::Kind::none) start.stdio = {input, first_pipe, first_pipe};
+  if (options.log.kind == LogTarget::Kind::k8s_file) start.stdio = {input, first_pipe + 1, first_pipe + 2};
   return {hand_over_to_runtime(start), ideal_conduct(Hop::monitor)};
 }
 

@@ -1,5 +1,7 @@
 #include "launcher/monitor_link.h"
 
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
@@ -17,14 +19,20 @@
 namespace fdchain {
 namespace {
 
-constexpr std::array relayed_signals{SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH, SIGCONT};
+[[noreturn]] void throw_failure(const SyncMessage& told) {
+  throw Failure(told.message.value_or("the monitor failed without a word"),
+                told.status.value_or(exit_status::hop_failed));
+}
 
 }  // namespace
 
 MonitorLink::MonitorLink() {
-  SignalFd signals = receive_signals(relayed_signals);
+  SignalFd signals = receive_signals(signals_to_relay());
   mask_before_ = signals.mask_before;
   signals_.assign(signals.fd.release());
+  if (has_children()) spared_ = children_of_this_process();
+  // Whatever a monitor leaves that dies too soon becomes ours, to be ended and waited for.
+  check(::prctl(PR_SET_CHILD_SUBREAPER, 1), "prctl PR_SET_CHILD_SUBREAPER");
 }
 
 void MonitorLink::connect(OwnedFd sync_pipe, OwnedFd start_pipe, pid_t monitor) {
@@ -39,22 +47,25 @@ pid_t MonitorLink::start_payload() {
   say(encode(StartMessage{StartMessage::Kind::go}));
   const auto message = next_message();
   if (!message) monitor_died("the payload ran");
-  if (message->data >= 0) return message->data;
-  throw Failure(message->message.value_or("the monitor failed without a word"),
-                message->status.value_or(exit_status::hop_failed));
+  if (message->data > 0) return message->data;
+  wait_for_monitor();
+  throw_failure(*message);
 }
 
 SyncMessage MonitorLink::wait_for_end() {
   const auto message = next_message();
   if (!message) monitor_died("it could tell the payload's exit status");
   // The run is over when the monitor is: nothing of it shall be there when our own exit is seen.
-  while (!closed_) io_.run_one();
+  wait_for_monitor();
+  if (message->data < 0) throw_failure(*message);
+  if (message->data > UINT8_MAX)
+    throw Failure("the monitor told an exit status that is none: " + std::to_string(message->data));
   return *message;
 }
 
 void MonitorLink::end_payload() {
   say(encode(StartMessage{StartMessage::Kind::signal, SIGKILL}));
-  while (!closed_) io_.run_one();
+  wait_for_monitor();
 }
 
 void MonitorLink::leave() { say(encode(StartMessage{StartMessage::Kind::leave})); }
@@ -98,9 +109,18 @@ std::optional<SyncMessage> MonitorLink::next_message() {
   return std::exchange(message_, std::nullopt);
 }
 
+void MonitorLink::wait_for_monitor() {
+  while (!closed_) io_.run_one();
+  // A pipe closes a moment before its process has ended and left its children to us.
+  retry([&] { return ::waitpid(monitor_, nullptr, 0); });
+}
+
 void MonitorLink::monitor_died(const std::string& before) {
-  // It led a session, and what it started is in there.
-  end_session(monitor_);
+  // Not reaped yet, so the number is still its own. It may have closed its pipe and live on.
+  const bool lives = retry([&] { return ::waitpid(monitor_, nullptr, WNOHANG); }) == 0;
+  if (lives && ::kill(monitor_, SIGKILL) == 0) wait_for_monitor();
+  // Whatever it had started, in whatever session and as whatever user, is ours now.
+  end_all_children(spared_);
   throw Failure("monitor (pid " + std::to_string(monitor_) + ") died before " + before);
 }
 

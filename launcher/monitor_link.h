@@ -16,7 +16,7 @@ namespace fdchain {
 /// The launcher's end of the handshake: hears the monitor's words, and relays the signals the launcher gets.
 ///
 /// Made before anything is opened: from then on a signal no longer ends the launcher, but waits to be
-/// relayed.
+/// relayed; and the launcher is a subreaper, so that nothing of a run can outlive it unseen.
 class MonitorLink {
  public:
   MonitorLink();
@@ -24,7 +24,7 @@ class MonitorLink {
   /// The signal mask of before, for whatever is started from here.
   [[nodiscard]] const sigset_t& mask_before() const { return mask_before_; }
 
-  /// Takes the launcher's ends of both pipes, and the pid that leads the monitor's session.
+  /// Takes the launcher's ends of both pipes, and the monitor's pid. It is this process's child.
   void connect(OwnedFd sync_pipe, OwnedFd start_pipe, pid_t monitor);
 
   /// Lets the payload start. Returns its pid when it runs. Throws Failure with the run's exit status when it
@@ -32,7 +32,7 @@ class MonitorLink {
   pid_t start_payload();
 
   /// Waits for the payload's end and then the monitor's; returns how the payload ended. Throws Failure when
-  /// the monitor died before it could tell; what was left of its session has been killed then.
+  /// the monitor died before it could tell; all that it has left has been killed and reaped then.
   SyncMessage wait_for_end();
 
   /// Kills the payload and waits until nothing of the run is left.
@@ -52,6 +52,7 @@ class MonitorLink {
   void relay_signals();
   void listen();
   std::optional<SyncMessage> next_message();
+  void wait_for_monitor();
   [[noreturn]] void monitor_died(const std::string& before);
 
   boost::asio::io_context io_;
@@ -60,6 +61,7 @@ class MonitorLink {
   boost::asio::posix::stream_descriptor sync_pipe_{io_};
   OwnedFd start_pipe_;
   pid_t monitor_ = 0;
+  std::vector<pid_t> spared_;  ///< children that this process came with; they are not of this run
   std::bitset<65> relayed_;
   std::optional<SyncMessage> message_;
   std::vector<std::string> heard_;

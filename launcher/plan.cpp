@@ -1,6 +1,7 @@
 #include "launcher/plan.h"
 
 #include "fdchain/model/variables.h"
+#include "fdchain/system/find_program.h"
 #include "fdchain/system/observe.h"
 
 namespace fdchain {
@@ -33,11 +34,12 @@ void add_option(std::vector<std::string>& words, const std::string& name, int va
 }
 
 // The whole chain, readable in ps: monitor [its options] -- runtime-shim [its options] -- payload.
-std::vector<std::string> monitor_command(const RunOptions& options, const Handles& handles,
-                                         int runtime_sync_fd) {
-  std::vector<std::string> words{options.monitor};
-  add_option(words, "--name", options.name);
+std::vector<std::string> monitor_command(const RunOptions& options, const Environment& environment,
+                                         const Handles& handles, int runtime_sync_fd) {
+  std::vector<std::string> words{find_hop(options.monitor, environment.get("PATH").value_or(standard_path))};
   add_option(words, "--log", to_string(options.log));
+  // Whoever detaches keeps its stdin, unless the payload was to have all three.
+  if (options.detach && options.log.kind != LogTarget::Kind::passthrough) words.emplace_back("--no-stdin");
   add_option(words, "--timeout", options.timeout);
   add_option(words, "--exit-file", options.exit_file);
   add_option(words, "--preserve-fds", options.preserve_fds);
@@ -70,7 +72,7 @@ MonitorStart plan_monitor_start(const RunOptions& options, const Environment& en
   start.fdnames = fdnames(inherited, options.listen);
   // Behind everything that is passed to the payload: the monitor's sync pipe here, the shim's there.
   const int first_handshake_fd = start.received.end() + static_cast<int>(options.listen.size());
-  start.command = monitor_command(options, handles, first_handshake_fd);
+  start.command = monitor_command(options, environment, handles, first_handshake_fd);
   start.sync_source = handles.sync;
   start.start_source = handles.start;
   start.keep_notify_socket = options.sdnotify == SdNotify::container;

@@ -63,6 +63,8 @@ pid_t start_monitor(const RunOptions& options, Arrival& arrival, Sockets& socket
   log::debug("monitor runs with pid {}", monitor.pid);
   checkpoint(arrival.environment, Hop::launcher, Moment::after_fork);
   link.connect(std::move(sync.ours), std::move(start.ours), monitor.pid);
+  // Whoever waits for the end of a preserved pipe waits for the payload, not for this process.
+  OwnedRange(sockets.inherited.end(), options.preserve_fds).close();
   carry_out(plan.conduct.after_fork, monitor, arrival, sockets);
   return monitor.pid;
 }
@@ -80,15 +82,21 @@ void notify_systemd(const RunOptions& options, const Arrival& arrival, pid_t mon
   }
 }
 
+// Paths and queues go with the run. The monitor removes them; a launcher that did it once more could hit what
+// somebody else has made in their place by then. Only when the monitor dies does it fall to the launcher.
+void leave_names_to_monitor(Sockets& sockets) {
+  for (Opened& opened : sockets.opened) {
+    if (opened.made) opened.made->release();
+  }
+}
+
 // Says the payload's pid; only then may the launcher leave.
 int detach(const Arrival& arrival, Sockets& sockets, MonitorLink& link, pid_t payload) {
   if (!arrival.stdio_open[STDOUT_FILENO])
     throw Failure("stdout is closed; the payload's pid has nowhere to go");
   write_all(STDOUT_FILENO, std::to_string(payload) + '\n', "stdout");
   link.leave();
-  for (Opened& opened : sockets.opened) {
-    if (opened.made) opened.made->release();
-  }
+  leave_names_to_monitor(sockets);
   return 0;
 }
 
@@ -96,10 +104,6 @@ int attend(const RunOptions& options, MonitorLink& link, pid_t payload) {
   const SyncMessage end = link.wait_for_end();
   const std::string who =
       (options.name.empty() ? "" : options.name + ": ") + "payload (pid " + std::to_string(payload) + ") ";
-  if (end.data < 0) {
-    throw Failure(end.message.value_or("the monitor failed without a word"),
-                  end.status.value_or(exit_status::hop_failed));
-  }
   if (end.timed_out) {
     print_error(Hop::launcher, who + "was killed: --timeout " + std::to_string(options.timeout) + " is over");
   } else if (end.signal && !link.has_relayed(*end.signal)) {
@@ -110,6 +114,7 @@ int attend(const RunOptions& options, MonitorLink& link, pid_t payload) {
 
 int run_hops(const RunOptions& options, Arrival& arrival, const ListenEnv& inherited, MonitorLink& link,
              Sockets& sockets, Witness& witness) {
+  if (!options.pidfile.empty()) check_replaceable("--pidfile", options.pidfile);
   sockets.inherited = inherited;
   for (const ListenSpec& spec : options.listen) sockets.opened.push_back(open_listening(spec));
   if (witness.trace().on()) witness.saw_arrival(make_contract(options, arrival, sockets));
@@ -117,7 +122,8 @@ int run_hops(const RunOptions& options, Arrival& arrival, const ListenEnv& inher
   const pid_t payload = link.start_payload();
   try {
     notify_systemd(options, arrival, monitor);
-    if (!options.pidfile.empty()) write_file_atomically(options.pidfile, std::to_string(payload));
+    if (!options.pidfile.empty())
+      write_file_atomically("--pidfile", options.pidfile, std::to_string(payload));
     checkpoint(arrival.environment, Hop::launcher, Moment::running);
     if (options.detach) return detach(arrival, sockets, link, payload);
   } catch (...) {
@@ -125,6 +131,7 @@ int run_hops(const RunOptions& options, Arrival& arrival, const ListenEnv& inher
     throw;
   }
   const int status = attend(options, link, payload);
+  leave_names_to_monitor(sockets);
   checkpoint(arrival.environment, Hop::launcher, Moment::after_exit);
   // Here, while everything that a faulty plan has kept is still held.
   witness.saw_end(link.heard());

@@ -23,6 +23,19 @@ std::optional<OwnedFd> take_pipe(const Environment& environment, std::string_vie
   return number ? std::optional(take_handshake_fd(*number, name, lowest)) : std::nullopt;
 }
 
+void check_pipes_differ(const Environment& environment) {
+  const auto sync = handshake_number(environment, sync_pipe_name);
+  if (!sync || sync != handshake_number(environment, start_pipe_name)) return;
+  throw Failure(std::string(start_pipe_name) + '=' + std::to_string(*sync) +
+                ": the number of the sync pipe too");
+}
+
+void check_runtime_sync_fd(int number, int lowest) {
+  if (number < 0 || number >= lowest) return;
+  throw Failure("--runtime-sync-fd " + std::to_string(number) +
+                ": stdio or a descriptor to pass on is there");
+}
+
 // --preserve-fds must not reach into the handshake: a runtime that held the sync pipe would keep it from
 // ending.
 void check_preserve_range(const Environment& environment, const ListenEnv& sockets, int preserve_fds) {
@@ -41,6 +54,8 @@ int run(Arrival arrival, Caller& caller, const std::vector<std::string>& words) 
   if (!options) return 0;
   const ListenEnv sockets = accept_announcement(arrival, options->preserve_fds);
   check_preserve_range(arrival.environment, sockets, options->preserve_fds);
+  check_runtime_sync_fd(options->runtime_sync_fd, sockets.end() + options->preserve_fds);
+  check_pipes_differ(arrival.environment);
   auto start_pipe = take_pipe(arrival.environment, start_pipe_name, sockets.end());
   Supervisor supervisor(*options, std::move(arrival), sockets, caller);
   if (start_pipe && !supervisor.wait_for_go(std::move(*start_pipe))) return exit_status::hop_failed;

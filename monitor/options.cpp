@@ -21,14 +21,14 @@ po::options_description describe(MonitorOptions& options, std::string& log) {
   own.add_options()                                                                                  //
       ("log", po::value(&log)->value_name("TARGET")->default_value("passthrough"), log_target_help)  //
       ("timeout", po::value(&options.timeout)->value_name("SECONDS"),
-       "kill the payload after that time; its status is then 124")  //
+       "kill the payload with SIGKILL when that time is over; its status is then 124")  //
       ("exit-file", po::value(&options.exit_file)->value_name("FILE"),
        "write the exit status to FILE, whole or not at all")  //
       ("preserve-fds", po::value(&options.preserve_fds)->value_name("N"),
        "pass on N descriptors after the sockets")  //
       ("runtime-sync-fd", po::value(&options.runtime_sync_fd)->value_name("FD"),
-       "give RUNTIME a sync pipe at this number; it has to be told the same")                       //
-      ("name", po::value(&options.name)->value_name("NAME"), "the container's name, for messages")  //
+       "give RUNTIME a sync pipe at this number; it has to be told the same")                  //
+      ("no-stdin", po::bool_switch(&options.no_stdin), "give the payload /dev/null as stdin")  //
       ("remove-path", po::value(&options.remove_paths)->value_name("PATH"),
        "remove PATH when the payload has ended, if it is what it was at the start; repeatable")  //
       ("remove-queue", po::value(&options.remove_queues)->value_name("NAME"),

@@ -15,7 +15,7 @@ struct MonitorOptions {
   std::string exit_file;     ///< empty for none
   int preserve_fds = 0;      ///< descriptors after the window to pass on
   int runtime_sync_fd = -1;  ///< the number at which the runtime finds its sync pipe; -1 for none
-  std::string name;          ///< of the container, for messages
+  bool no_stdin = false;     ///< the payload reads from /dev/null
   std::vector<std::string> remove_paths;
   std::vector<std::string> remove_queues;
   std::vector<std::string> runtime;  ///< the next program with its arguments

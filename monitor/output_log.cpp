@@ -5,6 +5,8 @@
 
 #include <ctime>
 
+#include "fdchain/model/failure.h"
+#include "fdchain/model/printable.h"
 #include "fdchain/program/guard.h"
 #include "fdchain/system/files.h"
 #include "fdchain/system/sys.h"
@@ -20,10 +22,21 @@ OutputLog::Stream::Stream(asio::io_context& io, std::string_view stream_name) : 
   theirs = OwnedFd(ends[1]);
 }
 
+namespace {
+
+// Without waiting, now and at every write, should it be a FIFO: the monitor has more to do than to log.
+OwnedFd open_log(const std::string& path) {
+  const int fd =
+      ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
+  if (fd < 0 && errno == ENXIO)
+    throw Failure("--log k8s-file:" + printable(path) + ": nobody reads this FIFO");
+  return OwnedFd(check(fd, "open", path));
+}
+
+}  // namespace
+
 OutputLog::OutputLog(asio::io_context& io, std::string path)
-    : path_(std::move(path)),
-      file_(check(::open(path_.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640), "open", path_)),
-      streams_{Stream(io, "stdout"), Stream(io, "stderr")} {}
+    : path_(std::move(path)), file_(open_log(path_)), streams_{Stream(io, "stdout"), Stream(io, "stderr")} {}
 
 void OutputLog::start() {
   for (Stream& stream : streams_) {

@@ -13,10 +13,11 @@ namespace fdchain {
 /// Writes what the payload says on stdout and stderr to a k8s-file log.
 ///
 /// Owns the log file, and the pipes' read ends. A log that cannot be written any more is said once, and the
-/// payload's output is then read and dropped: a full disk must not stop the service.
+/// payload's output is then read and dropped: a full disk, or a FIFO whose reader is slow, must not stop the
+/// service.
 class OutputLog {
  public:
-  /// Opens the file for appending. Throws std::system_error.
+  /// Opens the file for appending. Throws std::system_error, or Failure for a FIFO that nobody reads.
   OutputLog(boost::asio::io_context& io, std::string path);
 
   /// The ends the payload gets as stdout and stderr.

@@ -2,6 +2,7 @@
 
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -31,8 +32,12 @@ namespace {
 
 namespace asio = boost::asio;
 
-// SIGCHLD is for the monitor; the others ask it to end, and it asks the payload instead.
-constexpr std::array handled_signals{SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGQUIT};
+// SIGCHLD is for the monitor; the others are for the payload, to which it passes them on.
+sigset_t handled_signals() {
+  sigset_t set = signals_to_relay();
+  ::sigaddset(&set, SIGCHLD);
+  return set;
+}
 
 // How long a payload may take to end after its launcher has gone; podman stop's default.
 constexpr auto grace_period = std::chrono::seconds(10);
@@ -59,8 +64,9 @@ Supervisor::Supervisor(const MonitorOptions& options, Arrival arrival, ListenEnv
       caller_(caller),
       trace_(arrival_.environment),
       made_names_(take_note_of_names(options)) {
+  if (has_children()) spared_ = children_of_this_process();
   check(::prctl(PR_SET_CHILD_SUBREAPER, 1), "prctl PR_SET_CHILD_SUBREAPER");
-  SignalFd signals = receive_signals(handled_signals);
+  SignalFd signals = receive_signals(handled_signals());
   mask_before_ = signals.mask_before;
   signals_.assign(signals.fd.release());
 }
@@ -75,6 +81,7 @@ bool Supervisor::wait_for_go(OwnedFd start_pipe) {
 }
 
 int Supervisor::run() {
+  if (!options_.exit_file.empty()) check_replaceable("--exit-file", options_.exit_file);
   if (options_.log.kind == LogTarget::Kind::k8s_file) log_.emplace(io_, options_.log.path);
   start_runtime();
   watch_signals();
@@ -93,15 +100,18 @@ HopPlan Supervisor::plan_start(const OwnedFd& runtime_sync, const OwnedFd& null)
   start.received = {arrival_.environment, sockets_.count, sockets_.fdnames,
                     sockets_.has_pidfdid && observe_self().pidfdid.has_value(), options_.preserve_fds};
   start.program =
-      find_program(options_.runtime.front(), arrival_.environment.get("PATH").value_or(standard_path));
+      find_hop(options_.runtime.front(), arrival_.environment.get("PATH").value_or(standard_path));
   start.command = options_.runtime;
   start.sync_source = runtime_sync.get();
   start.sync_target = options_.runtime_sync_fd;
   start.monitor_pid = ::getpid();
+  const int input = options_.no_stdin ? null.get() : STDIN_FILENO;
   if (log_)
-    start.stdio = {null.get(), log_->stdout_end().get(), log_->stderr_end().get()};
-  else if (null)
-    start.stdio = {null.get(), null.get(), null.get()};
+    start.stdio = {input, log_->stdout_end().get(), log_->stderr_end().get()};
+  else if (options_.log.kind == LogTarget::Kind::none)
+    start.stdio = {input, null.get(), null.get()};
+  else if (options_.no_stdin)
+    start.stdio = {input, STDOUT_FILENO, STDERR_FILENO};
   HopPlan plan{hand_over_to_runtime(start), ideal_conduct(Hop::monitor)};
   edit_plan(plan, arrival_, sockets_.count, options_.preserve_fds);
   return plan;
@@ -111,12 +121,14 @@ void Supervisor::start_runtime() {
   SocketPair sync;
   if (options_.runtime_sync_fd >= 0) sync = make_socket_pair();
   OwnedFd null;
-  if (options_.log.kind != LogTarget::Kind::passthrough) null = open_dev_null();
+  if (options_.no_stdin || options_.log.kind == LogTarget::Kind::none) null = open_dev_null();
   const HopPlan plan = plan_start(sync.theirs, null);
   conduct_ = plan.conduct;
   payload_ = depart(plan.next, mask_before_, trace_).pid;
   log::debug("{} runs with pid {}", plan.next.program, payload_);
   if (trace_.on()) runtime_exe_ = std::filesystem::canonical(plan.next.program);
+  // Whoever waits for the end of a preserved pipe waits for the payload, not for this process.
+  OwnedRange(sockets_.end(), options_.preserve_fds).close();
   runtime_sync_ = std::move(sync.ours);
 }
 
@@ -133,16 +145,19 @@ void Supervisor::watch_runtime() {
 void Supervisor::hear_runtime() {
   if (!runtime_sync_) return;
   std::array<char, sync_message_max> buffer{};
-  ssize_t got = 0;
-  while ((got = retry([&] { return ::read(runtime_sync_.get(), buffer.data(), buffer.size()); })) > 0) {
-    const std::string_view said(buffer.data(), static_cast<std::size_t>(got));
-    heard_.emplace_back(said);
-    if (said == ready_word)
+  // What there is, without waiting: a process that the runtime has left may hold the other end for ever.
+  while (true) {
+    const ssize_t got =
+        retry([&] { return ::recv(runtime_sync_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT); });
+    if (got <= 0) break;
+    heard_.emplace_back(buffer.data(), static_cast<std::size_t>(got));
+    auto message = decode_sync_message(heard_.back());
+    if (message && message->data == 0)
       runtime_ready_ = true;
-    else if (auto message = decode_sync_message(said))
+    else if (message && message->data < 0)
       runtime_failed_ = std::move(message);
     else
-      log::warn("a message on the runtime's sync pipe that is none");
+      log::warn("a message on the runtime's sync pipe that is none: {}", heard_.back());
   }
   runtime_sync_.close();
   if (runtime_ready_ && !runtime_failed_) payload_runs();
@@ -156,6 +171,7 @@ void Supervisor::payload_runs() {
   // The payload has its own copies; a reader of the launcher's stdout must not wait for this process. stderr
   // is kept for what may go wrong with the log, for as long as the launcher is there.
   point_at_dev_null({STDIN_FILENO, STDOUT_FILENO});
+  for (const int number : std::exchange(waiting_signals_, {})) kill_payload(number);
   checkpoint(arrival_.environment, Hop::monitor, Moment::running);
   settle();
 }
@@ -196,8 +212,8 @@ void Supervisor::obey(std::uint8_t byte) {
 // An attached launcher that dies can neither relay a signal nor report the end: the run ends with it.
 void Supervisor::launcher_gone() {
   start_pipe_.reset();
-  log::warn("the launcher has gone; ending the payload");
   kill_payload(SIGTERM);
+  log::warn("the launcher has gone; ending the payload");
   grace_.expires_after(grace_period);
   grace_.async_wait([this](auto error) {
     if (!error) kill_payload(SIGKILL);
@@ -242,11 +258,19 @@ void Supervisor::arm_timeout() {
 void Supervisor::pass_on_signal(int number) {
   for (const OnSignal step : conduct_.on_signal) {
     switch (step) {
-      case OnSignal::forward: kill_payload(number); break;
+      case OnSignal::forward: forward(number); break;
       case OnSignal::open_eventfd: (void)!::eventfd(0, EFD_CLOEXEC); break;
     }
   }
   observe_myself(Moment::running);
+}
+
+// A signal for the payload is not for the runtime, which it would end with a status that is not the
+// payload's. SIGKILL is nobody's to wait with.
+void Supervisor::forward(int number) {
+  if (ran_ || number == SIGKILL) return kill_payload(number);
+  log::debug("signal {} waits for the payload", number);
+  waiting_signals_.push_back(number);
 }
 
 void Supervisor::kill_payload(int number) const {
@@ -284,14 +308,12 @@ int Supervisor::finish(std::span<const AtEnd> steps) {
     finish(step);
   }
   if (!observed) observe_myself(Moment::after_exit);
-  if (ran_) return last_message().data;
-  return runtime_failed_ ? runtime_failed_->status.value_or(exit_status::hop_failed)
-                         : exit_status::hop_failed;
+  return ran_ ? last_message().data : failure().status.value_or(exit_status::hop_failed);
 }
 
 void Supervisor::finish(AtEnd step) {
   switch (step) {
-    case AtEnd::end_leftovers: end_all_children(); break;
+    case AtEnd::end_leftovers: end_leftovers(); break;
     case AtEnd::drain_log:
       if (log_) log_->drain();
       break;
@@ -299,21 +321,35 @@ void Supervisor::finish(AtEnd step) {
     case AtEnd::remove_names: made_names_.clear(); break;
     case AtEnd::write_exit_file: write_exit_file(); break;
     case AtEnd::tell_status: caller_.tell(last_message()); break;
-    case AtEnd::tell_failure: tell_failure(); break;
+    case AtEnd::tell_failure: caller_.pass_on_failure(failure()); break;
   }
 }
 
-void Supervisor::tell_failure() {
-  if (runtime_failed_) return caller_.pass_on_failure(*runtime_failed_);
-  caller_.tell_failure("runtime-shim (pid " + std::to_string(payload_) + ") " + ended_->describe() +
-                           " before it became the payload",
-                       exit_status::hop_failed);
+void Supervisor::end_leftovers() const {
+  const int ended = end_all_children(spared_);
+  // The usual reason is a daemon that goes into the background, and is told so here.
+  if (ended > 0 && ran_)
+    log::warn("the payload has ended and left {}; ended too",
+              ended == 1 ? "a process running" : std::to_string(ended) + " processes running");
+}
+
+// Why the payload never ran.
+SyncMessage Supervisor::failure() const {
+  if (runtime_failed_) return *runtime_failed_;
+  SyncMessage message;
+  const std::string runtime = "monitor: runtime-shim (pid " + std::to_string(payload_) + ") ";
+  message.status = timed_out_ ? exit_status::timed_out : exit_status::hop_failed;
+  message.message = runtime +
+                    (timed_out_ ? "was killed: --timeout " + std::to_string(options_.timeout) + " is over"
+                                : ended_->describe()) +
+                    " before it became the payload";
+  return message;
 }
 
 void Supervisor::write_exit_file() const try {
   if (options_.exit_file.empty()) return;
-  write_file_atomically(options_.exit_file, std::to_string(last_message().data));
-} catch (const std::system_error& error) {
+  write_file_atomically("--exit-file", options_.exit_file, std::to_string(last_message().data));
+} catch (const std::exception& error) {
   print_error(Hop::monitor, error.what());  // the launcher still gets the status
 }
 

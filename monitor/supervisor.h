@@ -50,11 +50,13 @@ class Supervisor {
   void reap();
   void arm_timeout();
   void pass_on_signal(int number);
+  void forward(int number);
   void kill_payload(int number) const;
   int finish(std::span<const AtEnd> steps);
   void finish(AtEnd step);
   void write_exit_file() const;
-  void tell_failure();
+  void end_leftovers() const;
+  [[nodiscard]] SyncMessage failure() const;
   void observe_payload() const;
   void observe_myself(Moment moment) const;
   [[nodiscard]] SyncMessage last_message() const;
@@ -78,9 +80,11 @@ class Supervisor {
   boost::asio::posix::stream_descriptor runtime_gone_{io_};
   std::optional<OutputLog> log_;
 
+  std::vector<pid_t> spared_;  ///< children that this process came with; they are not of this run
   pid_t payload_ = 0;
   std::string runtime_exe_;  ///< of a traced run: what the payload's process ran before its exec
-  bool ran_ = false;  ///< the runtime has become the payload, and the caller knows
+  std::vector<int> waiting_signals_;  ///< that came before there was a payload
+  bool ran_ = false;                  ///< the runtime has become the payload, and the caller knows
   bool timed_out_ = false;
   bool runtime_ready_ = false;  ///< it has said that only exec was left to do
   std::optional<SyncMessage> runtime_failed_;

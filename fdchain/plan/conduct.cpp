@@ -36,10 +36,12 @@ Conduct ideal_conduct(Hop hop) {
   switch (hop) {
     case Hop::launcher: return {{AfterFork::reap_intermediate, AfterFork::drop_sockets}, {}, {}, {}};
     case Hop::monitor:
+      // A path goes while its socket still listens: the next run may take over one that nobody listens on,
+      // and it would be that run's path which is removed.
       return {{},
               {OnSignal::forward},
-              {end_leftovers, drain_log, drop_sockets, remove_names, write_exit_file, tell_status},
-              {end_leftovers, drain_log, drop_sockets, remove_names, tell_failure}};
+              {end_leftovers, drain_log, remove_names, drop_sockets, write_exit_file, tell_status},
+              {end_leftovers, drain_log, remove_names, drop_sockets, tell_failure}};
     case Hop::runtime_shim: return {{}, {}, {}, {tell_failure}};
     case Hop::activator:
     case Hop::payload: break;

@@ -60,7 +60,8 @@ HandOver hand_over_to_runtime(const RuntimeStart& start) {
     next.passed.push_back({start.sync_source, start.sync_target, 1, false, "sync pipe"});
   static constexpr std::array names{"stdin: nothing to read", "stdout: the log", "stderr: the log"};
   for (std::size_t i = 0; start.stdio && i < names.size(); ++i) {
-    next.passed.push_back({(*start.stdio)[i], static_cast<int>(i), 1, false, names[i]});
+    const int number = static_cast<int>(i);
+    if ((*start.stdio)[i] != number) next.passed.push_back({(*start.stdio)[i], number, 1, false, names[i]});
   }
   return next;
 }

@@ -1,20 +1,15 @@
 #include "fdchain/program/guard.h"
 
-#include <unistd.h>
-
 #include <exception>
 #include <string>
 
 #include "fdchain/model/failure.h"
 #include "fdchain/model/printable.h"
+#include "fdchain/system/stderr.h"
 
 namespace fdchain {
 
-void print_line(std::string_view text) {
-  const std::string line = printable(text, 4000) + '\n';
-  // Where stderr itself is gone, the exit status has to say it.
-  (void)!::write(STDERR_FILENO, line.data(), line.size());
-}
+void print_line(std::string_view text) { write_to_stderr(printable(text, 4000) + '\n'); }
 
 void print_error(Hop hop, std::string_view text) {
   print_line(std::string(to_string(hop)).append(": ").append(text));

@@ -1,12 +1,15 @@
 #include "fdchain/program/log.h"
 
 #include <spdlog/cfg/helpers.h>
-#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/sinks/base_sink.h>
 #include <spdlog/spdlog.h>
 
 #include <array>
 #include <cstdlib>
 #include <utility>
+
+#include "fdchain/model/printable.h"
+#include "fdchain/system/stderr.h"
 
 namespace fdchain::log {
 namespace {
@@ -40,11 +43,23 @@ State& state() {
   return instance;
 }
 
+// What a hop logs of others' words must not disturb a terminal, and stderr must not disturb the hop.
+class StderrSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
+ protected:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    spdlog::memory_buf_t line;
+    formatter_->format(message, line);
+    std::string_view text(line.data(), line.size());
+    if (text.ends_with('\n')) text.remove_suffix(1);
+    write_to_stderr(printable(text, 4000) + '\n');
+  }
+  void flush_() override {}
+};
+
 // Made at the first line: a run that logs nothing pays nothing for being able to.
 spdlog::logger& logger() {
   static const auto instance = [] {
-    auto made =
-        std::make_shared<spdlog::logger>(state().name, std::make_shared<spdlog::sinks::stderr_sink_st>());
+    auto made = std::make_shared<spdlog::logger>(state().name, std::make_shared<StderrSink>());
     made->set_pattern(state().level <= spdlog::level::info ? "%H:%M:%S.%f %n[%P]: %l: %v" : "%n: %l: %v");
     made->set_level(state().level);
     return made;
@@ -66,8 +81,7 @@ void start(Hop hop) {
   const char* const levels = std::getenv("FDCHAIN_LOG");
   if (levels == nullptr) return;
   // spdlog applies a level by name to a registered logger only.
-  const auto registered =
-      std::make_shared<spdlog::logger>(state().name, std::make_shared<spdlog::sinks::stderr_sink_st>());
+  const auto registered = std::make_shared<spdlog::logger>(state().name);
   registered->set_level(spdlog::level::warn);
   spdlog::register_logger(registered);
   spdlog::cfg::helpers::load_levels(levels);

@@ -26,12 +26,12 @@ std::string serialize(const SyncMessage& message, std::size_t message_max) {
   return json::serialize(object) + '\n';
 }
 
-std::optional<int> int_at(const json::object& object, std::string_view key) {
+// Nothing also when it is no number from `least` to `most`.
+std::optional<int> int_at(const json::object& object, std::string_view key, int least, int most) {
   const json::value* const value = object.if_contains(key);
   if (value == nullptr || !value->is_int64()) return std::nullopt;
   const std::int64_t number = value->get_int64();
-  if (number < std::numeric_limits<int>::min() || number > std::numeric_limits<int>::max())
-    return std::nullopt;
+  if (number < least || number > most) return std::nullopt;
   return static_cast<int>(number);
 }
 
@@ -51,9 +51,10 @@ std::optional<SyncMessage> decode_sync_message(std::string_view datagram) {
   const json::value value = json::parse(datagram, error);
   if (error || !value.is_object()) return std::nullopt;
   const json::object& object = value.get_object();
-  const auto data = int_at(object, "data");
+  const auto data = int_at(object, "data", std::numeric_limits<int>::min(), std::numeric_limits<int>::max());
   if (!data) return std::nullopt;
-  SyncMessage message{*data, std::nullopt, int_at(object, "status"), int_at(object, "signal"), false};
+  SyncMessage message{*data, std::nullopt, int_at(object, "status", 1, 255), int_at(object, "signal", 1, 64),
+                      false};
   if (const json::value* const text = object.if_contains("message"); text != nullptr && text->is_string()) {
     message.message = text->get_string();
   }

@@ -36,7 +36,8 @@ struct SyncMessage {
 /// One line for the pipe. A message too long for a datagram is cut, never the JSON.
 std::string encode(const SyncMessage& message);
 
-/// Reads one datagram; nothing when it is not a sync message. Unknown keys are ignored.
+/// Reads one datagram; nothing when it is not a sync message. Unknown keys are ignored, and so are a `status`
+/// that is none of a failure, 1 to 255, and a `signal` that there is not.
 std::optional<SyncMessage> decode_sync_message(std::string_view datagram);
 
 }  // namespace fdchain

@@ -228,7 +228,7 @@ int perform(const Step& step, const ExecPlan& plan) noexcept {
 int mark_close_on_exec(int first, int last) noexcept {
   const auto from = static_cast<unsigned>(first);
   const auto to = static_cast<unsigned>(last);
-  // Mark rather than close: the report pipe has to live until exec succeeds.
+  // Mark rather than close: the pipe on which a shim tells that it is ready has to live until exec succeeds.
   if (::close_range(from, to, static_cast<int>(CLOSE_RANGE_CLOEXEC)) == 0) return 0;
   return mark_one_by_one(first, last);
 }

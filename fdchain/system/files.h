@@ -10,13 +10,19 @@ namespace fdchain {
 /// Writes all of `bytes`, however many writes that takes. Throws std::system_error naming `subject`.
 void write_all(int fd, std::string_view bytes, std::string_view subject);
 
-/// Writes a file under a temporary name and renames it, so that a reader sees all of it or none.
-void write_file_atomically(const std::string& path, std::string_view content);
+/// Throws Failure, naming `option`, when write_file_atomically() could not put a file at `path`, or would put
+/// one in the place of something that is no regular file: a device, a FIFO, a symbolic link.
+void check_replaceable(std::string_view option, const std::string& path);
+
+/// Writes a file under a temporary name and renames it, so that a reader sees all of it or none. Throws
+/// std::system_error or Failure, naming `option`.
+void write_file_atomically(std::string_view option, const std::string& path, std::string_view content);
 
 /// A new descriptor on /dev/null, close-on-exec.
 OwnedFd open_dev_null();
 
-/// The path of a program that belongs to us: beside this executable, or in ../libexec/fdchain as installed.
+/// The path of a program that belongs to us: in ../libexec/fdchain as installed, or beside this
+/// executable. Among the programs of a bin directory another `monitor` could be meant.
 std::string find_own_program(std::string_view name);
 
 }  // namespace fdchain

@@ -42,6 +42,12 @@ std::string find_program(const std::string& name, std::string_view search_path) 
   throw Failure("exec " + printable(name) + ": not found in PATH", exit_status::not_found);
 }
 
+std::string find_hop(const std::string& name, std::string_view search_path) try {
+  return find_program(name, search_path);
+} catch (const Failure& failure) {
+  throw Failure(failure.what());
+}
+
 void throw_exec_failure(const std::string& program, int error) {
   const std::string prefix = "exec " + printable(program) + ": ";
   if (error == ENOENT && is_file(program)) {

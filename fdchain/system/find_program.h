@@ -14,6 +14,9 @@ inline constexpr std::string_view standard_path = "/usr/local/bin:/usr/bin:/bin"
 /// Throws Failure 127 when there is none, 126 when there is one that may not be executed.
 std::string find_program(const std::string& name, std::string_view search_path);
 
+/// The same for a hop of the chain. Throws Failure 125: 126 and 127 speak of the payload.
+std::string find_hop(const std::string& name, std::string_view search_path);
+
 /// Why execve(2) of `program` failed with `error`, as the Failure that says so: 127 not found, 126 found and
 /// not executable. Tells a missing interpreter from a missing program.
 [[noreturn]] void throw_exec_failure(const std::string& program, int error);

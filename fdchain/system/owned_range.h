@@ -37,7 +37,10 @@ class OwnedRange {
     if (count_ == 0) return;
     const int saved = errno;
     const int last = end() - 1;
-    ::close_range(static_cast<unsigned>(first_), static_cast<unsigned>(last), 0);
+    if (::close_range(static_cast<unsigned>(first_), static_cast<unsigned>(last), 0) < 0) {
+      // Refused: by a kernel before 5.9, or by a sandbox that does not know it.
+      for (int fd = first_; fd <= last; ++fd) ::close(fd);
+    }
     count_ = 0;
     errno = saved;
   }

@@ -4,10 +4,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <climits>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
+#include <sstream>
 #include <string>
 
 #include "fdchain/model/number.h"
@@ -15,35 +18,72 @@
 
 namespace fdchain {
 
+namespace {
+
+// The parent's number in /proc/PID/stat: the second word behind the command's name, which is in parentheses
+// and may have any in itself.
+pid_t parent_of(pid_t process) {
+  std::ifstream file("/proc/" + std::to_string(process) + "/stat");
+  const std::string stat{std::istreambuf_iterator<char>(file), {}};
+  const std::size_t end_of_name = stat.rfind(')');
+  if (end_of_name == std::string::npos) return 0;
+  std::istringstream words(stat.substr(end_of_name + 1));
+  std::string state;
+  pid_t parent = 0;
+  words >> state >> parent;
+  return parent;
+}
+
+// Kills every child but the spared ones; whether there was one to kill.
+bool kill_children(std::span<const pid_t> spared) {
+  bool killed = false;
+  // Not yet reaped, so the numbers are still theirs.
+  for (const pid_t child : children_of_this_process()) {
+    if (std::ranges::find(spared, child) == spared.end()) killed |= ::kill(child, SIGKILL) == 0;
+  }
+  return killed;
+}
+
+}  // namespace
+
 std::vector<pid_t> children_of_this_process() {
   std::ifstream list("/proc/thread-self/children");
+  if (!list) return children_by_search();
   std::vector<pid_t> children;
   for (pid_t child = 0; list >> child;) children.push_back(child);
   return children;
 }
 
-void end_all_children() {
-  while (true) {
-    // Usually there is nobody, and this says so for less than a look into /proc.
-    while (retry([] { return ::waitpid(-1, nullptr, WNOHANG); }) > 0) {
-    }
-    if (errno == ECHILD) return;
-    bool killed = false;
-    // Not yet reaped, so the numbers are still theirs.
-    for (const pid_t child : children_of_this_process()) killed |= ::kill(child, SIGKILL) == 0;
-    // Wait only for what is sure to end: a child that changed its user may be out of our reach.
-    if (retry([&] { return ::waitpid(-1, nullptr, killed ? 0 : WNOHANG); }) <= 0) return;
-  }
-}
-
-void end_session(pid_t session) {
+std::vector<pid_t> children_by_search() {
+  std::vector<pid_t> children;
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator("/proc", error)) {
     const auto pid = parse_decimal(entry.path().filename().native(), INT_MAX);
-    if (!pid) continue;
-    const auto process = static_cast<pid_t>(*pid);
-    // The session keeps its number for as long as one process is in it: this cannot hit a stranger's.
-    if (::getsid(process) == session) ::kill(process, SIGKILL);
+    if (pid && parent_of(static_cast<pid_t>(*pid)) == ::getpid())
+      children.push_back(static_cast<pid_t>(*pid));
+  }
+  return children;
+}
+
+bool has_children() {
+  siginfo_t info{};
+  return retry([&] { return ::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT); }) == 0;
+}
+
+int end_all_children(std::span<const pid_t> spared) {
+  int killed = 0;
+  bool waits = false;
+  while (true) {
+    int status = 0;
+    // Usually there is nobody, and this says so for less than a look into /proc.
+    const pid_t child = retry([&] { return ::waitpid(-1, &status, waits ? 0 : WNOHANG); });
+    if (child < 0) return killed;
+    killed += child > 0 && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL ? 1 : 0;
+    waits = false;
+    if (child > 0) continue;
+    // Wait only for what is sure to end.
+    waits = kill_children(spared);
+    if (!waits) return killed;
   }
 }
 

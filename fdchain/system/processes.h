@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <span>
 #include <vector>
 
 namespace fdchain {
@@ -9,12 +10,17 @@ namespace fdchain {
 /// The children of this process, zombies included; a subreaper's are also the orphans it inherited.
 std::vector<pid_t> children_of_this_process();
 
-/// Kills and reaps every child of this process, and every orphan that this leaves to it, until there is none.
-///
-/// For a subreaper: what a payload leaves running ends with it, as in a pid namespace of its own.
-void end_all_children();
+/// The same by a look at every process, for kernels without CONFIG_PROC_CHILDREN.
+std::vector<pid_t> children_by_search();
 
-/// Kills every process of a session. For cleaning up after a session leader that died too soon to do it.
-void end_session(pid_t session);
+/// Whether this process has a child, living or zombie. One system call.
+bool has_children();
+
+/// Kills and reaps every child of this process, and every orphan that this leaves to it, until there is none
+/// but those in `spared`. Returns how many it has killed.
+///
+/// For a subreaper: what a payload leaves running ends with it, as in a pid namespace of its own. A child
+/// that cannot be killed, because it has changed its user, is left.
+int end_all_children(std::span<const pid_t> spared = {});
 
 }  // namespace fdchain

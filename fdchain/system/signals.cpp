@@ -3,24 +3,15 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <array>
+
 #include "fdchain/system/sys.h"
 
 namespace fdchain {
 namespace {
 
-bool is_ignored(int number) {
-  struct sigaction action {};
-  return ::sigaction(number, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
-}
-
-sigset_t not_ignored(std::span<const int> numbers) {
-  sigset_t set;
-  ::sigemptyset(&set);
-  for (const int number : numbers) {
-    if (!is_ignored(number)) ::sigaddset(&set, number);
-  }
-  return set;
-}
+constexpr std::array not_to_relay{SIGABRT, SIGBUS, SIGCHLD, SIGFPE,  SIGILL,  SIGKILL, SIGPIPE, SIGSEGV,
+                                  SIGSTOP, SIGSYS, SIGTRAP, SIGTSTP, SIGTTIN, SIGTTOU, SIGURG,  SIGXFSZ};
 
 }  // namespace
 
@@ -30,11 +21,21 @@ sigset_t current_signal_mask() {
   return mask;
 }
 
-SignalFd receive_signals(std::span<const int> numbers) {
-  const sigset_t before = current_signal_mask();
-  const sigset_t wanted = not_ignored(numbers);
-  check(::sigprocmask(SIG_BLOCK, &wanted, nullptr), "sigprocmask");
-  return {OwnedFd(check(::signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK), "signalfd")), before};
+sigset_t signals_to_relay() {
+  sigset_t set;
+  ::sigfillset(&set);
+  for (const int number : not_to_relay) ::sigdelset(&set, number);
+  return set;
+}
+
+SignalFd receive_signals(sigset_t wanted) {
+  if (::signal(SIGCHLD, SIG_DFL) == SIG_ERR) fail(errno, "signal");
+  sigset_t blocked = wanted;
+  for (const int number : {SIGPIPE, SIGXFSZ}) ::sigaddset(&blocked, number);
+  SignalFd result;
+  check(::sigprocmask(SIG_BLOCK, &blocked, &result.mask_before), "sigprocmask");
+  result.fd = OwnedFd(check(::signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK), "signalfd"));
+  return result;
 }
 
 int read_signal(int signal_fd) {

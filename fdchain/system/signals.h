@@ -1,7 +1,6 @@
 #pragma once
 
 #include <csignal>
-#include <span>
 
 #include "fdchain/system/owned_fd.h"
 
@@ -19,9 +18,19 @@ struct SignalFd {
   sigset_t mask_before;
 };
 
-/// Blocks `numbers` and receives them from now on. A signal that was ignored when this process was started
-/// stays ignored, for it and for what it starts: that is what nohup(1) asks for.
-SignalFd receive_signals(std::span<const int> numbers);
+/// Every signal that is meant for the payload and not for whoever stands in for it: all that can be received,
+/// but for those that a process brings upon itself (SIGSEGV, SIGPIPE, SIGCHLD, ...) and those that a terminal
+/// stops a job with.
+sigset_t signals_to_relay();
+
+/// Blocks `wanted` and receives them from now on, also those that were ignored when this process was started:
+/// whether a signal is ignored is the payload's affair, to which dispositions pass through unchanged, as
+/// nohup(1) asks for.
+///
+/// SIGPIPE and SIGXFSZ are blocked and never received: a closed pipe or a full file is an error of a write,
+/// not the end of a hop. SIGCHLD is set to its default, since the kernel reaps the children of a process that
+/// ignores it, and their statuses would be lost.
+SignalFd receive_signals(sigset_t wanted);
 
 /// The next signal that has come, or 0.
 int read_signal(int signal_fd);

@@ -1,6 +1,7 @@
 #include "fdchain/system/spawn.h"
 
 #include <poll.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -48,9 +49,11 @@ Spawned outcome(const ChildReport& report) {
 void end_borrower(pid_t pid) {
   const OwnedFd pidfd(open_pidfd(pid));
   if (!pidfd) return;  // gone already
-  ::kill(pid, SIGKILL);
+  ::syscall(SYS_pidfd_send_signal, pidfd.get(), SIGKILL, nullptr, 0);
   pollfd ended{pidfd.get(), POLLIN, 0};
   retry([&] { return ::poll(&ended, 1, -1); });
+  // Ours to reap when this process is the nearest subreaper; otherwise there is no such child.
+  ::waitpid(pid, nullptr, WNOHANG);
 }
 
 }  // namespace

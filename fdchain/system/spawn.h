@@ -19,13 +19,12 @@ struct Spawned {
 
 /// Forks and becomes the program of `image`. Returns when its exec has happened or failed.
 ///
-/// The caller is the parent and has to reap the child. Throws when the fork itself, or the report pipe,
-/// fails.
+/// The caller is the parent and has to reap the child. Throws when the fork itself fails.
 Spawned spawn(ExecImage& image);
 
 /// The same by a double fork: an intermediate forks the program and exits, so that init or the nearest
 /// subreaper becomes its parent. The intermediate has exited when this returns, and is left to
-/// reap_intermediate().
+/// the caller to reap.
 ///
 /// Throws Failure when the intermediate died before it could say which pid the program has.
 Spawned spawn_detached(ExecImage& image);

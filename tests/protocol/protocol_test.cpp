@@ -45,6 +45,17 @@ TEST(SyncPipe, UnderstandsConmonAndIgnoresWhatItDoesNotKnow) {
   EXPECT_EQ(decode_sync_message("{\"data\": -1, \"message\": \"x\"}"), expected);
 }
 
+TEST(SyncPipe, AStatusOrASignalThatThereIsNotIsNotTaken) {
+  for (const auto* const status : {"0", "-1", "256", "\"127\""}) {
+    const auto text = std::string("{\"data\":-1,\"status\":") + status + "}";
+    EXPECT_EQ(decode_sync_message(text), data(-1)) << text;
+  }
+  for (const auto* const signal : {"0", "65", "-9"}) {
+    const auto text = std::string("{\"data\":1,\"signal\":") + signal + "}";
+    EXPECT_EQ(decode_sync_message(text), data(1)) << text;
+  }
+}
+
 TEST(SyncPipe, ALongMessageIsCutToOneDatagram) {
   const auto line = encode(failure(std::string(100'000, '"'), 125));
   EXPECT_LE(line.size(), sync_message_max);

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 
 #include "tests/support/child.h"
@@ -39,22 +40,42 @@ TEST(EndAllChildren, ReachesTheOrphansOfOrphans) {
             0);
 }
 
-TEST(EndSession, KillsTheSessionAndNobodyElse) {
-  const pid_t leader = ::fork();
-  if (leader == 0) {
-    ::setsid();
-    ::pause();
-  }
-  const pid_t bystander = ::fork();
-  if (bystander == 0) ::pause();
-  while (::getsid(leader) != leader) ::sched_yield();
-  end_session(leader);
-  int status = 0;
-  ASSERT_EQ(::waitpid(leader, &status, 0), leader);
-  EXPECT_EQ(WTERMSIG(status), SIGKILL);
-  EXPECT_EQ(::waitpid(bystander, &status, WNOHANG), 0);
-  ::kill(bystander, SIGKILL);
-  ::waitpid(bystander, &status, 0);
+TEST(EndAllChildren, SparesWhomItIsToldToAndCountsTheOthers) {
+  EXPECT_EQ(test::in_child([] {
+              const pid_t spared = ::fork();
+              if (spared == 0) ::pause();
+              for (int i = 0; i < 3; ++i) {
+                if (::fork() == 0) ::pause();
+              }
+              const std::vector<pid_t> list{spared};
+              if (end_all_children(list) != 3) return 1;
+              if (children_of_this_process() != list) return 2;
+              // Spared also while nothing else is there; and it is no reason to wait.
+              if (end_all_children(list) != 0 || !has_children()) return 3;
+              return end_all_children() == 1 && !has_children() ? 0 : 4;
+            }),
+            0);
+}
+
+TEST(Children, AreFoundWithoutTheKernelsListToo) {
+  EXPECT_EQ(test::in_child([] {
+              if (has_children() || !children_by_search().empty()) return 1;
+              const pid_t lives = ::fork();
+              if (lives == 0) {
+                ::prctl(PR_SET_NAME, ") R 1 (");
+                ::pause();
+              }
+              const pid_t zombie = ::fork();
+              if (zombie == 0) ::_exit(0);
+              siginfo_t info{};
+              ::waitid(P_PID, static_cast<id_t>(zombie), &info, WEXITED | WNOWAIT);
+              const std::vector<pid_t> both{std::min(lives, zombie), std::max(lives, zombie)};
+              std::vector<pid_t> found = children_by_search();
+              std::ranges::sort(found);
+              end_all_children();
+              return found == both ? 0 : 2;
+            }),
+            0);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <set>
 
 #include "fdchain/judge/rules/rules.h"
 #include "fdchain/model/listen_env.h"
@@ -95,16 +96,22 @@ void retained(const Evidence& evidence, Findings& findings) {
 }
 
 void children(const Evidence& evidence, Findings& findings) {
-  for (const Hop hop : {Hop::launcher, Hop::monitor}) {
+  // The monitor of a launcher that is a subreaper is its child, and may be about to end. What a monitor
+  // leaves comes to the launcher, and is the monitor's doing.
+  std::set<pid_t> accounted;
+  if (const HopRecord* const monitor = evidence.of(Hop::monitor).received()) accounted.insert(monitor->pid);
+  for (const Hop hop : {Hop::monitor, Hop::launcher}) {
     const HopRecord* const record = evidence.of(hop).after_exit;
-    if (record == nullptr || record->children.empty()) continue;
+    if (record == nullptr) continue;
     Finding finding = make("zombie-left", hop, Severity::warning);
     finding.culprit = hop;
     for (const ProcessRow& child : record->children) {
+      if (!accounted.insert(child.pid).second) continue;
       finding.evidence.append(finding.evidence.empty() ? "" : "; ")
           .append(fmt::format("process {} ({}) is {}", child.pid, child.command,
                               child.state == "Z" ? "a zombie" : "still running"));
     }
+    if (finding.evidence.empty()) continue;
     finding.advice = "wait for every child; end what the payload has left before publishing its status";
     findings.add(std::move(finding));
   }
