@@ -5,7 +5,7 @@
 
 #include "fdchain/model/failure.h"
 #include "fdchain/model/printable.h"
-#include "fdchain/program/options.h"
+#include "fdchain/program/isolation_options.h"
 #include "fdchain/system/files.h"
 
 namespace fdchain {
@@ -30,6 +30,7 @@ struct Texts {
   std::vector<std::string> faults;
   std::string log;
   std::string sdnotify;
+  IsolationTexts isolation;
 };
 
 po::options_description describe(RunOptions& options, Texts& texts) {
@@ -65,7 +66,7 @@ po::options_description describe(RunOptions& options, Texts& texts) {
        "exit 124 when the judge has an error and the payload itself succeeded")  //
       ("fault", po::value(&texts.faults)->value_name("HOP:NAME[=ARG]"),
        "have a hop make a mistake that a real one made; repeatable; `launcher faults` lists them");
-  return own.add(common_options());
+  return own.add(isolation_options(texts.isolation)).add(common_options());
 }
 
 SdNotify parse_sdnotify(const std::string& text) {
@@ -81,9 +82,11 @@ LogTarget log_target(const Texts& texts, bool detach) {
   return {detach ? LogTarget::Kind::none : LogTarget::Kind::passthrough, {}};
 }
 
-std::vector<std::string> payload_command(std::vector<std::string> words) {
+// In a root file system of its own only what is in there can run.
+std::vector<std::string> payload_command(std::vector<std::string> words, bool has_rootfs) {
   if (words.empty()) words.emplace_back(own_payload);
-  if (words.front() == own_payload) words.front() = find_own_program(own_payload);
+  if (words.front() == own_payload)
+    words.front() = has_rootfs ? "/" + std::string(own_payload) : find_own_program(own_payload);
   return words;
 }
 
@@ -98,7 +101,8 @@ std::optional<RunOptions> parse_run_options(const std::vector<std::string>& word
   for (const std::string& listen : texts.listen) options.listen.push_back(parse_listen_spec(listen));
   options.sdnotify = parse_sdnotify(texts.sdnotify);
   options.log = log_target(texts, options.detach);
-  options.payload = payload_command(command_line.rest);
+  options.isolation = parse_isolation(texts.isolation);
+  options.payload = payload_command(command_line.rest, !options.isolation.rootfs.empty());
   for (const std::string& report : texts.reports) options.reports.push_back(parse_report_request(report));
   for (const std::string& fault : texts.faults) options.faults.push_back(parse_fault(fault));
   if (options.monitor.empty()) options.monitor = find_own_program("monitor");

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "fdchain/model/isolation.h"
 #include "fdchain/model/listen_spec.h"
 #include "fdchain/model/log_target.h"
 #include "fdchain/plan/fault.h"
@@ -36,6 +37,7 @@ struct RunOptions {
   std::string runtime;
   std::vector<std::string> environment;  ///< NAME=VALUE, for the payload alone
   std::string workdir;
+  Isolation isolation;
   std::string name;
   std::string pidfile;
   std::string exit_file;

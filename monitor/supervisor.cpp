@@ -2,6 +2,7 @@
 
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,6 +22,7 @@
 #include "fdchain/system/memory.h"
 #include "fdchain/system/observe.h"
 #include "fdchain/system/observe_process.h"
+#include "fdchain/system/process_1.h"
 #include "fdchain/system/processes.h"
 #include "fdchain/system/signals.h"
 #include "fdchain/system/sys.h"
@@ -113,7 +115,7 @@ void Supervisor::start_runtime() {
   if (options_.log.kind != LogTarget::Kind::passthrough) null = open_dev_null();
   const HopPlan plan = plan_start(sync.theirs, null);
   conduct_ = plan.conduct;
-  payload_ = depart(plan.next, mask_before_, trace_).pid;
+  payload_ = runtime_ = depart(plan.next, mask_before_, trace_).pid;
   log::debug("{} runs with pid {}", plan.next.program, payload_);
   runtime_sync_ = std::move(sync.ours);
 }
@@ -124,7 +126,9 @@ void Supervisor::watch_runtime() {
   if (!runtime_sync_) return payload_runs();  // nobody is there to say more than that its exec succeeded
   runtime_gone_.assign(watch_for_hang_up(runtime_sync_.get()).release());
   runtime_gone_.async_wait(asio::posix::stream_descriptor::wait_read, [this](auto error) {
-    if (!error) hear_runtime();
+    if (error) return;
+    hear_runtime();
+    conclude();
   });
 }
 
@@ -132,18 +136,30 @@ void Supervisor::hear_runtime() {
   if (!runtime_sync_) return;
   std::array<char, sync_message_max> buffer{};
   ssize_t got = 0;
-  while ((got = retry([&] { return ::read(runtime_sync_.get(), buffer.data(), buffer.size()); })) > 0) {
+  while ((got = retry(
+              [&] { return ::recv(runtime_sync_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT); })) > 0) {
     const std::string_view said(buffer.data(), static_cast<std::size_t>(got));
     heard_.emplace_back(said);
     if (said == ready_word)
       runtime_ready_ = true;
     else if (auto message = decode_sync_message(said))
-      runtime_failed_ = std::move(message);
+      obey_runtime(*message);
     else
       log::warn("a message on the runtime's sync pipe that is none");
   }
+  if (got < 0) return;  // its end is not closed yet
   runtime_sync_.close();
   if (runtime_ready_ && !runtime_failed_) payload_runs();
+}
+
+// A pid: the payload is another process, in a pid namespace of its own, and ready to exec.
+void Supervisor::obey_runtime(const SyncMessage& message) {
+  if (message.data <= 0) {
+    runtime_failed_ = message;
+    return;
+  }
+  payload_ = message.data;
+  runtime_ready_ = true;
 }
 
 void Supervisor::payload_runs() {
@@ -220,11 +236,19 @@ void Supervisor::reap() {
   for (pid_t child = 0; (child = ::waitpid(-1, &raw, WNOHANG)) > 0;) {
     const WaitStatus status(raw);
     log::debug("pid {} {}", child, status.describe());
+    // A payload beside its runtime has been named before it could end, but perhaps not been heard of yet.
+    if (child != payload_ || child == runtime_) hear_runtime();
     if (child == payload_) ended_ = status;
   }
+  conclude();
+}
+
+void Supervisor::conclude() {
   if (!ended_) return;
   hear_runtime();
-  io_.stop();
+  // A runtime beside its payload may still have to say why that could not be invoked.
+  const bool has_more_to_say = runtime_sync_ && payload_ != runtime_;
+  if (!has_more_to_say) io_.stop();
 }
 
 void Supervisor::arm_timeout() {
@@ -247,9 +271,15 @@ void Supervisor::pass_on_signal(int number) {
   observe_myself(Moment::running);
 }
 
-void Supervisor::kill_payload(int number) const {
+void Supervisor::kill_payload(int number) {
   // Not reaped before ended_ is set, so the number is still the payload's.
-  if (payload_ != 0 && !ended_) ::kill(payload_, number);
+  if (payload_ == 0 || ended_) return;
+  // It may be another process by now than the one this monitor has heard of.
+  hear_runtime();
+  if (payload_ == runtime_)
+    ::kill(payload_, number);
+  else if (signal_process_1(payload_, number))
+    fatal_ = number;
 }
 
 // The payload as it stands after its exec, for which it need do nothing itself; and this monitor beside it.
@@ -316,8 +346,9 @@ void Supervisor::write_exit_file() const try {
 
 SyncMessage Supervisor::last_message() const {
   if (timed_out_) return {exit_status::timed_out, std::nullopt, std::nullopt, std::nullopt, true};
-  const int signal = ended_->signal();
-  return {ended_->exit_status(), std::nullopt, std::nullopt,
+  const int signal = ended_->signal() == SIGKILL && fatal_ != 0 ? fatal_ : ended_->signal();
+  const WaitStatus status = signal == 0 ? *ended_ : WaitStatus::for_signal(signal);
+  return {status.exit_status(), std::nullopt, std::nullopt,
           signal == 0 ? std::nullopt : std::optional(signal), false};
 }
 
