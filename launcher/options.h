@@ -22,7 +22,8 @@ enum class SdNotify {
 /// A report to be written after the run.
 struct ReportRequest {
   ReportFormat format = ReportFormat::text;
-  std::string file;  ///< empty for stderr
+  std::string file;         ///< empty for stderr
+  std::string format_name;  ///< as it was typed
 };
 
 /// What `launcher run` was asked to do.
@@ -31,6 +32,7 @@ struct RunOptions {
   bool detach = false;
   int preserve_fds = 0;
   SdNotify sdnotify = SdNotify::container;
+  bool sdnotify_given = false;  ///< or is the above the default
   LogTarget log;
   int timeout = 0;      ///< seconds; 0 for none
   std::string monitor;  ///< paths of the other hops
