@@ -5,17 +5,16 @@
 #include <sched.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <csignal>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <regex>
 
 #include "fdchain/system/sys.h"
 #include "integration/harness/chain_test.h"
+#include "integration/harness/notify_socket.h"
 
 namespace fdchain::test {
 namespace {
@@ -303,27 +302,6 @@ TEST_F(Lifecycle, TheAddressIsFreeWhenTheStatusIsThere) {
     ASSERT_EQ(::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
   }
 }
-
-/// A NOTIFY_SOCKET with systemd's end of it.
-class NotifySocket {
- public:
-  explicit NotifySocket(const std::string& path) {
-    sockaddr_un address{AF_UNIX, {}};
-    std::strcpy(address.sun_path, path.c_str());
-    check(::bind(socket_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), "bind");
-    const timeval patience{30, 0};
-    check(::setsockopt(socket_.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), "setsockopt");
-  }
-
-  std::string receive(int flags = 0) const {
-    char text[256];
-    const ssize_t got = ::recv(socket_.get(), text, sizeof text, flags);
-    return got < 0 ? "" : std::string(text, static_cast<std::size_t>(got));
-  }
-
- private:
-  OwnedFd socket_{check(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket")};
-};
 
 TEST_F(Lifecycle, SystemdHearsOfTheMainProcessAndFromThePayload) {
   const NotifySocket systemd(file("notify"));

@@ -59,6 +59,9 @@ HopPlan plan_shim(const RunOptions& options, const HandOver& monitor, int socket
   start.command = options.payload;
   start.assignments = options.environment;
   start.ready_fd = start.received.end();
+  start.isolation = options.isolation;
+  start.workdir = options.workdir;
+  if (options.isolation.pid) start.parent_pidfd = start.ready_fd + 1;
   return {hand_over_to_payload(start), ideal_conduct(Hop::runtime_shim)};
 }
 

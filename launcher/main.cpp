@@ -7,6 +7,7 @@
 #include "launcher/activator.h"
 #include "launcher/diagnose.h"
 #include "launcher/dry_run.h"
+#include "launcher/generate.h"
 #include "launcher/list_faults.h"
 #include "launcher/options.h"
 #include "launcher/run.h"
@@ -35,6 +36,7 @@ int main(int argc, char** argv) {
     log::start(Hop::launcher);
     const std::string command = words.empty() ? "" : words.front();
     const std::vector<std::string> rest(words.begin() + (words.empty() ? 0 : 1), words.end());
+    if (command == "generate") return generate(rest);
     if (command == "diagnose") return diagnose(rest);
     if (command == "report") return report(rest);
     if (command == "faults") return list_faults(rest);

@@ -5,7 +5,7 @@
 
 #include "fdchain/model/failure.h"
 #include "fdchain/model/printable.h"
-#include "fdchain/program/options.h"
+#include "fdchain/program/isolation_options.h"
 #include "fdchain/system/files.h"
 
 namespace fdchain {
@@ -19,7 +19,8 @@ constexpr std::string_view usage =
     "LISTEN_FDS, those\n"
     "of --listen, or both. Without PAYLOAD, or with the word `payload`, fdchain's own echo service runs.\n\n"
     "  systemd-socket-activate -l 8080 launcher mydaemon --its-options\n"
-    "  launcher --listen tcp:8080,name=web --listen unix:/run/admin.sock mydaemon\n";
+    "  launcher --listen tcp:8080,name=web --listen unix:/run/admin.sock mydaemon\n"
+    "  launcher generate systemd NAME [--files] [OPTIONS] [PAYLOAD [ARG...]]   units for such a run\n";
 
 constexpr std::string_view own_payload = "payload";
 
@@ -30,6 +31,7 @@ struct Texts {
   std::vector<std::string> faults;
   std::string log;
   std::string sdnotify;
+  IsolationTexts isolation;
 };
 
 po::options_description describe(RunOptions& options, Texts& texts) {
@@ -42,9 +44,9 @@ po::options_description describe(RunOptions& options, Texts& texts) {
       ("detach,d", po::bool_switch(&options.detach), "return when the payload runs, and print its pid")  //
       ("preserve-fds", po::value(&options.preserve_fds)->value_name("N"),
        "pass on N descriptors after the sockets")  //
-      ("sdnotify", po::value(&texts.sdnotify)->value_name("MODE")->default_value("container"),
-       "who tells systemd READY=1: container (the payload), conmon (the launcher) or ignore")  //
-      ("log", po::value(&texts.log)->value_name("TARGET"), log_target_help)                    //
+      ("sdnotify", po::value(&texts.sdnotify)->value_name("MODE"),
+       "who tells systemd READY=1: container (the payload; the default), conmon (the launcher) or ignore")  //
+      ("log", po::value(&texts.log)->value_name("TARGET"), log_target_help)                                 //
       ("timeout", po::value(&options.timeout)->value_name("SECONDS"),
        "kill the payload after that time and exit 124")                                     //
       ("monitor", po::value(&options.monitor)->value_name("PATH"), "another monitor")       //
@@ -65,7 +67,7 @@ po::options_description describe(RunOptions& options, Texts& texts) {
        "exit 124 when the judge has an error and the payload itself succeeded")  //
       ("fault", po::value(&texts.faults)->value_name("HOP:NAME[=ARG]"),
        "have a hop make a mistake that a real one made; repeatable; `launcher faults` lists them");
-  return own.add(common_options());
+  return own.add(isolation_options(texts.isolation)).add(common_options());
 }
 
 SdNotify parse_sdnotify(const std::string& text) {
@@ -81,9 +83,11 @@ LogTarget log_target(const Texts& texts, bool detach) {
   return {detach ? LogTarget::Kind::none : LogTarget::Kind::passthrough, {}};
 }
 
-std::vector<std::string> payload_command(std::vector<std::string> words) {
+// In a root file system of its own only what is in there can run.
+std::vector<std::string> payload_command(std::vector<std::string> words, bool has_rootfs) {
   if (words.empty()) words.emplace_back(own_payload);
-  if (words.front() == own_payload) words.front() = find_own_program(own_payload);
+  if (words.front() == own_payload)
+    words.front() = has_rootfs ? "/" + std::string(own_payload) : find_own_program(own_payload);
   return words;
 }
 
@@ -96,9 +100,11 @@ std::optional<RunOptions> parse_run_options(const std::vector<std::string>& word
   const CommandLine command_line = parse_command_line(words, description);
   if (answered(command_line, Hop::launcher, usage, description)) return std::nullopt;
   for (const std::string& listen : texts.listen) options.listen.push_back(parse_listen_spec(listen));
-  options.sdnotify = parse_sdnotify(texts.sdnotify);
+  options.sdnotify_given = !texts.sdnotify.empty();
+  if (options.sdnotify_given) options.sdnotify = parse_sdnotify(texts.sdnotify);
   options.log = log_target(texts, options.detach);
-  options.payload = payload_command(command_line.rest);
+  options.isolation = parse_isolation(texts.isolation);
+  options.payload = payload_command(command_line.rest, !options.isolation.rootfs.empty());
   for (const std::string& report : texts.reports) options.reports.push_back(parse_report_request(report));
   for (const std::string& fault : texts.faults) options.faults.push_back(parse_fault(fault));
   if (options.monitor.empty()) options.monitor = find_own_program("monitor");
@@ -115,7 +121,7 @@ ReportRequest parse_report_request(const std::string& text) {
   if (!format)
     throw Failure("--report " + printable(text) +
                   ": not one of text, json, mermaid, dot, with :FILE or without");
-  return {*format, colon == std::string::npos ? "" : text.substr(colon + 1)};
+  return {*format, colon == std::string::npos ? "" : text.substr(colon + 1), text.substr(0, colon)};
 }
 
 bool may_observe(const std::vector<std::string>& words) {

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "fdchain/model/isolation.h"
 #include "fdchain/model/listen_spec.h"
 #include "fdchain/model/log_target.h"
 #include "fdchain/plan/fault.h"
@@ -21,7 +22,8 @@ enum class SdNotify {
 /// A report to be written after the run.
 struct ReportRequest {
   ReportFormat format = ReportFormat::text;
-  std::string file;  ///< empty for stderr
+  std::string file;         ///< empty for stderr
+  std::string format_name;  ///< as it was typed
 };
 
 /// What `launcher run` was asked to do.
@@ -30,12 +32,14 @@ struct RunOptions {
   bool detach = false;
   int preserve_fds = 0;
   SdNotify sdnotify = SdNotify::container;
+  bool sdnotify_given = false;  ///< or is the above the default
   LogTarget log;
   int timeout = 0;      ///< seconds; 0 for none
   std::string monitor;  ///< paths of the other hops
   std::string runtime;
   std::vector<std::string> environment;  ///< NAME=VALUE, for the payload alone
   std::string workdir;
+  Isolation isolation;
   std::string name;
   std::string pidfile;
   std::string exit_file;

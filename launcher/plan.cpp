@@ -1,6 +1,7 @@
 #include "launcher/plan.h"
 
 #include "fdchain/model/variables.h"
+#include "fdchain/program/isolation_options.h"
 #include "fdchain/system/find_program.h"
 #include "fdchain/system/observe.h"
 
@@ -52,6 +53,7 @@ std::vector<std::string> monitor_command(const RunOptions& options, const Enviro
   add_option(words, "--sync-fd", runtime_sync_fd);
   add_option(words, "--preserve-fds", options.preserve_fds);
   add_option(words, "--workdir", options.workdir);
+  for (const std::string& word : to_words(options.isolation)) words.push_back(word);
   for (const std::string& assignment : options.environment) add_option(words, "--env", assignment);
   words.emplace_back("--");
   words.insert(words.end(), options.payload.begin(), options.payload.end());

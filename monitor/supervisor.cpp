@@ -23,6 +23,7 @@
 #include "fdchain/system/memory.h"
 #include "fdchain/system/observe.h"
 #include "fdchain/system/observe_process.h"
+#include "fdchain/system/process_1.h"
 #include "fdchain/system/processes.h"
 #include "fdchain/system/signals.h"
 #include "fdchain/system/sys.h"
@@ -124,7 +125,7 @@ void Supervisor::start_runtime() {
   if (options_.no_stdin || options_.log.kind == LogTarget::Kind::none) null = open_dev_null();
   const HopPlan plan = plan_start(sync.theirs, null);
   conduct_ = plan.conduct;
-  payload_ = depart(plan.next, mask_before_, trace_).pid;
+  payload_ = runtime_ = depart(plan.next, mask_before_, trace_).pid;
   log::debug("{} runs with pid {}", plan.next.program, payload_);
   if (trace_.on()) runtime_exe_ = std::filesystem::canonical(plan.next.program);
   // Whoever waits for the end of a preserved pipe waits for the payload, not for this process.
@@ -138,7 +139,9 @@ void Supervisor::watch_runtime() {
   if (!runtime_sync_) return payload_runs();  // nobody is there to say more than that its exec succeeded
   runtime_gone_.assign(watch_for_hang_up(runtime_sync_.get()).release());
   runtime_gone_.async_wait(asio::posix::stream_descriptor::wait_read, [this](auto error) {
-    if (!error) hear_runtime();
+    if (error) return;
+    hear_runtime();
+    conclude();
   });
 }
 
@@ -146,21 +149,30 @@ void Supervisor::hear_runtime() {
   if (!runtime_sync_) return;
   std::array<char, sync_message_max> buffer{};
   // What there is, without waiting: a process that the runtime has left may hold the other end for ever.
+  ssize_t got = 0;
   while (true) {
-    const ssize_t got =
-        retry([&] { return ::recv(runtime_sync_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT); });
+    got = retry([&] { return ::recv(runtime_sync_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT); });
     if (got <= 0) break;
     heard_.emplace_back(buffer.data(), static_cast<std::size_t>(got));
-    auto message = decode_sync_message(heard_.back());
-    if (message && message->data == 0)
-      runtime_ready_ = true;
-    else if (message && message->data < 0)
-      runtime_failed_ = std::move(message);
+    if (const auto message = decode_sync_message(heard_.back()))
+      obey_runtime(*message);
     else
       log::warn("a message on the runtime's sync pipe that is none: {}", heard_.back());
   }
+  if (got < 0) return;  // its end is not closed yet
   runtime_sync_.close();
   if (runtime_ready_ && !runtime_failed_) payload_runs();
+}
+
+// 0: only exec is left to do. A pid likewise, and the payload is another process: the first of a pid
+// namespace.
+void Supervisor::obey_runtime(const SyncMessage& message) {
+  if (message.data < 0) {
+    runtime_failed_ = message;
+    return;
+  }
+  if (message.data > 0) payload_ = message.data;
+  runtime_ready_ = true;
 }
 
 void Supervisor::payload_runs() {
@@ -238,10 +250,21 @@ void Supervisor::reap() {
   for (pid_t child = 0; (child = ::waitpid(-1, &raw, WNOHANG)) > 0;) {
     const WaitStatus status(raw);
     log::debug("pid {} {}", child, status.describe());
+    // A payload beside its runtime has been named before it could end, but perhaps not been heard of yet.
+    if (child != payload_ || child == runtime_) hear_runtime();
     if (child == payload_) ended_ = status;
   }
+  conclude();
+}
+
+void Supervisor::conclude() {
   if (!ended_) return;
   hear_runtime();
+  // A runtime beside its payload may still have to say why that could not be invoked.
+  const bool has_more_to_say = runtime_sync_ && payload_ != runtime_;
+  if (has_more_to_say) return;
+  // Whoever else may hold the other end: it cannot be the runtime.
+  if (runtime_ready_ && !runtime_failed_) payload_runs();
   io_.stop();
 }
 
@@ -273,9 +296,15 @@ void Supervisor::forward(int number) {
   waiting_signals_.push_back(number);
 }
 
-void Supervisor::kill_payload(int number) const {
+void Supervisor::kill_payload(int number) {
   // Not reaped before ended_ is set, so the number is still the payload's.
-  if (payload_ != 0 && !ended_) ::kill(payload_, number);
+  if (payload_ == 0 || ended_) return;
+  // It may be another process by now than the one this monitor has heard of.
+  hear_runtime();
+  if (payload_ == runtime_)
+    ::kill(payload_, number);
+  else if (signal_process_1(payload_, number))
+    fatal_ = number;
 }
 
 // The payload as it stands after its exec, for which it need do nothing itself; and this monitor beside it.
@@ -355,8 +384,9 @@ void Supervisor::write_exit_file() const try {
 
 SyncMessage Supervisor::last_message() const {
   if (timed_out_) return {exit_status::timed_out, std::nullopt, std::nullopt, std::nullopt, true};
-  const int signal = ended_->signal();
-  return {ended_->exit_status(), std::nullopt, std::nullopt,
+  const int signal = ended_->signal() == SIGKILL && fatal_ != 0 ? fatal_ : ended_->signal();
+  const WaitStatus status = signal == 0 ? *ended_ : WaitStatus::for_signal(signal);
+  return {status.exit_status(), std::nullopt, std::nullopt,
           signal == 0 ? std::nullopt : std::optional(signal), false};
 }
 

@@ -41,6 +41,7 @@ class Supervisor {
   void start_runtime();
   void watch_runtime();
   void hear_runtime();
+  void obey_runtime(const SyncMessage& message);
   void payload_runs();
   void settle();
   void watch_start_pipe();
@@ -48,10 +49,11 @@ class Supervisor {
   void launcher_gone();
   void watch_signals();
   void reap();
+  void conclude();
   void arm_timeout();
   void pass_on_signal(int number);
   void forward(int number);
-  void kill_payload(int number) const;
+  void kill_payload(int number);
   int finish(std::span<const AtEnd> steps);
   void finish(AtEnd step);
   void write_exit_file() const;
@@ -80,11 +82,13 @@ class Supervisor {
   boost::asio::posix::stream_descriptor runtime_gone_{io_};
   std::optional<OutputLog> log_;
 
-  std::vector<pid_t> spared_;  ///< children that this process came with; they are not of this run
-  pid_t payload_ = 0;
-  std::string runtime_exe_;  ///< of a traced run: what the payload's process ran before its exec
+  std::vector<pid_t> spared_;         ///< children that this process came with; they are not of this run
+  std::string runtime_exe_;           ///< of a traced run: what the payload's process ran before its exec
   std::vector<int> waiting_signals_;  ///< that came before there was a payload
-  bool ran_ = false;                  ///< the runtime has become the payload, and the caller knows
+  pid_t runtime_ = 0;
+  pid_t payload_ = 0;  ///< the runtime itself, unless it has named another process
+  int fatal_ = 0;      ///< the signal that the payload was to die of, where SIGKILL had to stand in for it
+  bool ran_ = false;   ///< the runtime has become the payload, and the caller knows
   bool timed_out_ = false;
   bool runtime_ready_ = false;  ///< it has said that only exec was left to do
   std::optional<SyncMessage> runtime_failed_;

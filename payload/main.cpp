@@ -78,7 +78,18 @@ void forget_listen_env() {
   }
 }
 
+// Process 1 of a pid namespace is given every orphan in there. This one waits for no child of its own, so the
+// kernel may reap them all.
+void reap_orphans() {
+  if (::getpid() != 1) return;
+  struct sigaction action {};
+  action.sa_handler = SIG_DFL;
+  action.sa_flags = SA_NOCLDWAIT;
+  ::sigaction(SIGCHLD, &action, nullptr);
+}
+
 int run(const PayloadOptions& options, const Arrival& arrival) {
+  reap_orphans();
   const Adoption adoption = adopt_listen_fds(arrival.environment, observe_self());
   forget_listen_env();
   checkpoint(arrival.environment, Hop::payload, Moment::running);

@@ -1,4 +1,4 @@
-// The runtime shim, the OCI runtime's part of the chain: it becomes the payload in place.
+// The runtime shim, the OCI runtime's part of the chain: it isolates the payload, and becomes it in place.
 
 #include <unistd.h>
 
@@ -14,7 +14,11 @@
 #include "fdchain/system/find_program.h"
 #include "fdchain/system/handshake.h"
 #include "fdchain/system/observe_process.h"
+#include "fdchain/system/pidfd.h"
+#include "fdchain/system/signals.h"
 #include "fdchain/system/sys.h"
+#include "runtime-shim/attend.h"
+#include "runtime-shim/isolation.h"
 #include "runtime-shim/options.h"
 
 namespace fdchain {
@@ -34,20 +38,44 @@ PayloadStart payload_start(const Arrival& arrival, const ListenEnv& sockets, con
   start.command = options.payload;
   start.assignments = options.environment;
   start.ready_fd = caller.sync_fd();
+  start.isolation = options.isolation;
+  start.workdir = options.workdir;
   return start;
 }
 
-// Returns only by an exception: whoever runs on is the payload.
-[[noreturn]] void become_payload(const Arrival& arrival, const ShimOptions& options, const Caller& caller,
-                                 Conduct& conduct) {
+// With a monitor the payload is the monitor's child, and this shim's work is done when it runs. Without one
+// somebody has to stay with it.
+int start_as_process_1(const HandOver& next, Kin kin, Arrival& arrival, const FileSystem& files) {
+  const Trace trace(arrival.environment);
+  if (kin == Kin::sibling) return depart_as_process_1(next, current_signal_mask(), trace, kin, files), 0;
+  const SignalFd signals = receive_signals_for_payload();
+  const pid_t payload = depart_as_process_1(next, signals.mask_before, trace, kin, files);
+  arrival.window.close();
+  return attend(payload, signals);
+}
+
+// In a pid namespace the payload is another process. Elsewhere it is this one, and this returns only by an
+// exception: whoever runs on is the payload.
+int start_payload(Arrival& arrival, const ShimOptions& options, const Caller& caller, Conduct& conduct) {
   const ListenEnv sockets = accept_announcement(arrival, options.preserve_fds);
-  if (!options.workdir.empty()) check(::chdir(options.workdir.c_str()), "chdir", options.workdir);
-  HopPlan plan{hand_over_to_payload(payload_start(arrival, sockets, options, caller)), conduct};
+  const FileSystem files = files_of_payload(options.isolation, options.workdir);
+  if (!options.workdir.empty() && options.isolation.rootfs.empty())
+    check(::chdir(options.workdir.c_str()), "chdir", options.workdir);
+  const Kin kin = caller.sync_fd() >= 0 ? Kin::sibling : Kin::child;
+  PayloadStart start = payload_start(arrival, sockets, options, caller);
+  OwnedFd parent;
+  if (options.isolation.pid) {
+    parent = OwnedFd(check(open_pidfd(kin == Kin::sibling ? ::getppid() : ::getpid()), "pidfd_open"));
+    start.parent_pidfd = parent.get();
+  }
+  HopPlan plan{hand_over_to_payload(start), conduct};
   edit_plan(plan, arrival, sockets.count, options.preserve_fds);
   conduct = plan.conduct;
   plan.next.program =
-      find_program(plan.next.program, plan.next.environment.get("PATH").value_or(standard_path));
-  depart_in_place(plan.next, Trace(arrival.environment));
+      find_program(plan.next.program, plan.next.environment.get("PATH").value_or(standard_path), files);
+  isolate(options.isolation, plan.next.environment);
+  if (options.isolation.pid) return start_as_process_1(plan.next, kin, arrival, files);
+  depart_in_place(plan.next, Trace(arrival.environment), files);
 }
 
 // What follows a failed start, in the order of the plan; and the trace's word of it, whoever else was told.
@@ -74,7 +102,7 @@ Caller make_caller(const ShimOptions& options, const Arrival& arrival) {
 int main(int argc, char** argv) {
   using namespace fdchain;
   return guarded(Hop::runtime_shim, [&]() -> int {
-    const Arrival arrival = arrive(Hop::runtime_shim, is_observed());
+    Arrival arrival = arrive(Hop::runtime_shim, is_observed());
     if (arrival.record) Trace(arrival.environment).append(*arrival.record);
     checkpoint(arrival.environment, Hop::runtime_shim, Moment::arrival);
     log::start(Hop::runtime_shim);
@@ -82,7 +110,7 @@ int main(int argc, char** argv) {
     if (!options) return 0;
     Caller caller = make_caller(*options, arrival);
     Conduct conduct = ideal_conduct(Hop::runtime_shim);
-    return guarded([&]() -> int { become_payload(arrival, *options, caller, conduct); },
+    return guarded([&] { return start_payload(arrival, *options, caller, conduct); },
                    [&](std::string_view text, int status) {
                      conclude_failure(conduct, caller, Trace(arrival.environment), text, status);
                    });

@@ -2,6 +2,7 @@
 
 #include "fdchain/model/failure.h"
 #include "fdchain/model/printable.h"
+#include "fdchain/program/isolation_options.h"
 #include "fdchain/program/options.h"
 
 namespace fdchain {
@@ -13,9 +14,11 @@ constexpr std::string_view usage =
     "Usage: runtime-shim [OPTIONS] [--] PAYLOAD [ARG...]\n\n"
     "The OCI runtime's part of the chain: arranges descriptors and environment as the payload shall find "
     "them, and\n"
-    "becomes PAYLOAD in place, with the same pid. The monitor starts it; it also runs alone.\n";
+    "becomes PAYLOAD in place, with the same pid; with --pid private it starts PAYLOAD beside itself. The "
+    "monitor starts it;\n"
+    "it also runs alone.\n";
 
-po::options_description describe(ShimOptions& options) {
+po::options_description describe(ShimOptions& options, IsolationTexts& isolation) {
   po::options_description own("Options");
   own.add_options()  //
       ("sync-fd", po::value(&options.sync_fd)->value_name("FD"),
@@ -25,17 +28,19 @@ po::options_description describe(ShimOptions& options) {
       ("env", po::value(&options.environment)->value_name("NAME=VALUE"),
        "set a variable for the payload; repeatable")  //
       ("workdir", po::value(&options.workdir)->value_name("DIR"), "the payload's working directory");
-  return own.add(common_options());
+  return own.add(isolation_options(isolation)).add(common_options());
 }
 
 }  // namespace
 
 std::optional<ShimOptions> parse_shim_options(const std::vector<std::string>& words) {
   ShimOptions options;
-  const auto description = describe(options);
+  IsolationTexts isolation;
+  const auto description = describe(options, isolation);
   const CommandLine command_line = parse_command_line(words, description);
   if (answered(command_line, Hop::runtime_shim, usage, description)) return std::nullopt;
   options.payload = command_line.rest;
+  options.isolation = parse_isolation(isolation);
   check_range("--preserve-fds", options.preserve_fds, 0, most_preserved_fds);
   for (const std::string& assignment : options.environment) check_assignment("--env", assignment);
   if (options.payload.empty()) throw Failure("no PAYLOAD to run; see --help");

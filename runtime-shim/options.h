@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "fdchain/model/isolation.h"
+
 namespace fdchain {
 
 /// The shim's command line, in the native dialect.
@@ -12,7 +14,8 @@ struct ShimOptions {
   int preserve_fds = 0;                  ///< descriptors after the window to pass on
   std::vector<std::string> environment;  ///< NAME=VALUE, for the payload alone
   std::string workdir;                   ///< empty to stay
-  std::vector<std::string> payload;      ///< the program with its arguments
+  Isolation isolation;
+  std::vector<std::string> payload;  ///< the program with its arguments
 };
 
 /// Nothing when --help or --version has been answered. Throws Failure for a command line it cannot use.

@@ -51,6 +51,22 @@ void add_renumbering(const HandOver& next, std::vector<PlannedStep>& steps) {
   }
 }
 
+void add_death(const HandOver& next, std::vector<PlannedStep>& steps) {
+  const std::string why = "it must not outlive its ";
+  if (next.outer_parent >= 0) {
+    steps.push_back({{die_with_outer_parent, next.outer_parent}, why + "parent"});
+  } else if (next.die_with_parent != 0) {
+    steps.push_back({{die_with_parent, next.die_with_parent}, why + std::string(to_string(next.from))});
+  }
+}
+
+void add_place(const Place& place, std::vector<PlannedStep>& steps) {
+  if (place.own_mounts) steps.push_back({{own_mounts}, "what is mounted now is for the payload alone"});
+  if (!place.proc.empty()) steps.push_back({{mount_proc}, place.proc + " of the private pid namespace"});
+  if (!place.root.empty()) steps.push_back({{enter_root}, place.root + " becomes /"});
+  if (!place.directory.empty()) steps.push_back({{change_directory}, place.directory});
+}
+
 // Every gap between the passed numbers, and everything above them.
 void add_seals(const HandOver& next, std::vector<PlannedStep>& steps) {
   std::vector<const Passed*> ranges;
@@ -81,10 +97,7 @@ std::vector<PlannedStep> plan_steps(const HandOver& next) {
   std::vector<PlannedStep> steps;
   if (next.new_session)
     steps.push_back({{new_session}, "the caller's terminal and session are not its business"});
-  if (next.die_with_parent != 0) {
-    steps.push_back({{die_with_parent, next.die_with_parent},
-                     "it must not outlive its " + std::string(to_string(next.from))});
-  }
+  add_death(next, steps);
   add_renumbering(next, steps);
   add_seals(next, steps);
   steps.insert(steps.end(), next.extra.begin(), next.extra.end());
@@ -99,6 +112,8 @@ std::vector<PlannedStep> plan_steps(const HandOver& next) {
     steps.push_back({{observe}, "what is held now is what the trace says of the departure"});
   if (next.delay_at_departure > 0) steps.push_back({{wait, next.delay_at_departure}, "FDCHAIN_DELAY"});
   if (next.stop_at_departure) steps.push_back({{stop}, "FDCHAIN_STOP"});
+  // After the observation: the trace is a file of the root that is left here.
+  add_place(next.place, steps);
   steps.push_back({{unblock}, "signals were blocked over the fork"});
   if (next.ready_fd >= 0) {
     steps.push_back({{tell_ready, next.ready_fd}, "its end without this word would be a death, not an exec"});

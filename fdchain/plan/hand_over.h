@@ -23,6 +23,16 @@ struct Passed {
   friend bool operator==(const Passed&, const Passed&) = default;
 };
 
+/// Where the next program will find itself in the file system.
+struct Place {
+  bool own_mounts = false;  ///< what is mounted here is mounted for nobody else
+  std::string proc;         ///< where to mount the /proc of its pid namespace; empty for none
+  std::string root;         ///< the directory, a mount point, that becomes /; empty to keep this one's
+  std::string directory;    ///< its working directory, in that root; empty to keep this one's
+
+  friend bool operator==(const Place&, const Place&) = default;
+};
+
 /// What the next program will get, while it can still be edited.
 struct HandOver {
   Hop from = Hop::launcher;  ///< who passes it on
@@ -35,6 +45,9 @@ struct HandOver {
   bool new_session = false;    ///< the next program leaves this one's session and terminal
   int die_with_parent = 0;     ///< pid of the parent whose death kills the next program; 0: it may live on
   int limit_nofile = 0;        ///< RLIMIT_NOFILE of the next program; 0: what this one has
+  bool pid_namespace = false;  ///< the next program is process 1 of a pid namespace
+  int outer_parent = -1;       ///< pidfd of its parent, which die_with_parent then means
+  Place place;
   std::vector<PlannedStep> extra;  ///< steps after renumbering and sealing; a healthy hop has none
   int ready_fd = -1;          ///< where to tell, as the last thing before exec, that it is next; -1: nobody
   std::string ready_message;  ///< what to tell there

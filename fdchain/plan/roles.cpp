@@ -75,6 +75,25 @@ Environment payload_environment(const Environment& received, const std::vector<s
   return environment;
 }
 
+namespace {
+
+// What of the isolation only the payload's own process can do, on its way to exec.
+void isolate(HandOver& next, const PayloadStart& start) {
+  const Isolation& isolation = start.isolation;
+  const bool has_root = !isolation.rootfs.empty();
+  next.pid_namespace = isolation.pid;
+  next.outer_parent = start.parent_pidfd;
+  // A /proc shows the pid namespace of whoever mounts it.
+  if (isolation.pid) next.place.proc = isolation.rootfs + "/proc";
+  next.place.own_mounts = isolation.pid;
+  next.place.root = isolation.rootfs;
+  if (has_root) next.place.directory = start.workdir.empty() ? "/" : start.workdir;
+  // Nobody can write the trace's file from a root where it is not.
+  if (has_root) next.environment.unset(trace_name);
+}
+
+}  // namespace
+
 HandOver hand_over_to_payload(const PayloadStart& start) {
   Received received = start.received;
   received.environment = payload_environment(start.received.environment, start.assignments);
@@ -82,6 +101,7 @@ HandOver hand_over_to_payload(const PayloadStart& start) {
   next.program = start.program;
   next.argv = start.command;
   next.ready_fd = start.ready_fd;
+  isolate(next, start);
   return next;
 }
 

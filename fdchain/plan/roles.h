@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "fdchain/model/isolation.h"
 #include "fdchain/plan/hand_over.h"
 
 namespace fdchain {
@@ -64,6 +65,9 @@ struct PayloadStart {
   std::vector<std::string> command;
   std::vector<std::string> assignments;  ///< NAME=VALUE, for the payload alone
   int ready_fd = -1;
+  Isolation isolation;
+  std::string workdir;    ///< in the payload's root; of no meaning without one of its own
+  int parent_pidfd = -1;  ///< of whoever is the parent of a payload in its own pid namespace
 };
 
 HandOver hand_over_to_payload(const PayloadStart& start);

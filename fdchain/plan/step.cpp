@@ -23,6 +23,7 @@ std::string to_string(const Step& step) {
   switch (step.kind) {
     case new_session: return "new-session";
     case die_with_parent: return "die-with-parent";
+    case die_with_outer_parent: return "die-with-outer-parent";
     case lift: return "lift " + arrow;
     case place: return "place " + arrow;
     case keep: return "keep " + source;
@@ -44,6 +45,10 @@ std::string to_string(const Step& step) {
     case name_pid: return "name-pid";
     case name_pidfdid: return "name-pidfdid";
     case observe: return "observe";
+    case own_mounts: return "own-mounts";
+    case mount_proc: return "mount-proc";
+    case enter_root: return "enter-root";
+    case change_directory: return "change-directory";
     case tell_ready: return "tell-ready on " + source;
     case unblock: return "unblock";
     case exec: return "exec";

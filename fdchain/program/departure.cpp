@@ -23,6 +23,16 @@ FaultContext context_of(const Arrival& arrival, int sockets, int preserved) {
   return context;
 }
 
+// The last hop's failure: exec is the payload's affair, everything before is ours.
+[[noreturn]] void throw_failure(const ExecFailure& failure, const ExecImage& image, const FileSystem& files) {
+  if (failure.stage == Step::Kind::exec) throw_exec_failure(image.program(), failure.error, files);
+  if (failure.stage == Step::Kind::mount_proc && failure.error == EPERM) {
+    throw Failure(image.describe(failure) +
+                  "; where parts of /proc are masked, as in most containers, --pid host is what can be had");
+  }
+  throw Failure(image.describe(failure));
+}
+
 }  // namespace
 
 void edit_plan(HopPlan& plan, const Arrival& arrival, int sockets, int preserved) {
@@ -49,7 +59,28 @@ Spawned depart(HandOver next, const sigset_t& signal_mask, const Trace& trace, b
                 spawned.failure->error == E2BIG ? exit_status::cannot_invoke : exit_status::hop_failed);
 }
 
-void depart_in_place(HandOver next, const Trace& trace) {
+pid_t depart_as_process_1(HandOver next, const sigset_t& signal_mask, const Trace& trace, Kin kin,
+                          const FileSystem& files) {
+  next.observe_departure = trace.on();
+  std::optional<DepartureObserver> observer;
+  if (trace.on()) observer.emplace(next, observe_fds());
+  ExecImage image(next, signal_mask);
+  if (observer) image.observe_into(observer->snapshot());
+  const Spawned spawned = spawn_process_1(image, kin);
+  if (observer) {
+    if (auto record = observer->record(image)) {
+      // In there it has no parent and no session; out here it has.
+      record->pid = spawned.pid;
+      record->ppid = kin == Kin::sibling ? ::getppid() : ::getpid();
+      record->sid = ::getsid(0);
+      trace.append(std::move(*record));
+    }
+  }
+  if (spawned.failure) throw_failure(*spawned.failure, image, files);
+  return spawned.pid;
+}
+
+void depart_in_place(HandOver next, const Trace& trace, const FileSystem& files) {
   next.observe_departure = trace.on();
   std::optional<DepartureObserver> observer;
   if (trace.on()) observer.emplace(next, observe_fds());
@@ -64,8 +95,9 @@ void depart_in_place(HandOver next, const Trace& trace) {
     if (auto record = observer->record(image)) trace.append(std::move(*record));
   }
   const auto failure = carry_out(plan, done, plan.steps.size());
-  if (failure->stage == Step::Kind::exec) throw_exec_failure(next.program, failure->error);
-  throw Failure(image.describe(*failure));
+  FileSystem found = files;
+  found.entered = failure->stage == Step::Kind::exec;
+  throw_failure(*failure, image, found);
 }
 
 }  // namespace fdchain

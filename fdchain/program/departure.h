@@ -3,6 +3,7 @@
 
 #include "fdchain/plan/fault.h"
 #include "fdchain/system/arrival.h"
+#include "fdchain/system/find_program.h"
 #include "fdchain/system/spawn.h"
 #include "fdchain/system/trace_file.h"
 
@@ -18,7 +19,12 @@ void edit_plan(HopPlan& plan, const Arrival& arrival, int sockets, int preserved
 /// it.
 Spawned depart(HandOver next, const sigset_t& signal_mask, const Trace& trace, bool detached = false);
 
+/// Makes the next program process 1 of a new pid namespace, in the way of depart(), as this process's child
+/// or sibling. `files` is what it will find; exec's own verdicts are 126 and 127.
+pid_t depart_as_process_1(HandOver next, const sigset_t& signal_mask, const Trace& trace, Kin kin,
+                          const FileSystem& files);
+
 /// Becomes the next program in place, in the way of depart(). Returns only by an exception.
-[[noreturn]] void depart_in_place(HandOver next, const Trace& trace);
+[[noreturn]] void depart_in_place(HandOver next, const Trace& trace, const FileSystem& files = {});
 
 }  // namespace fdchain

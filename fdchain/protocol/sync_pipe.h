@@ -20,8 +20,11 @@ namespace fdchain {
 inline constexpr std::size_t sync_message_max = 4096;
 
 /// From a runtime that becomes the payload in place: nothing but exec is left to do. If its end of the pipe
-/// closes after this and no failure, exec has happened; without this, the runtime has died.
+/// closes after this and no failure, exec has happened; without this, the runtime has died. A runtime whose
+/// payload is another process, in a pid namespace, names it there in place of 0.
 inline constexpr std::string_view ready_word = "{\"data\":0}\n";
+
+// A runtime that starts the payload as another process, in a pid namespace, names it instead of saying 0.
 
 struct SyncMessage {
   int data = -1;

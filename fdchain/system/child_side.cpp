@@ -14,6 +14,7 @@
 #include <sched.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -45,6 +46,29 @@ int die_with_parent(int parent) noexcept {
   if (::getppid() == parent) return 0;
   errno = ESRCH;
   return -1;
+}
+
+int die_with_outer_parent(int pidfd) noexcept {
+  if (::prctl(PR_SET_PDEATHSIG, SIGKILL) < 0) return -1;
+  // From in here every outer parent has the number 0; its pidfd can be read when it has died.
+  pollfd died{pidfd, POLLIN, 0};
+  const int ready = ::poll(&died, 1, 0);
+  if (ready <= 0) return ready;
+  errno = ESRCH;
+  return -1;
+}
+
+int own_mounts() noexcept {
+  if (::unshare(CLONE_NEWNS) < 0) return -1;
+  return ::mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr);
+}
+
+// The old root comes to lie on top of the new one, and is let go of there: no directory for it is needed.
+int enter_root(const char* root) noexcept {
+  if (::chdir(root) < 0) return -1;
+  if (::syscall(SYS_pivot_root, ".", ".") < 0) return -1;
+  if (::umount2(".", MNT_DETACH) < 0) return -1;
+  return ::chdir("/");
 }
 
 int name_pidfdid(char* out) noexcept {
@@ -177,18 +201,29 @@ int observe(Snapshot& snapshot) noexcept {
 }
 
 // Says which process to look at, and waits for SIGCONT.
-int stop(const char* notice) noexcept {
-  char pid[24];
-  write_decimal(pid, static_cast<unsigned long>(::getpid()));
-  // A notice that cannot be written is no reason not to stop.
-  for (const char* const part : {notice, static_cast<const char*>(pid), "\n"}) {
-    (void)!::write(STDERR_FILENO, part, ::strlen(part));
-  }
+int stop(const char* notice, const pid_t* outer_pid) noexcept {
+  char line[160];
+  const std::size_t room = sizeof line - 24;  // for the pid and the end of the line
+  const std::size_t length = ::strlen(notice) < room ? ::strlen(notice) : room;
+  ::memcpy(line, notice, length);
+  write_decimal(line + length, static_cast<unsigned long>(outer_pid != nullptr ? *outer_pid : ::getpid()));
+  const std::size_t end = ::strlen(line);
+  line[end] = '\n';
+  // One write, so that nobody's words come between. One that fails is no reason not to stop.
+  (void)!::write(STDERR_FILENO, line, end + 1);
   return ::raise(SIGSTOP);
 }
 
-int tell_ready(int fd) noexcept {
-  return static_cast<int>(::send(fd, ready_word.data(), ready_word.size(), MSG_NOSIGNAL));
+// The pid outside, for whoever listens there to know this process by; or only that it is ready.
+int tell_ready(int fd, const pid_t* outer_pid) noexcept {
+  if (outer_pid == nullptr)
+    return static_cast<int>(::send(fd, ready_word.data(), ready_word.size(), MSG_NOSIGNAL));
+  char message[40] = "{\"data\":";
+  write_decimal(message + ::strlen(message), static_cast<unsigned long>(*outer_pid));
+  const std::size_t end = ::strlen(message);
+  message[end] = '}';
+  message[end + 1] = '\n';
+  return static_cast<int>(::send(fd, message, end + 2, MSG_NOSIGNAL));
 }
 
 // One step; negative with errno when it failed.
@@ -196,6 +231,7 @@ int perform(const Step& step, const ExecPlan& plan) noexcept {
   switch (step.kind) {
     case Step::Kind::new_session: return ::setsid();
     case Step::Kind::die_with_parent: return die_with_parent(step.source);
+    case Step::Kind::die_with_outer_parent: return die_with_outer_parent(step.source);
     case Step::Kind::lift: return ::dup3(step.source, step.target, O_CLOEXEC);
     case Step::Kind::place: return ::dup2(step.source, step.target);
     case Step::Kind::keep: return ::fcntl(step.source, F_SETFD, 0);
@@ -209,12 +245,17 @@ int perform(const Step& step, const ExecPlan& plan) noexcept {
     case Step::Kind::limit_nofile: return limit_nofile(static_cast<rlim_t>(step.source));
     case Step::Kind::deny_sockets: return deny_sockets();
     case Step::Kind::wait: return ::poll(nullptr, 0, step.source) < 0 && errno != EINTR ? -1 : 0;
-    case Step::Kind::stop: return stop(plan.stop_notice);
+    case Step::Kind::stop: return stop(plan.stop_notice, plan.outer_pid);
+    case Step::Kind::own_mounts: return own_mounts();
+    case Step::Kind::mount_proc:
+      return ::mount("proc", plan.proc, "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr);
+    case Step::Kind::enter_root: return enter_root(plan.root);
+    case Step::Kind::change_directory: return ::chdir(plan.directory);
     case Step::Kind::name_pid:
       write_decimal(plan.listen_pid, static_cast<unsigned long>(::getpid()));
       return 0;
     case Step::Kind::name_pidfdid: return name_pidfdid(plan.listen_pidfdid);
-    case Step::Kind::tell_ready: return tell_ready(step.source);
+    case Step::Kind::tell_ready: return tell_ready(step.source, plan.outer_pid);
     case Step::Kind::observe: return observe(*plan.snapshot);
     case Step::Kind::unblock: return ::sigprocmask(SIG_SETMASK, &plan.signal_mask, nullptr);
     case Step::Kind::exec: return ::execve(plan.program, plan.argv, plan.envp);
@@ -246,13 +287,19 @@ ExecFailure become(const ExecPlan& plan) noexcept {
   return failure ? *failure : ExecFailure{Step::Kind::exec, EINVAL, -1};
 }
 
-pid_t borrow_child(int (*life)(void*), char* stack_top, ChildLife& given, pid_t& pid) noexcept {
-  return ::clone(life, stack_top, CLONE_VM | CLONE_VFORK | CLONE_PARENT_SETTID | SIGCHLD, &given, &pid);
+pid_t borrow_child(int (*life)(void*), char* stack_top, ChildLife& given, pid_t& pid, Kin kin) noexcept {
+  // A sibling's end is announced to the common parent by the signal that announces this process's own.
+  const int end = kin == Kin::sibling ? CLONE_PARENT : SIGCHLD;
+  return ::clone(life, stack_top, CLONE_VM | CLONE_VFORK | CLONE_PARENT_SETTID | end, &given, &pid);
 }
 
 int live_as_child(void* given) noexcept {
   const auto& life = *static_cast<ChildLife*>(given);
-  life.report->failure = become(*life.plan);
+  const std::size_t exec = life.plan->steps.size() - 1;
+  auto failure = carry_out(*life.plan, 0, exec);
+  life.report->came_to_exec = !failure;
+  if (!failure) failure = carry_out(*life.plan, exec, exec + 1);
+  life.report->failure = failure ? *failure : ExecFailure{Step::Kind::exec, EINVAL, -1};
   life.report->failed = true;
   ::_exit(life.report->failure.stage == Step::Kind::exec ? 127 : 126);
 }

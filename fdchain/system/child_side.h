@@ -43,6 +43,10 @@ struct ExecPlan {
   Snapshot* snapshot = nullptr;    ///< where `observe` writes
   sigset_t signal_mask{};          ///< what `unblock` restores
   const char* stop_notice = "";    ///< what `stop` says on stderr, before this process's pid
+  const char* proc = nullptr;      ///< for `mount_proc`, `enter_root` and `change_directory`
+  const char* root = nullptr;
+  const char* directory = nullptr;
+  const pid_t* outer_pid = nullptr;  ///< in a pid namespace of its own: this process's pid outside
 };
 static_assert(std::is_trivially_copyable_v<ExecPlan>);
 
@@ -57,9 +61,10 @@ static_assert(std::is_trivially_copyable_v<ExecFailure>);
 
 /// What a child leaves in the memory that it borrows from its parent.
 struct ChildReport {
-  pid_t pid = 0;        ///< of the process that was to exec; set by the kernel when it is made
-  int fork_error = 0;   ///< errno, when the intermediate of a double fork could not fork
-  bool failed = false;  ///< it did not exec, and `failure` says why
+  pid_t pid = 0;              ///< of the process that was to exec; set by the kernel when it is made
+  int fork_error = 0;         ///< errno, when the intermediate of a double fork could not fork
+  bool failed = false;        ///< it did not exec, and `failure` says why
+  bool came_to_exec = false;  ///< everything before exec was done; without `failed` and this, it was killed
   ExecFailure failure;
 };
 static_assert(std::is_trivially_copyable_v<ChildReport>);
@@ -85,13 +90,18 @@ ExecFailure become(const ExecPlan& plan) noexcept;
 /// Carries out the steps from `first` to before `end`; nothing when all of them succeeded.
 std::optional<ExecFailure> carry_out(const ExecPlan& plan, std::size_t first, std::size_t end) noexcept;
 
+/// Whose child a new process is.
+enum class Kin { child, sibling };
+
 /// Makes a child that lives `life` on a stack of its own, and waits until it has exec'ed or exited. Returns
-/// its pid, or -1 with errno; `pid` is set before the child runs.
+/// its pid, or -1 with errno; `pid` is set before the child runs. A sibling is this process's parent's to
+/// reap.
 ///
 /// The child borrows this process's memory, as vfork(2) and posix_spawn(3) do: nothing is copied, which on a
 /// machine of 2020 saves a third of a fork, and what the child writes is there for the parent to read.
 /// Signals must be blocked: a handler would run in both.
-pid_t borrow_child(int (*life)(void*), char* stack_top, ChildLife& given, pid_t& pid) noexcept;
+pid_t borrow_child(int (*life)(void*), char* stack_top, ChildLife& given, pid_t& pid,
+                   Kin kin = Kin::child) noexcept;
 
 /// The whole life of a child, for borrow_child: becomes the program, or reports why not and exits (127 when
 /// exec failed, 126 before). `given` is a ChildLife.

@@ -31,6 +31,7 @@ constexpr std::size_t inode_digits = 20;
 ExecImage::ExecImage(const HandOver& next, const sigset_t& signal_mask)
     : program_(next.program),
       stop_notice_(std::string(to_string(next.from)) + ": stopped at departure (FDCHAIN_STOP), pid "),
+      place_(next.place),
       argv_strings_(next.argv),
       reasons_(plan_steps(next)),
       signal_mask_(signal_mask) {
@@ -50,8 +51,19 @@ ExecImage::ExecImage(const HandOver& next, const sigset_t& signal_mask)
 }
 
 ExecPlan ExecImage::plan() {
-  return {program_.c_str(), argv_.data(), envp_.data(),        steps_, listen_pid_, listen_pidfdid_,
-          snapshot_,        signal_mask_, stop_notice_.c_str()};
+  return {program_.c_str(),
+          argv_.data(),
+          envp_.data(),
+          steps_,
+          listen_pid_,
+          listen_pidfdid_,
+          snapshot_,
+          signal_mask_,
+          stop_notice_.c_str(),
+          place_.proc.c_str(),
+          place_.root.c_str(),
+          place_.directory.c_str(),
+          nullptr};
 }
 
 std::size_t ExecImage::end_of_observation() const {

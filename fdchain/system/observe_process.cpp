@@ -192,6 +192,8 @@ std::optional<HopRecord> observe_other(pid_t pid, Hop hop, Moment moment, Hop se
   record.nofile_hard = std::strtoull(hard, nullptr, 10);
   record.environment = chain_variables(split(read_proc(process + "/environ"), '\0'));
   record.fds = observe_other_fds(pid, process, known);
+  // One that has ended meanwhile has lost its environment first: half of a record would be a false one.
+  if (read_link(process + "/exe").empty()) return std::nullopt;
   return record;
 }
 

@@ -44,6 +44,17 @@ Spawned outcome(const ChildReport& report) {
   return {report.pid, report.failed ? std::optional(report.failure) : std::nullopt, 0};
 }
 
+Spawned spawn_from(const ExecPlan& plan, ChildReport& report, Kin kin) {
+  const Stacks stacks;
+  ChildLife life{&plan, &report, nullptr};
+  {
+    const SignalsBlocked blocked;
+    check(borrow_child(live_as_child, stacks.child_top(), life, report.pid, kin), "clone");
+  }
+  if (report.failed && kin == Kin::child) reap(report.pid);
+  return outcome(report);
+}
+
 // The intermediate was killed while the child it had made still borrows our memory: that has to end before
 // any of it is used for something else.
 void end_borrower(pid_t pid) {
@@ -59,16 +70,21 @@ void end_borrower(pid_t pid) {
 }  // namespace
 
 Spawned spawn(ExecImage& image) {
-  const Stacks stacks;
-  const ExecPlan plan = image.plan();
   ChildReport report;
-  ChildLife life{&plan, &report, nullptr};
-  {
-    const SignalsBlocked blocked;
-    check(borrow_child(live_as_child, stacks.child_top(), life, report.pid), "clone");
+  return spawn_from(image.plan(), report, Kin::child);
+}
+
+Spawned spawn_process_1(ExecImage& image, Kin kin) {
+  ChildReport report;
+  ExecPlan plan = image.plan();
+  plan.outer_pid = &report.pid;
+  const Spawned spawned = spawn_from(plan, report, kin);
+  if (!report.failed && !report.came_to_exec) {
+    if (kin == Kin::child) reap(report.pid);
+    throw Failure("the payload's process (pid " + std::to_string(report.pid) +
+                  ") died before it became the payload");
   }
-  if (report.failed) reap(report.pid);
-  return outcome(report);
+  return spawned;
 }
 
 Spawned spawn_detached(ExecImage& image) {

@@ -22,6 +22,10 @@ struct Spawned {
 /// The caller is the parent and has to reap the child. Throws when the fork itself fails.
 Spawned spawn(ExecImage& image);
 
+/// The same after unshare(2) CLONE_NEWPID: the program is process 1 there, and what it says of its pid is its
+/// pid here. A sibling is our parent's to reap, also when it has failed.
+Spawned spawn_process_1(ExecImage& image, Kin kin);
+
 /// The same by a double fork: an intermediate forks the program and exits, so that init or the nearest
 /// subreaper becomes its parent. The intermediate has exited when this returns, and is left to
 /// the caller to reap.

@@ -5,6 +5,8 @@
 
 #include <csignal>
 
+#include "fdchain/plan/roles.h"
+
 namespace fdchain {
 namespace {
 
@@ -49,6 +51,48 @@ TEST(PlanSteps, SealEverythingWhenNothingIsPassed) {
   next.program = "/bin/true";
   EXPECT_THAT(words(next), ElementsAre("seal 3 and above: nothing above is announced",
                                        "unblock: signals were blocked over the fork", "exec: /bin/true"));
+}
+
+PayloadStart isolated_start() {
+  PayloadStart start;
+  start.received.sockets = 1;
+  start.received.environment = Environment({"FDCHAIN_TRACE=run:/trace"});
+  start.program = "/payload";
+  start.ready_fd = 4;
+  return start;
+}
+
+TEST(HandOverToPayload, InARootOfItsOwnIsEnteredAfterTheLastLookAtTheTable) {
+  PayloadStart start = isolated_start();
+  start.isolation.rootfs = "/srv/root";
+  start.workdir = "/var";
+  HandOver next = hand_over_to_payload(start);
+  next.observe_departure = true;
+  EXPECT_THAT(words(next),
+              ElementsAre("seal 4 and above: nothing above is announced",
+                          "name-pid: LISTEN_PID names the process that shall adopt the sockets",
+                          "observe: what is held now is what the trace says of the departure",
+                          "enter-root: /srv/root becomes /", "change-directory: /var",
+                          "unblock: signals were blocked over the fork",
+                          "tell-ready on 4: its end without this word would be a death, not an exec",
+                          "exec: /payload"));
+  EXPECT_EQ(next.environment.get("FDCHAIN_TRACE"), std::nullopt) << "the file cannot be reached from there";
+}
+
+TEST(HandOverToPayload, AsProcess1MountsItsProcForItselfAlone) {
+  PayloadStart start = isolated_start();
+  start.isolation.pid = true;
+  start.parent_pidfd = 7;
+  const HandOver next = hand_over_to_payload(start);
+  EXPECT_THAT(words(next),
+              ElementsAre("die-with-outer-parent: it must not outlive its parent",
+                          "seal 4 and above: nothing above is announced",
+                          "name-pid: LISTEN_PID names the process that shall adopt the sockets",
+                          "own-mounts: what is mounted now is for the payload alone",
+                          "mount-proc: /proc of the private pid namespace",
+                          "unblock: signals were blocked over the fork",
+                          "tell-ready on 4: its end without this word would be a death, not an exec",
+                          "exec: /payload"));
 }
 
 TEST(HandOver, TheFirstUnusedNumberIsAboveEverySourceAndTarget) {

@@ -61,5 +61,24 @@ TEST_F(FindProgram, ExplainsAFailedExec) {
   EXPECT_EQ(failure_of([] { throw_exec_failure("/x", E2BIG); }), "126 exec /x: Argument list too long");
 }
 
+TEST_F(FindProgram, InAnotherRootEverySymbolicLinkLeadsInside) {
+  make("root/usr/bin/tool", 0755);
+  std::filesystem::create_symlink("/usr/bin/tool", directory_.file("root/link"));
+  std::filesystem::create_symlink("/bin/sh", directory_.file("root/outside"));
+  std::filesystem::create_directory_symlink("../../usr/bin", directory_.file("root/bin"));
+  const FileSystem files{directory_.file("root"), "/usr"};
+  EXPECT_EQ(find_program("tool", "/sbin:/bin", files), "/bin/tool");
+  EXPECT_EQ(find_program("link", "/", files), "//link");
+  EXPECT_EQ(find_program("tool", "bin", files), "bin/tool") << "relative to the directory it will be in";
+  const std::string where =
+      " in the root file system " + files.root + ": the program has to be there, with the libraries it needs";
+  EXPECT_EQ(failure_of([&] { find_program("outside", "/", files); }),
+            "127 exec outside: not found in PATH" + where);
+  EXPECT_EQ(failure_of([&] { throw_exec_failure("/bin/sh", ENOENT, files); }),
+            "127 exec /bin/sh: No such file or directory" + where);
+  EXPECT_EQ(failure_of([&] { throw_exec_failure("/bin/tool", ENOENT, files); }),
+            "126 exec /bin/tool: the interpreter it names is not there");
+}
+
 }  // namespace
 }  // namespace fdchain

@@ -1,0 +1,145 @@
+// `launcher generate systemd`: the units are systemd's to judge.
+
+#include <filesystem>
+#include <fstream>
+
+#include "integration/harness/chain_test.h"
+
+namespace fdchain::test {
+namespace {
+
+using ::testing::HasSubstr;
+
+class Generate : public ChainTest {
+ protected:
+  Result generate(std::vector<std::string> words) {
+    words.insert(words.begin(), {"generate", "systemd"});
+    Start start = launcher(words);
+    start.working_directory = directory_.path();
+    return run(start);
+  }
+
+  // What systemd-analyze has to say of the units; nothing when it accepts them.
+  std::string complaints(const std::vector<std::string>& units) {
+    Start start;
+    start.argv = {"systemd-analyze", "--user", "--man=no", "--recursive-errors=no", "verify"};
+    for (const std::string& unit : units) start.argv.push_back(file(unit));
+    start.environment = {"XDG_RUNTIME_DIR=" + directory_.path(),
+                         "SYSTEMD_UNIT_PATH=" + directory_.path() + ":"};
+    const Result result = run(start);
+    return (result.status == WaitStatus::for_exit_code(0) ? "" : "refused: ") + result.out + result.err;
+  }
+
+  // What systemd reads in a line of a unit that it has loaded.
+  static std::string line_of(const std::string& text, const std::string& key) {
+    const std::size_t at = text.find(key);
+    return at == std::string::npos ? "" : text.substr(at, text.find('\n', at) - at);
+  }
+};
+
+TEST_F(Generate, ComplaintsAreHeard) {
+  std::ofstream(file("bad.socket")) << "[Socket]\nListenStream=nowhere:at:all\n";
+  std::ofstream(file("bad.service")) << "[Service]\nExecStart=/nonexistent\n";
+  EXPECT_THAT(complaints({"bad.socket"}), HasSubstr("ListenStream"));
+  EXPECT_THAT(complaints({"bad.service"}), HasSubstr("/nonexistent"));
+}
+
+TEST_F(Generate, SystemdAcceptsEveryKindOfSocket) {
+  const Result result = generate(
+      {"echo",           "--files",   "--listen",          "tcp:127.0.0.1:3000", "--listen",
+       "udp:[::1]:3000", "--listen",  "unix:/tmp/a b%c",   "--listen",           "unix-seqpacket:@x",
+       "--listen",       "vsock:1:2", "--listen",          "fifo:/tmp/f",        "--listen",
+       "mqueue:/q",      "--listen",  "special:/dev/null", "--listen",           "netlink:kobject-uevent 1",
+       "--network",      "none"});
+  EXPECT_EQ(result.err, "");
+  EXPECT_EQ(result.out, file("echo.socket") + '\n' + file("echo.service") + '\n');
+  EXPECT_EQ(complaints({"echo.socket", "echo.service"}), "");
+  EXPECT_EQ(line_of(read_file(file("echo.service")), "ExecStart="),
+            "ExecStart=" + bin("launcher") + " --network none -- payload");
+}
+
+TEST_F(Generate, SystemdAcceptsSeveralNamesAndModes) {
+  const Result result = generate({"app", "--files", "--listen", "tcp:3000,name=web", "--listen",
+                                  "unix:/tmp/x,name=admin,mode=0600", "--sdnotify", "ignore", "sh", "-c",
+                                  "echo \"100% of $HOME\"; exit"});
+  EXPECT_EQ(result.err, "");
+  EXPECT_EQ(complaints({"app-web.socket", "app-admin.socket", "app.service"}), "");
+  const std::string service = read_file(file("app.service"));
+  EXPECT_EQ(
+      line_of(service, "ExecStart="),
+      "ExecStart=" + bin("launcher") + " --sdnotify=ignore -- sh -c \"echo \\\"100%% of $$HOME\\\"; exit\"");
+  EXPECT_THAT(service, HasSubstr("Type=exec\n"));
+}
+
+TEST_F(Generate, WithoutFilesItPrintsAndWritesNothing) {
+  const Result result = generate({"echo", "--listen", "tcp:3000", "mydaemon"});
+  EXPECT_THAT(result.out, ::testing::StartsWith("# echo.socket\n[Unit]\n"));
+  EXPECT_THAT(result.out, HasSubstr("\n# echo.service\n[Unit]\n"));
+  EXPECT_THAT(result.out, HasSubstr(" --sdnotify=conmon -- mydaemon\n")) << "it may know nothing of READY=1";
+  EXPECT_TRUE(std::filesystem::is_empty(directory_.path()));
+}
+
+TEST_F(Generate, EveryPathIsAbsoluteAndEveryOptionKept) {
+  const Result result = generate({"all",
+                                  "--name",
+                                  "n",
+                                  "--log",
+                                  "k8s-file:log",
+                                  "--timeout",
+                                  "9",
+                                  "--monitor",
+                                  "./m",
+                                  "--runtime",
+                                  "r",
+                                  "--env",
+                                  "A=b c",
+                                  "--workdir",
+                                  "w",
+                                  "--pidfile",
+                                  "p",
+                                  "--exit-file",
+                                  "e",
+                                  "--trace",
+                                  "t",
+                                  "--report",
+                                  "text:r",
+                                  "--check",
+                                  "--fault",
+                                  "monitor:keep-listen-pid",
+                                  "--network",
+                                  "none",
+                                  "--pid",
+                                  "private",
+                                  "--userns",
+                                  "private",
+                                  "--sdnotify",
+                                  "conmon",
+                                  "--",
+                                  "./daemon",
+                                  "--option"});
+  EXPECT_EQ(result.err, "");
+  EXPECT_EQ(line_of(result.out, "ExecStart="),
+            "ExecStart=" + bin("launcher") + " --name=n --sdnotify=conmon --log=k8s-file:" + file("log") +
+                " --timeout=9 --monitor=" + file("m") +
+                " --runtime=r \"--env=A=b c\" --workdir=" + file("w") + " --pidfile=" + file("p") +
+                " --exit-file=" + file("e") + " --trace=" + file("t") + " --report=text:" + file("r") +
+                " --check --fault=monitor:keep-listen-pid --network none --pid private --userns private -- " +
+                file("daemon") + " --option");
+}
+
+TEST_F(Generate, WhatCannotBeIsRefusedInALine) {
+  const auto expect_refusal = [&](const std::vector<std::string>& words, const std::string& text) {
+    const Result result = generate(words);
+    EXPECT_EQ(result.status, WaitStatus::for_exit_code(125));
+    EXPECT_EQ(result.err, "launcher: generate systemd" + text + "\n");
+    EXPECT_EQ(result.out, "");
+  };
+  expect_refusal({}, ": no NAME; see generate --help");
+  expect_refusal({"a/b"}, " a/b: a unit's name has letters, digits and : - _ . only");
+  expect_refusal({"web.service"}, " web.service: the name without .service or .socket is asked for");
+  expect_refusal({"web", "--detach"}, " --detach: systemd starts it in the foreground");
+  expect_refusal({"web", "--preserve-fds", "1"}, " --preserve-fds: systemd passes sockets only");
+}
+
+}  // namespace
+}  // namespace fdchain::test

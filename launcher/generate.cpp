@@ -1,0 +1,128 @@
+#include "launcher/generate.h"
+
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "fdchain/model/failure.h"
+#include "fdchain/program/isolation_options.h"
+#include "fdchain/program/options.h"
+#include "fdchain/protocol/systemd_unit.h"
+#include "fdchain/system/files.h"
+
+namespace fdchain {
+namespace {
+
+constexpr std::string_view usage =
+    "Usage: launcher generate systemd NAME [--files] [RUN OPTIONS] [--] [PAYLOAD [ARG...]]\n\n"
+    "Prints NAME.service for a run with these options, and NAME.socket for what it listens on; with --files, "
+    "writes them\n"
+    "into the working directory. Sockets with different names, modes or backlogs come in several units, "
+    "NAME-….socket.\n"
+    "Type=notify waits for the payload's READY=1 with --sdnotify container, which is the default for "
+    "fdchain's "
+    "own\n"
+    "payload; for any other, --sdnotify conmon, which says that it runs.\n";
+
+std::string absolute(const std::string& path) {
+  return path.empty() ? path : std::filesystem::absolute(path).lexically_normal().native();
+}
+
+// A program without a slash is looked for in PATH, when it is started.
+std::string absolute_program(const std::string& program) {
+  return program.find('/') == std::string::npos ? program : absolute(program);
+}
+
+std::string launcher_path() { return std::filesystem::read_symlink("/proc/self/exe").native(); }
+
+void check_for_systemd(const RunOptions& options) {
+  if (options.detach) throw Failure("generate systemd --detach: systemd starts it in the foreground");
+  if (options.preserve_fds > 0) throw Failure("generate systemd --preserve-fds: systemd passes sockets only");
+}
+
+std::string_view to_string(SdNotify sdnotify) {
+  switch (sdnotify) {
+    case SdNotify::container: return "container";
+    case SdNotify::conmon: return "conmon";
+    case SdNotify::ignore: break;
+  }
+  return "ignore";
+}
+
+UnitRequest request_for(const std::string& name, RunOptions options) {
+  check_for_systemd(options);
+  const bool own_payload = options.payload.front() == find_own_program("payload");
+  if (!options.sdnotify_given) options.sdnotify = own_payload ? SdNotify::container : SdNotify::conmon;
+  UnitRequest request{name, options.listen, to_words(options), options.sdnotify != SdNotify::ignore};
+  request.command.insert(request.command.begin(), launcher_path());
+  return request;
+}
+
+}  // namespace
+
+std::vector<std::string> to_words(const RunOptions& options) {
+  std::vector<std::string> words;
+  const auto add = [&](const char* option, std::string_view value) {
+    if (!value.empty()) words.push_back(std::string(option).append("=").append(value));
+  };
+  const auto add_number = [&](const char* option, int value) {
+    if (value > 0) add(option, std::to_string(value));
+  };
+  add("--name", options.name);
+  if (options.detach) words.emplace_back("--detach");
+  add_number("--preserve-fds", options.preserve_fds);
+  if (options.sdnotify != SdNotify::container) add("--sdnotify", to_string(options.sdnotify));
+  if (options.log.kind != LogTarget::Kind::passthrough) {
+    LogTarget log = options.log;
+    log.path = absolute(log.path);
+    add("--log", to_string(log));
+  }
+  add_number("--timeout", options.timeout);
+  if (options.monitor != find_own_program("monitor")) add("--monitor", absolute_program(options.monitor));
+  if (options.runtime != find_own_program("runtime-shim"))
+    add("--runtime", absolute_program(options.runtime));
+  for (const std::string& assignment : options.environment) add("--env", assignment);
+  add("--workdir", options.isolation.rootfs.empty() ? absolute(options.workdir) : options.workdir);
+  add("--pidfile", absolute(options.pidfile));
+  add("--exit-file", absolute(options.exit_file));
+  add("--trace", absolute(options.trace));
+  for (const ReportRequest& report : options.reports)
+    add("--report", report.format_name + (report.file.empty() ? "" : ':' + absolute(report.file)));
+  if (options.check) words.emplace_back("--check");
+  for (const FaultRequest& fault : options.faults) add("--fault", to_string(fault));
+  for (const std::string& word : to_words(options.isolation)) words.push_back(word);
+  words.emplace_back("--");
+  const bool own_payload = options.payload.front() == find_own_program("payload");
+  words.push_back(own_payload                        ? "payload"
+                  : options.isolation.rootfs.empty() ? absolute_program(options.payload.front())
+                                                     : options.payload.front());
+  words.insert(words.end(), options.payload.begin() + 1, options.payload.end());
+  return words;
+}
+
+int generate(const std::vector<std::string>& words) {
+  if (words.empty() || words.front() == "--help" || words.front() == "-h") {
+    write_all(STDOUT_FILENO, usage, "stdout");
+    return 0;
+  }
+  if (words.front() != "systemd")
+    throw Failure("generate " + words.front() + ": only systemd is known; see --help");
+  if (words.size() < 2 || words[1].starts_with('-'))
+    throw Failure("generate systemd: no NAME; see generate --help");
+  std::vector<std::string> run_words(words.begin() + 2, words.end());
+  const bool files = !run_words.empty() && run_words.front() == "--files";
+  if (files) run_words.erase(run_words.begin());
+  const auto options = parse_run_options(run_words);
+  if (!options) return 0;
+  for (const UnitFile& unit : make_units(request_for(words[1], *options))) {
+    if (files) {
+      write_file_atomically("generate systemd", unit.name, unit.text);
+      write_all(STDOUT_FILENO, absolute(unit.name) + '\n', "stdout");
+    } else {
+      write_all(STDOUT_FILENO, "# " + unit.name + '\n' + unit.text + '\n', "stdout");
+    }
+  }
+  return 0;
+}
+
+}  // namespace fdchain

@@ -1,0 +1,43 @@
+#include "runtime-shim/attend.h"
+
+#include <poll.h>
+#include <sys/wait.h>
+
+#include <csignal>
+#include <optional>
+
+#include "fdchain/model/wait_status.h"
+#include "fdchain/system/process_1.h"
+#include "fdchain/system/sys.h"
+
+namespace fdchain {
+namespace {
+
+std::optional<WaitStatus> try_reap(pid_t payload) {
+  int raw = 0;
+  if (check(retry([&] { return ::waitpid(payload, &raw, WNOHANG); }), "waitpid") == 0) return std::nullopt;
+  return WaitStatus(raw);
+}
+
+}  // namespace
+
+SignalFd receive_signals_for_payload() {
+  sigset_t wanted = signals_to_relay();
+  ::sigaddset(&wanted, SIGCHLD);
+  return receive_signals(wanted);
+}
+
+int attend(pid_t payload, const SignalFd& signals) {
+  int fatal = 0;  // the signal that it was to die of, where SIGKILL had to stand in for it
+  while (true) {
+    pollfd waiting{signals.fd.get(), POLLIN, 0};
+    retry([&] { return ::poll(&waiting, 1, -1); });
+    const int number = read_signal(signals.fd.get());
+    if (number != 0 && number != SIGCHLD && signal_process_1(payload, number)) fatal = number;
+    const auto ended = try_reap(payload);
+    if (!ended) continue;
+    return ended->signal() == SIGKILL && fatal != 0 ? 128 + fatal : ended->exit_status();
+  }
+}
+
+}  // namespace fdchain
