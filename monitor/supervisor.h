@@ -82,7 +82,7 @@ class Supervisor {
 
   std::vector<pid_t> spared_;  ///< children that this process came with; they are not of this run
   pid_t payload_ = 0;
-  std::string runtime_exe_;  ///< of a traced run: what the payload's process ran before its exec
+  std::string runtime_exe_;           ///< of a traced run: what the payload's process ran before its exec
   std::vector<int> waiting_signals_;  ///< that came before there was a payload
   bool ran_ = false;                  ///< the runtime has become the payload, and the caller knows
   bool timed_out_ = false;
