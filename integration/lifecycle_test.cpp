@@ -157,6 +157,14 @@ INSTANTIATE_TEST_SUITE_P(All, Relayed,
                            return name == nullptr ? "REAL_TIME" : std::string(name);
                          });
 
+TEST_F(Lifecycle, ASignalForTheMonitorIsThePayloads) {
+  const Result result =
+      run_shell({}, "trap 'echo got it; kill $!; wait; exit 3' TERM; sleep 100 & kill -TERM $PPID; wait");
+  EXPECT_EQ(result.out, "got it\n");
+  EXPECT_EQ(result.err, "");
+  EXPECT_EQ(result.status, WaitStatus::for_exit_code(3));
+}
+
 TEST_F(Lifecycle, ASignalThatComesBeforeThePayloadWaitsForIt) {
   Start start = launcher({"sleep", "100"});
   start.environment = {"FDCHAIN_STOP=runtime-shim:departure", "FDCHAIN_LOG=off,monitor=debug"};
