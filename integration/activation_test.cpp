@@ -180,8 +180,8 @@ TEST_F(Activation, AShellThatForksMakesTheSocketsSomebodyElses) {
   EXPECT_EQ(result.status, WaitStatus::for_exit_code(1));
   EXPECT_THAT(result.err, HasSubstr("launcher: warning: LISTEN_PID=" + std::to_string(chain.pid()) +
                                     ": names another process than this one, "));
-  EXPECT_THAT(result.err,
-              HasSubstr("payload: no sockets: LISTEN_FDS is not set and stdin is not a socket\n"));
+  EXPECT_THAT(result.err, HasSubstr("payload: no sockets: LISTEN_FDS is not set and stdin is not a socket; "
+                                    "try launcher --listen tcp:8080\n"));
 }
 
 TEST_F(Activation, NohupReachesThePayload) {

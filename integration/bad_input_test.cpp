@@ -130,7 +130,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadCommand{"directory", {"/tmp"}, 126, "runtime-shim: exec /tmp: a directory"},
         BadCommand{
             "not_executable", {"/etc/passwd"}, 126, "runtime-shim: exec /etc/passwd: Permission denied"},
-        BadCommand{"empty_payload", {""}, 127, "runtime-shim: exec : not found in PATH"},
+        BadCommand{"empty_payload", {""}, 127, "runtime-shim: exec '': an empty name"},
         BadCommand{"missing_monitor",
                    {"--monitor", "/nonexistent/m", "true"},
                    125,
@@ -152,6 +152,10 @@ INSTANTIATE_TEST_SUITE_P(
                    125,
                    "runtime-shim: chdir /nonexistent: No such file or directory"},
         BadCommand{"bad_env", {"--env", "NOVALUE", "true"}, 125, "--env NOVALUE: not NAME=VALUE"},
+        BadCommand{"env_of_the_protocol",
+                   {"--env", "LISTEN_FDS=1", "true"},
+                   125,
+                   "--env LISTEN_FDS=1: it announces the sockets, and every hop sets it itself"},
         BadCommand{"bad_log",
                    {"--log", "journald", "true"},
                    125,
@@ -227,8 +231,28 @@ TEST_F(BadInput, MoreArgumentsThanExecAllowsCannotBeInvoked) {
 TEST_F(BadInput, TwoSocketsOnOnePathLeaveNothingBehind) {
   const Result result =
       run(launcher({"--listen", "unix:" + file("s"), "--listen", "unix:" + file("s"), "true"}));
-  EXPECT_EQ(result.err, "launcher: --listen unix:" + file("s") + ": bind: Address already in use\n");
+  EXPECT_EQ(result.err, "launcher: --listen unix:" + file("s") +
+                            ": bind: Address already in use, by a socket that somebody serves\n");
   EXPECT_TRUE(std::filesystem::is_empty(directory_.path()));
+}
+
+TEST_F(BadInput, AFileInTheWayOfASocketIsNamedAndKept) {
+  std::ofstream(file("s")) << "precious";
+  EXPECT_EQ(run(launcher({"--listen", "unix:" + file("s"), "true"})).err,
+            "launcher: --listen unix:" + file("s") +
+                ": bind: Address already in use, and what is there is no socket\n");
+  EXPECT_EQ(read_file(file("s")), "precious");
+}
+
+TEST_F(BadInput, MoreSocketsThanTheLimitAllowsNamesTheLimit) {
+  Start start = launcher({});
+  for (int i = 0; i < 20; ++i)
+    start.argv.insert(start.argv.end(), {"--listen", "unix:@s" + std::to_string(i)});
+  start.nofile = 16;
+  const Result result = run(start);
+  EXPECT_EQ(result.status, WaitStatus::for_exit_code(125));
+  EXPECT_THAT(result.err, MatchesRegex("launcher: --listen unix:@s[0-9]+: socket: Too many open files, "
+                                       "RLIMIT_NOFILE is 16\n"));
 }
 
 TEST_F(BadInput, AUsedPortIsNamed) {
@@ -451,8 +475,31 @@ TEST_F(BadInput, ThePayloadsOwnMistakesAreNamedByIt) {
     Start start;
     start.argv = {bin("payload")};
     start.argv.insert(start.argv.end(), arguments.begin(), arguments.end());
-    EXPECT_EQ(run(start).err, err);
+    const Result result = run(start);
+    EXPECT_EQ(result.err, err);
+    EXPECT_EQ(result.status, WaitStatus::for_exit_code(1));
   }
+}
+
+TEST_F(BadInput, AVariableForDevelopersThatSaysNothingIsRefused) {
+  for (const auto& [variable, err] : std::map<std::string, std::string>{
+           {"FDCHAIN_LOG=loud",
+            ": not LEVEL or HOP=LEVEL[,...]; levels are debug, info, warn, error and off\n"},
+           {"FDCHAIN_LOG=warn,crun=debug",
+            ": not LEVEL or HOP=LEVEL[,...]; levels are debug, info, warn, error and off\n"},
+           {"FDCHAIN_STOP=payload:departure", ": payload has no moment departure\n"}}) {
+    Start start = launcher({"true"});
+    start.environment = {variable};
+    const Result result = run(start);
+    EXPECT_EQ(result.status, WaitStatus::for_exit_code(125));
+    EXPECT_EQ(result.err, "launcher: " + variable + err);
+  }
+}
+
+TEST_F(BadInput, WhatOthersWroteReachesNoTerminalRaw) {
+  Start start = launcher({"true"});
+  start.environment = {"NOTIFY_SOCKET=/\x1b]0;owned"};
+  EXPECT_THAT(run(start).err, HasSubstr("launcher: warning: send to NOTIFY_SOCKET=/\\x1b]0;owned: "));
 }
 
 }  // namespace

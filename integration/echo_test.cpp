@@ -1,8 +1,12 @@
 // The echo service: idle, once, large messages, many clients, and manners towards shared descriptors.
 
+#include <sys/socket.h>
+#include <sys/un.h>
+
 #include <csignal>
 
 #include "fdchain/system/observe.h"
+#include "fdchain/system/sys.h"
 #include "integration/harness/chain_test.h"
 
 namespace fdchain::test {
@@ -87,10 +91,28 @@ TEST_F(EchoService, SaysWhatItCannotServe) {
   EXPECT_EQ(chain.finish().status, WaitStatus::for_exit_code(0));
 }
 
+TEST_F(EchoService, GivesUpASocketThatIsShutDownForAll) {
+  const OwnedFd socket(check(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
+  const sockaddr_un address{AF_UNIX, "\0shut"};
+  check(::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), "bind");
+  check(::listen(socket.get(), 1), "listen");
+  Start start = launcher({});
+  start.argv = as_activated(start.argv);
+  start.environment = {"LISTEN_FDS=1"};
+  start.pass = {{socket.get(), 3}};
+  Program chain(start);
+  check(::shutdown(socket.get(), SHUT_RDWR), "shutdown");
+  const Result result = chain.finish();
+  EXPECT_EQ(result.status, WaitStatus::for_exit_code(0));
+  EXPECT_EQ(result.err, "payload: warning: descriptor 3 does not listen any more; it is served no longer\n");
+}
+
 TEST_F(EchoService, WithoutSocketsItSaysSo) {
   const Result result = run(launcher({}));
   EXPECT_EQ(result.status, WaitStatus::for_exit_code(1));
-  EXPECT_EQ(result.err, "payload: no sockets: LISTEN_FDS is not set and stdin is not a socket\n");
+  EXPECT_EQ(result.err,
+            "payload: no sockets: LISTEN_FDS is not set and stdin is not a socket; try launcher --listen "
+            "tcp:8080\n");
 }
 
 }  // namespace

@@ -156,6 +156,14 @@ INSTANTIATE_TEST_SUITE_P(All, Relayed,
                            return name == nullptr ? "REAL_TIME" : std::string(name);
                          });
 
+TEST_F(Lifecycle, ASignalForTheMonitorIsThePayloads) {
+  const Result result =
+      run_shell({}, "trap 'echo got it; kill $!; wait; exit 3' TERM; sleep 100 & kill -TERM $PPID; wait");
+  EXPECT_EQ(result.out, "got it\n");
+  EXPECT_EQ(result.err, "");
+  EXPECT_EQ(result.status, WaitStatus::for_exit_code(3));
+}
+
 TEST_F(Lifecycle, ASignalThatComesBeforeThePayloadWaitsForIt) {
   Start start = launcher({"sleep", "100"});
   start.environment = {"FDCHAIN_STOP=runtime-shim:departure", "FDCHAIN_LOG=off,monitor=debug"};
@@ -303,6 +311,24 @@ TEST_F(Lifecycle, TheAddressIsFreeWhenTheStatusIsThere) {
   }
 }
 
+// What each hop holds at the moment when the status can first be seen is the last thing in its trace.
+TEST_F(Lifecycle, NoHopHoldsASocketWhenTheStatusIsPublished) {
+  run(launcher({"--trace", file("trace"), "--listen", "tcp:127.0.0.1:8080", "--listen", "unix:" + file("s"),
+                "--exit-file", file("exit"), "true"}));
+  std::ifstream trace(file("trace"));
+  std::vector<std::string> at_the_end;
+  for (std::string line; std::getline(trace, line);) {
+    const auto record = boost::json::parse(line).as_object();
+    if (record.at("moment").as_string() != "after-exit") continue;
+    at_the_end.emplace_back(record.at("hop").as_string());
+    for (const auto& row : record.at("fds").as_array()) {
+      const std::string type(row.at("type").as_string());
+      EXPECT_TRUE(type != "TCP" && type != "UNIX-STREAM") << line;
+    }
+  }
+  EXPECT_THAT(at_the_end, ::testing::ElementsAre("monitor", "launcher"));
+}
+
 TEST_F(Lifecycle, SystemdHearsOfTheMainProcessAndFromThePayload) {
   const NotifySocket systemd(file("notify"));
   Start start = launcher({"--listen", "unix:@a", "payload", "echo"});
@@ -323,6 +349,22 @@ TEST_F(Lifecycle, SdnotifyConmonTellsForThePayloadAndIgnoreNobody) {
   }
   EXPECT_THAT(systemd.receive(), MatchesRegex("MAINPID=[0-9]+\nREADY=1"));
   EXPECT_EQ(systemd.receive(MSG_DONTWAIT), "");
+}
+
+// Whoever is ready can be asked to end.
+TEST_F(Lifecycle, AReadyPayloadEndsInItsOwnWayWhenSignalled) {
+  const NotifySocket systemd(file("notify"));
+  for (int round = 0; round < 20; ++round) {
+    const OwnedFd socket(check(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket"));
+    Start start;
+    start.argv = as_activated({bin("payload")});
+    start.environment = {"NOTIFY_SOCKET=" + file("notify"), "LISTEN_FDS=1"};
+    start.pass = {{socket.get(), 3}};
+    Program payload(start);
+    EXPECT_EQ(systemd.receive(), "READY=1");
+    payload.signal(SIGTERM);
+    EXPECT_EQ(payload.finish().status, WaitStatus::for_exit_code(0));
+  }
 }
 
 class Alone : public ChainTest {};

@@ -78,7 +78,8 @@ TEST_F(Listen, AStaleSocketIsReplacedAndAServedOneIsNot) {
   EXPECT_EQ(client.ask("mine"), "mine");
   const Result second = run(start);
   EXPECT_EQ(second.status, WaitStatus::for_exit_code(125));
-  EXPECT_EQ(second.err, "launcher: --listen unix:" + file("s") + ": bind: Address already in use\n");
+  EXPECT_EQ(second.err, "launcher: --listen unix:" + file("s") +
+                            ": bind: Address already in use, by a socket that somebody serves\n");
   EXPECT_EQ(client.ask("still mine"), "still mine");
   // Whoever ends without cleaning up leaves the path; the next one takes it over.
   std::filesystem::rename(file("s"), file("kept"));

@@ -116,7 +116,7 @@ int generate(const std::vector<std::string>& words) {
   if (!options) return 0;
   for (const UnitFile& unit : make_units(request_for(words[1], *options))) {
     if (files) {
-      write_file_atomically("generate systemd", unit.name, unit.text);
+      write_file_atomically(unit.name, unit.text);
       write_all(STDOUT_FILENO, absolute(unit.name) + '\n', "stdout");
     } else {
       write_all(STDOUT_FILENO, "# " + unit.name + '\n' + unit.text + '\n', "stdout");

@@ -35,10 +35,11 @@ MonitorLink::MonitorLink() {
   check(::prctl(PR_SET_CHILD_SUBREAPER, 1), "prctl PR_SET_CHILD_SUBREAPER");
 }
 
-void MonitorLink::connect(OwnedFd sync_pipe, OwnedFd start_pipe, pid_t monitor) {
+void MonitorLink::connect(OwnedFd sync_pipe, OwnedFd start_pipe, const Spawned& monitor) {
   sync_pipe_.assign(sync_pipe.release());
   start_pipe_ = std::move(start_pipe);
-  monitor_ = monitor;
+  monitor_ = monitor.pid;
+  spared_.push_back(monitor.intermediate);
   relay_signals();
   listen();
 }
@@ -113,14 +114,15 @@ void MonitorLink::wait_for_monitor() {
   while (!closed_) io_.run_one();
   // A pipe closes a moment before its process has ended and left its children to us.
   retry([&] { return ::waitpid(monitor_, nullptr, 0); });
+  // Whatever it has left, in whatever session and as whatever user, is ours now: nobody, when all went well.
+  end_all_children(spared_);
 }
 
 void MonitorLink::monitor_died(const std::string& before) {
   // Not reaped yet, so the number is still its own. It may have closed its pipe and live on.
   const bool lives = retry([&] { return ::waitpid(monitor_, nullptr, WNOHANG); }) == 0;
-  if (lives && ::kill(monitor_, SIGKILL) == 0) wait_for_monitor();
-  // Whatever it had started, in whatever session and as whatever user, is ours now.
-  end_all_children(spared_);
+  if (lives) ::kill(monitor_, SIGKILL);
+  wait_for_monitor();
   throw Failure("monitor (pid " + std::to_string(monitor_) + ") died before " + before);
 }
 

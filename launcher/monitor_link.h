@@ -10,6 +10,7 @@
 
 #include "fdchain/protocol/sync_pipe.h"
 #include "fdchain/system/owned_fd.h"
+#include "fdchain/system/spawn.h"
 
 namespace fdchain {
 
@@ -24,8 +25,9 @@ class MonitorLink {
   /// The signal mask of before, for whatever is started from here.
   [[nodiscard]] const sigset_t& mask_before() const { return mask_before_; }
 
-  /// Takes the launcher's ends of both pipes, and the monitor's pid. It is this process's child.
-  void connect(OwnedFd sync_pipe, OwnedFd start_pipe, pid_t monitor);
+  /// Takes the launcher's ends of both pipes, and the monitor's pid, which is this process's child now. Its
+  /// intermediate stays the caller's to reap.
+  void connect(OwnedFd sync_pipe, OwnedFd start_pipe, const Spawned& monitor);
 
   /// Lets the payload start. Returns its pid when it runs. Throws Failure with the run's exit status when it
   /// never will, because a hop failed or died.
@@ -61,7 +63,7 @@ class MonitorLink {
   boost::asio::posix::stream_descriptor sync_pipe_{io_};
   OwnedFd start_pipe_;
   pid_t monitor_ = 0;
-  std::vector<pid_t> spared_;  ///< children that this process came with; they are not of this run
+  std::vector<pid_t> spared_;  ///< children that the monitor has not left to this process
   std::bitset<65> relayed_;
   std::optional<SyncMessage> message_;
   std::vector<std::string> heard_;

@@ -48,7 +48,7 @@ po::options_description describe(RunOptions& options, Texts& texts) {
        "who tells systemd READY=1: container (the payload; the default), conmon (the launcher) or ignore")  //
       ("log", po::value(&texts.log)->value_name("TARGET"), log_target_help)                                 //
       ("timeout", po::value(&options.timeout)->value_name("SECONDS"),
-       "kill the payload after that time and exit 124")                                     //
+       "kill the payload with SIGKILL when that time is over, and exit 124")                //
       ("monitor", po::value(&options.monitor)->value_name("PATH"), "another monitor")       //
       ("runtime", po::value(&options.runtime)->value_name("PATH"), "another runtime shim")  //
       ("env", po::value(&options.environment)->value_name("NAME=VALUE"),

@@ -62,7 +62,7 @@ pid_t start_monitor(const RunOptions& options, Arrival& arrival, Sockets& socket
   const Spawned monitor = depart(plan.next, link.mask_before(), trace, true);
   log::debug("monitor runs with pid {}", monitor.pid);
   checkpoint(arrival.environment, Hop::launcher, Moment::after_fork);
-  link.connect(std::move(sync.ours), std::move(start.ours), monitor.pid);
+  link.connect(std::move(sync.ours), std::move(start.ours), monitor);
   // Whoever waits for the end of a preserved pipe waits for the payload, not for this process.
   OwnedRange(sockets.inherited.end(), options.preserve_fds).close();
   carry_out(plan.conduct.after_fork, monitor, arrival, sockets);
@@ -123,7 +123,7 @@ int run_hops(const RunOptions& options, Arrival& arrival, const ListenEnv& inher
   try {
     notify_systemd(options, arrival, monitor);
     if (!options.pidfile.empty())
-      write_file_atomically("--pidfile", options.pidfile, std::to_string(payload));
+      write_file_atomically(options.pidfile, std::to_string(payload), "--pidfile");
     checkpoint(arrival.environment, Hop::launcher, Moment::running);
     if (options.detach) return detach(arrival, sockets, link, payload);
   } catch (...) {

@@ -377,7 +377,7 @@ SyncMessage Supervisor::failure() const {
 
 void Supervisor::write_exit_file() const try {
   if (options_.exit_file.empty()) return;
-  write_file_atomically("--exit-file", options_.exit_file, std::to_string(last_message().data));
+  write_file_atomically(options_.exit_file, std::to_string(last_message().data), "--exit-file");
 } catch (const std::exception& error) {
   print_error(Hop::monitor, error.what());  // the launcher still gets the status
 }

@@ -32,6 +32,9 @@ using PacketSocket = asio::generic::seq_packet_protocol::socket;
 // How long a full descriptor table keeps the service from accepting, before it tries again.
 constexpr auto accept_pause = std::chrono::milliseconds(100);
 
+// No watchdog is fed more often, however short its interval.
+constexpr std::chrono::microseconds shortest_watchdog = std::chrono::milliseconds(1);
+
 /// Who is being served. Outlives the service, for sessions that end with its event loop.
 struct Clients {
   int count = 0;
@@ -72,7 +75,8 @@ class Echo {
   void add_datagrams(int fd);
   void add_fifo(int fd);
   void accept(int fd, int family, int type);
-  void pause_accepting(int fd);
+  void stop_serving(int fd);
+  void pause_accepting(int fd, int error);
   void answer_datagram(int fd);
   void copy_fifo(int fd);
 
@@ -171,13 +175,20 @@ class PacketSession : public std::enable_shared_from_this<PacketSession> {
   std::vector<char> buffer_ = std::vector<char>(4096);
 };
 
+// As sd_watchdog_enabled(3) reads it: nothing when it is set for another process.
+std::chrono::microseconds watchdog_interval(const Environment& environment) {
+  constexpr std::uint64_t longest = 365ULL * 24 * 3600 * 1'000'000;
+  const auto interval = environment.get("WATCHDOG_USEC");
+  const auto pid = environment.get("WATCHDOG_PID");
+  if (!interval || (pid && *pid != std::to_string(::getpid()))) return {};
+  return std::chrono::microseconds(parse_decimal(*interval, longest).value_or(0));
+}
+
 Echo::Echo(const PayloadOptions& options, const Environment& environment)
     : options_(options), notify_socket_(environment.get("NOTIFY_SOCKET").value_or("")), packet_(65536) {
   clients_->first_came = [this] { idle_.cancel(); };
   clients_->last_left = [this] { last_client_left(); };
-  if (const auto interval = environment.get("WATCHDOG_USEC")) {
-    watchdog_ = std::chrono::microseconds(parse_decimal(*interval, INT64_MAX).value_or(0));
-  }
+  watchdog_ = watchdog_interval(environment);
 }
 
 void Echo::add(const Source& source) {
@@ -201,6 +212,8 @@ void Echo::add(const Source& source) {
 
 int Echo::run() {
   wait_for_signal();
+  // Not before a signal would end this service in its own way.
+  tell("READY=1");
   if (options_.sdnotify) {
     tell("STATUS=echoing on " + std::to_string(shared_sources_) + " sockets");
     feed_watchdog();
@@ -244,15 +257,29 @@ void Echo::accept(int fd, int family, int type) {
   if (!can_read(fd)) return;
   OwnedFd client(::accept4(fd, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
   if (client) return add_connection(std::move(client), family, type);
-  if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) pause_accepting(fd);
+  const int error = errno;
+  // Somebody else was faster, or the client has gone again: accept(2), "Error handling".
+  for (const int passing : {EAGAIN, EINTR, ECONNABORTED, ENETDOWN, EPROTO, ENOPROTOOPT, EHOSTDOWN, ENONET,
+                            EHOSTUNREACH, EOPNOTSUPP, ENETUNREACH}) {
+    if (error == passing) return;
+  }
+  if (error == EINVAL) return stop_serving(fd);
+  pause_accepting(fd, error);
 }
 
-void Echo::pause_accepting(int fd) {
-  log::warn("cannot accept: {}; trying again in {} ms", std::strerror(errno), accept_pause.count());
+// Somebody has shut it down, for all who share it: it would be readable for ever.
+void Echo::stop_serving(int fd) {
+  log::warn("descriptor {} does not listen any more; it is served no longer", fd);
+  shared_.remove(fd);
+  if (--shared_sources_ == 0 && clients_->count == 0) end();
+}
+
+void Echo::pause_accepting(int fd, int error) {
+  log::warn("cannot accept: {}; trying again in {} ms", std::strerror(error), accept_pause.count());
   shared_.pause(fd);
   auto timer = std::make_shared<asio::steady_timer>(io_, accept_pause);
-  timer->async_wait([this, fd, timer](auto error) {
-    if (!error) shared_.resume(fd);
+  timer->async_wait([this, fd, timer](auto cancelled) {
+    if (!cancelled) shared_.resume(fd);
   });
 }
 
@@ -311,7 +338,7 @@ void Echo::wait_for_signal() {
 void Echo::feed_watchdog() {
   if (watchdog_.count() == 0) return;
   tell("WATCHDOG=1");
-  watchdog_timer_.expires_after(watchdog_ / 2);
+  watchdog_timer_.expires_after(std::max(watchdog_ / 2, shortest_watchdog));
   watchdog_timer_.async_wait([this](auto error) {
     if (!error) feed_watchdog();
   });

@@ -51,11 +51,12 @@ void tell_ready(const Environment& environment) {
 int echo(const PayloadOptions& options, const Arrival& arrival, const Adoption& adoption) {
   const std::vector<Source> sources = sources_of(adoption);
   if (sources.empty()) {
-    throw Failure(adoption.problem.empty() ? "no sockets: LISTEN_FDS is not set and stdin is not a socket"
-                                           : "no sockets: " + adoption.problem,
-                  no_sockets);
+    throw Failure(
+        adoption.problem.empty()
+            ? "no sockets: LISTEN_FDS is not set and stdin is not a socket; try launcher --listen tcp:8080"
+            : "no sockets: " + adoption.problem,
+        no_sockets);
   }
-  tell_ready(arrival.environment);
   return serve_echo(sources, options, arrival.environment);
 }
 

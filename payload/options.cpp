@@ -28,7 +28,7 @@ PayloadOptions::Mode take_mode(std::vector<std::string>& words) {
   if (word == "echo") return echo;
   if (word == "report") return report;
   if (word == "hold") return hold;
-  throw Failure("'" + printable(word) + "' is not one of echo, report, hold", bad_usage);
+  throw Failure("'" + printable(word) + "' is not one of echo, report, hold");
 }
 
 po::options_description describe(PayloadOptions& options) {
@@ -45,7 +45,7 @@ po::options_description describe(PayloadOptions& options) {
 
 }  // namespace
 
-std::optional<PayloadOptions> parse_payload_options(const std::vector<std::string>& given) {
+std::optional<PayloadOptions> parse_payload_options(const std::vector<std::string>& given) try {
   PayloadOptions options;
   std::vector<std::string> words = given;
   options.mode = take_mode(words);
@@ -53,10 +53,13 @@ std::optional<PayloadOptions> parse_payload_options(const std::vector<std::strin
   const CommandLine command_line = parse_command_line(words, description);
   if (answered(command_line, Hop::payload, usage, description)) return std::nullopt;
   if (!command_line.rest.empty())
-    throw Failure("'" + printable(command_line.rest.front()) + "' is one word too many", bad_usage);
+    throw Failure("'" + printable(command_line.rest.front()) + "' is one word too many");
   check_range("--idle-timeout", options.idle_timeout, 0, longest_timeout);
   check_range("--exit-code", options.exit_code, 0, 255);
   return options;
+} catch (const Failure& failure) {
+  // The numbers from 124 are the chain's, and this is a service like any other.
+  throw Failure(failure.what(), bad_usage);
 }
 
 }  // namespace fdchain

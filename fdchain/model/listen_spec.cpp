@@ -64,6 +64,7 @@ auto find(const Table& table, std::string_view name) {
 }
 
 std::uint16_t parse_port(std::string_view port, std::string_view text) {
+  if (port.empty()) refuse(text, "no port given");
   const auto number = parse_decimal(port, 65535);
   if (!number || *number == 0) refuse(text, "not a port from 1 to 65535");
   return static_cast<std::uint16_t>(*number);
@@ -154,8 +155,29 @@ mode_t parse_mode(std::string_view value, std::string_view text) {
   return mode;
 }
 
+bool makes_a_path(const ListenSpec& spec) {
+  const auto* const path = std::get_if<PathAddress>(&spec.address);
+  return path != nullptr && spec.kind != Kind::special && !path->path.starts_with('@');
+}
+
+bool listens(Kind kind) {
+  return kind == Kind::tcp || kind == Kind::unix_stream || kind == Kind::unix_seqpacket ||
+         kind == Kind::vsock;
+}
+
+/// Which of the options that not every kind has were given.
+struct Given {
+  bool mode = false;
+  bool backlog = false;
+};
+
+void refuse_options_without_effect(const ListenSpec& spec, const Given& given) {
+  if (given.mode && !makes_a_path(spec)) refuse(spec.text, "mode is for what is made under a path");
+  if (given.backlog && !listens(spec.kind)) refuse(spec.text, "backlog is for what accepts connections");
+}
+
 // Takes `,key=value` pairs off the end of `address` until what is left is the address itself.
-std::string_view take_options(std::string_view address, ListenSpec& spec) {
+std::string_view take_options(std::string_view address, ListenSpec& spec, Given& given) {
   while (true) {
     const std::size_t comma = address.rfind(',');
     if (comma == std::string_view::npos) return address;
@@ -164,6 +186,9 @@ std::string_view take_options(std::string_view address, ListenSpec& spec) {
     if (equals == std::string_view::npos) return address;  // a comma in a path
     const std::string_view key = option.substr(0, equals);
     const std::string_view value = option.substr(equals + 1);
+    const bool again =
+        (key == "name" && spec.name) || (key == "mode" && given.mode) || (key == "backlog" && given.backlog);
+    if (again) refuse(spec.text, std::string(key) + " is there twice");
     if (key == "name") {
       const bool bad = value.empty() || value.size() > 255 || value.find(':') != std::string_view::npos ||
                        printable(value, 256) != value;
@@ -171,10 +196,12 @@ std::string_view take_options(std::string_view address, ListenSpec& spec) {
       spec.name = value;
     } else if (key == "mode") {
       spec.mode = parse_mode(value, spec.text);
+      given.mode = true;
     } else if (key == "backlog") {
       const auto backlog = parse_decimal(value, std::numeric_limits<int>::max());
       if (!backlog) refuse(spec.text, "backlog is a number");
       spec.backlog = static_cast<int>(*backlog);
+      given.backlog = true;
     } else {
       refuse(spec.text, "unknown option '" + printable(key) + "'; there are name, mode and backlog");
     }
@@ -207,9 +234,10 @@ std::string_view take_kind(std::string_view text, ListenSpec& spec) {
 
 ListenSpec parse_listen_spec(std::string_view text) {
   ListenSpec spec;
+  Given given;
   spec.text = text;
   if (text.find('\0') != std::string_view::npos) refuse(text, "a zero byte");
-  const std::string_view address = take_options(take_kind(text, spec), spec);
+  const std::string_view address = take_options(take_kind(text, spec), spec, given);
   switch (spec.kind) {
     case Kind::tcp:
     case Kind::udp: spec.address = parse_inet(address, text); break;
@@ -222,6 +250,7 @@ ListenSpec parse_listen_spec(std::string_view text) {
     case Kind::fifo:
     case Kind::special: spec.address = parse_path(address, text); break;
   }
+  refuse_options_without_effect(spec, given);
   return spec;
 }
 

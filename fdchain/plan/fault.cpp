@@ -60,7 +60,7 @@ std::vector<int> parse_numbers(std::string_view text, const Fault& fault,
     return fault.standard;
   }
   std::vector<int> numbers;
-  std::string_view rest = *argument;
+  std::string_view rest = argument.value_or("");  // is set; GCC 12 at -O2 does not see it after refuse()
   while (true) {
     const std::size_t colon = rest.find(':');
     const auto number = parse_number(rest.substr(0, colon));

@@ -28,6 +28,18 @@ struct Request {
                 (variable == stop_name ? ": not HOP:MOMENT" : ": not HOP:MOMENT=MILLISECONDS"));
 }
 
+// The shim has only a way to its exec, the payload only a life of its own.
+bool is_reached(Hop hop, Moment moment) {
+  switch (hop) {
+    case Hop::launcher:
+    case Hop::monitor: return true;
+    case Hop::runtime_shim: return moment == Moment::arrival || moment == Moment::departure;
+    case Hop::payload: return moment == Moment::arrival || moment == Moment::running;
+    case Hop::activator: break;
+  }
+  return false;
+}
+
 // Whether `place` is this HOP:MOMENT; both words have to exist.
 bool matches(std::string_view place, Hop hop, Moment moment, std::string_view variable,
              std::string_view value) {
@@ -36,6 +48,10 @@ bool matches(std::string_view place, Hop hop, Moment moment, std::string_view va
   const auto named_hop = parse_hop(place.substr(0, colon));
   const auto named_moment = parse_moment(place.substr(colon + 1));
   if (!named_hop || !named_moment) refuse(variable, value);
+  if (!is_reached(*named_hop, *named_moment)) {
+    throw Failure(std::string(variable) + '=' + printable(value) + ": " + std::string(to_string(*named_hop)) +
+                  " has no moment " + std::string(to_string(*named_moment)));
+  }
   return *named_hop == hop && *named_moment == moment;
 }
 

@@ -1,13 +1,14 @@
 #include "fdchain/program/log.h"
 
-#include <spdlog/cfg/helpers.h>
 #include <spdlog/sinks/base_sink.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <utility>
 
+#include "fdchain/model/failure.h"
 #include "fdchain/model/printable.h"
 #include "fdchain/system/stderr.h"
 
@@ -67,6 +68,29 @@ spdlog::logger& logger() {
   return *instance;
 }
 
+[[noreturn]] void refuse(std::string_view levels) {
+  throw Failure("FDCHAIN_LOG=" + printable(levels) +
+                ": not LEVEL or HOP=LEVEL[,...]; levels are debug, info, warn, error and off");
+}
+
+// `warn,monitor=debug`: what is said of a hop by name counts more than what is said of all.
+spdlog::level::level_enum level_for(Hop hop, std::string_view levels) {
+  std::optional<Level> of_all;
+  std::optional<Level> of_hop;
+  for (std::string_view left = levels; !left.empty();) {
+    const std::string_view entry = left.substr(0, left.find(','));
+    left.remove_prefix(std::min(left.size(), entry.size() + 1));
+    const std::size_t equals = entry.find('=');
+    const bool named = equals != std::string_view::npos;
+    const auto level = parse_level(named ? entry.substr(equals + 1) : entry);
+    const auto whose = named ? parse_hop(entry.substr(0, equals)) : std::nullopt;
+    if (!level || (named && !whose)) refuse(levels);
+    if (!named) of_all = level;
+    if (whose == hop) of_hop = level;
+  }
+  return to_spdlog(of_hop.value_or(of_all.value_or(Level::warn)));
+}
+
 }  // namespace
 
 std::optional<Level> parse_level(std::string_view name) {
@@ -79,14 +103,7 @@ std::optional<Level> parse_level(std::string_view name) {
 void start(Hop hop) {
   state().name = to_string(hop);
   const char* const levels = std::getenv("FDCHAIN_LOG");
-  if (levels == nullptr) return;
-  // spdlog applies a level by name to a registered logger only.
-  const auto registered = std::make_shared<spdlog::logger>(state().name);
-  registered->set_level(spdlog::level::warn);
-  spdlog::register_logger(registered);
-  spdlog::cfg::helpers::load_levels(levels);
-  state().level = registered->level();
-  spdlog::drop(state().name);
+  if (levels != nullptr) state().level = level_for(hop, levels);
 }
 
 void set_level(Level level) { state().level = to_spdlog(level); }

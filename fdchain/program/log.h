@@ -1,7 +1,7 @@
 // Logging, for people who look into a run; results and errors of a run are not log lines.
 //
 // Levels: debug, info, warn, error, off. The default is warn. --log-level LEVEL sets a program's own;
-// FDCHAIN_LOG sets any hop's, in spdlog's notation: `FDCHAIN_LOG=warn,monitor=debug`.
+// FDCHAIN_LOG sets any hop's, in spdlog's notation: `FDCHAIN_LOG=warn,monitor=debug`. The option wins.
 #pragma once
 
 #include <fmt/format.h>
@@ -20,7 +20,7 @@ enum class Level { debug, info, warn, error, off };
 std::optional<Level> parse_level(std::string_view name);
 
 /// Names this program in its log lines and applies FDCHAIN_LOG. To be called after the arrival has been
-/// taken: a first log line opens the time zone file.
+/// taken: a first log line opens the time zone file. Throws Failure for an FDCHAIN_LOG it cannot read.
 void start(Hop hop);
 
 /// Overrides what FDCHAIN_LOG said.

@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "fdchain/model/failure.h"
+#include "fdchain/model/listen_env.h"
 #include "fdchain/model/printable.h"
 #include "fdchain/program/log.h"
 #include "fdchain/system/sys.h"
@@ -15,21 +16,54 @@ namespace {
 
 namespace po = boost::program_options;
 
-// The option parser asks here first, whenever it is about to read a word as the name of an option.
-std::vector<po::option> take_rest(std::vector<std::string>& words) {
-  const std::string& first = words.front();
-  const bool is_option = first.size() > 1 && first[0] == '-' && first != "--";
-  if (is_option) return {};
-  const std::size_t skip = first == "--" ? 1 : 0;
-  std::vector<po::option> rest;
-  for (std::size_t i = skip; i < words.size(); ++i) {
-    po::option word;
-    word.value = {words[i]};
-    word.position_key = static_cast<int>(i);
-    rest.push_back(word);
+/// A command line, split before Boost looks at it: Boost takes the value of an option for an option of its
+/// own when one has that name, and would go on reading in the words of the next program.
+struct Split {
+  std::vector<std::string> own;  ///< one word for each option, its value included
+  std::vector<std::string> rest;
+};
+
+bool takes_value(const po::option_description* option) {
+  return option != nullptr && option->semantic()->max_tokens() > 0;
+}
+
+// The option that a word names and that has its value in the next word; nothing for any other word.
+const po::option_description* wants_next_word(const std::string& word,
+                                              const po::options_description& options) {
+  if (word.starts_with("--")) {
+    const auto* const option = options.find_nothrow(word.substr(2), false);
+    return takes_value(option) ? option : nullptr;
   }
-  words.clear();
-  return rest;
+  // `-dl VALUE`: flags, and at last one with a value; `-lVALUE` has it already.
+  for (std::size_t i = 1; i < word.size(); ++i) {
+    const auto* const option = options.find_nothrow(std::string("-") + word[i], false);
+    if (option == nullptr) return nullptr;
+    if (takes_value(option)) return i + 1 == word.size() ? option : nullptr;
+  }
+  return nullptr;
+}
+
+Split split(const std::vector<std::string>& words, const po::options_description& options) {
+  Split result;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const std::string& word = words[i];
+    const bool is_option = word.size() > 1 && word[0] == '-' && word != "--";
+    if (!is_option) {
+      result.rest.assign(words.begin() + static_cast<std::ptrdiff_t>(i) + (word == "--" ? 1 : 0),
+                         words.end());
+      return result;
+    }
+    const auto* const option = i + 1 < words.size() ? wants_next_word(word, options) : nullptr;
+    if (option == nullptr) {
+      result.own.push_back(word);
+      continue;
+    }
+    // Flags before a short option with a value.
+    if (!word.starts_with("--") && word.size() > 2) result.own.push_back(word.substr(0, word.size() - 1));
+    if (words[++i].empty()) throw Failure("--" + option->long_name() + ": its value is empty");
+    result.own.push_back("--" + option->long_name() + '=' + words[i]);
+  }
+  return result;
 }
 
 void print(const std::string& text) {
@@ -49,8 +83,14 @@ void check_range(std::string_view option, int value, int least, int most) {
 
 void check_assignment(std::string_view option, std::string_view assignment) {
   const std::size_t equals = assignment.find('=');
-  if (equals != 0 && equals != std::string_view::npos) return;
-  throw Failure(fmt::format("{} {}: not NAME=VALUE", option, printable(assignment)));
+  if (equals == 0 || equals == std::string_view::npos)
+    throw Failure(fmt::format("{} {}: not NAME=VALUE", option, printable(assignment)));
+  const std::string_view name = assignment.substr(0, equals);
+  for (const auto announced : {listen_pid_name, listen_pidfdid_name, listen_fds_name, listen_fdnames_name}) {
+    if (name == announced)
+      throw Failure(fmt::format("{} {}: it announces the sockets, and every hop sets it itself", option,
+                                printable(assignment)));
+  }
 }
 
 po::options_description common_options() {
@@ -66,20 +106,13 @@ CommandLine parse_command_line(const std::vector<std::string>& words,
                                const po::options_description& options) try {
   namespace style = po::command_line_style;
   CommandLine result;
-  const auto parsed = po::command_line_parser(words)
-                          .options(options)
-                          .positional(po::positional_options_description().add("rest", -1))
-                          .style(style::unix_style & ~style::allow_guessing)
-                          .extra_style_parser(take_rest)
-                          .run();
-  po::parsed_options own(parsed.description, parsed.m_options_prefix);
-  for (const po::option& option : parsed.options) {
-    if (option.position_key >= 0)
-      result.rest.push_back(option.value.front());
-    else
-      own.options.push_back(option);
-  }
-  po::store(own, result.options);
+  Split words_of = split(words, options);
+  result.rest = std::move(words_of.rest);
+  po::store(po::command_line_parser(words_of.own)
+                .options(options)
+                .style(style::unix_style & ~style::allow_guessing)
+                .run(),
+            result.options);
   po::notify(result.options);
   if (result.options.count("log-level") != 0) {
     const auto& name = result.options["log-level"].as<std::string>();

@@ -26,14 +26,15 @@ inline constexpr int most_preserved_fds = 65536;
 /// Throws Failure when the value of an option is not from `least` to `most`.
 void check_range(std::string_view option, int value, int least, int most);
 
-/// Throws Failure when the value of an option is not NAME=VALUE.
+/// Throws Failure when the value of an option is not NAME=VALUE, or NAME is one of LISTEN_*.
 void check_assignment(std::string_view option, std::string_view assignment);
 
 /// The options every program has: --log-level, --help and --version.
 boost::program_options::options_description common_options();
 
 /// Parses `own [options] [--] rest…`. Options end at `--` or at the first word that is no option, so that the
-/// next program keeps its own. Applies --log-level. Throws Failure naming the word that is wrong.
+/// next program keeps its own. The word after an option that takes a value is its value, whatever it looks
+/// like. Applies --log-level. Throws Failure naming the word that is wrong.
 CommandLine parse_command_line(const std::vector<std::string>& words,
                                const boost::program_options::options_description& options);
 

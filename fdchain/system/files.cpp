@@ -31,7 +31,7 @@ void check_replaceable(std::string_view option, const std::string& path) {
   check(::faccessat(AT_FDCWD, directory.c_str(), W_OK | X_OK, AT_EACCESS), option, path);
 }
 
-void write_file_atomically(std::string_view option, const std::string& path, std::string_view content) {
+void write_file_atomically(const std::string& path, std::string_view content, std::string_view option) {
   check_replaceable(option, path);
   const std::string temporary = path + ".tmp" + std::to_string(::getpid());
   const OwnedFd file(

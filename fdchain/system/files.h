@@ -15,8 +15,9 @@ void write_all(int fd, std::string_view bytes, std::string_view subject);
 void check_replaceable(std::string_view option, const std::string& path);
 
 /// Writes a file under a temporary name and renames it, so that a reader sees all of it or none. Throws
-/// std::system_error or Failure, naming `option`.
-void write_file_atomically(std::string_view option, const std::string& path, std::string_view content);
+/// std::system_error or Failure, naming `option`, by which the path was given.
+void write_file_atomically(const std::string& path, std::string_view content,
+                           std::string_view option = "write");
 
 /// A new descriptor on /dev/null, close-on-exec.
 OwnedFd open_dev_null();

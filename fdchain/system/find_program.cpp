@@ -53,6 +53,7 @@ std::string find_program(const std::string& name, std::string_view search_path, 
     if (colon == std::string_view::npos) break;
     search_path.remove_prefix(colon + 1);
   }
+  if (name.empty()) throw Failure("exec '': an empty name", exit_status::not_found);
   if (!forbidden.empty()) throw_exec_failure(forbidden, EACCES, files);
   throw Failure("exec " + printable(name) + ": not found in PATH" + where(files), exit_status::not_found);
 }

@@ -7,6 +7,7 @@
 #include <mqueue.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -218,6 +219,20 @@ Opened open_kind(const ListenSpec& spec) {
   return {};
 }
 
+// What the errno alone does not say.
+std::string cause_of(const ListenSpec& spec, int error) {
+  if (error == EMFILE) {
+    rlimit limit{};
+    ::getrlimit(RLIMIT_NOFILE, &limit);
+    return ", RLIMIT_NOFILE is " + std::to_string(limit.rlim_cur);
+  }
+  const auto* const address = std::get_if<PathAddress>(&spec.address);
+  if (error != EADDRINUSE || address == nullptr || address->path.starts_with('@')) return {};
+  struct stat status {};
+  if (::lstat(address->path.c_str(), &status) < 0) return {};
+  return S_ISSOCK(status.st_mode) ? ", by a socket that somebody serves" : ", and what is there is no socket";
+}
+
 // A message queue has no path of its own; its descriptor tells which one it is.
 int stat_name(MadeName::Kind kind, const std::string& name, struct stat& status) {
   if (kind == MadeName::Kind::path) return ::lstat(name.c_str(), &status);
@@ -260,7 +275,8 @@ std::optional<std::pair<MadeName::Kind, std::string>> name_made_for(const Listen
 Opened open_listening(const ListenSpec& spec) try {
   return open_kind(spec);
 } catch (const std::system_error& error) {
-  throw Failure("--listen " + printable(spec.text) + ": " + error.what());
+  throw Failure("--listen " + printable(spec.text) + ": " + error.what() +
+                cause_of(spec, error.code().value()));
 }
 
 }  // namespace fdchain

@@ -34,14 +34,14 @@ pid_t parent_of(pid_t process) {
   return parent;
 }
 
-// Kills every child but the spared ones; whether there was one to kill.
-bool kill_children(std::span<const pid_t> spared) {
-  bool killed = false;
-  // Not yet reaped, so the numbers are still theirs.
-  for (const pid_t child : children_of_this_process()) {
-    if (std::ranges::find(spared, child) == spared.end()) killed |= ::kill(child, SIGKILL) == 0;
-  }
-  return killed;
+// Kills a child and reaps it; whether that worked. Waits only for what is sure to end.
+bool end_child(pid_t child, int& killed) {
+  // Not yet reaped, so the number is still its own.
+  const bool will_end = ::kill(child, SIGKILL) == 0;
+  int status = 0;
+  if (retry([&] { return ::waitpid(child, &status, will_end ? 0 : WNOHANG); }) <= 0) return false;
+  killed += WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL ? 1 : 0;
+  return true;
 }
 
 }  // namespace
@@ -72,19 +72,15 @@ bool has_children() {
 
 int end_all_children(std::span<const pid_t> spared) {
   int killed = 0;
-  bool waits = false;
-  while (true) {
-    int status = 0;
-    // Usually there is nobody, and this says so for less than a look into /proc.
-    const pid_t child = retry([&] { return ::waitpid(-1, &status, waits ? 0 : WNOHANG); });
-    if (child < 0) return killed;
-    killed += child > 0 && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL ? 1 : 0;
-    waits = false;
-    if (child > 0) continue;
-    // Wait only for what is sure to end.
-    waits = kill_children(spared);
-    if (!waits) return killed;
+  // Usually there is nobody, and this says so for less than a look into /proc. A child that ends leaves its
+  // own to this process, so look again until there is no more to do.
+  for (bool again = true; again && has_children();) {
+    again = false;
+    for (const pid_t child : children_of_this_process()) {
+      if (std::ranges::find(spared, child) == spared.end()) again |= end_child(child, killed);
+    }
   }
+  return killed;
 }
 
 }  // namespace fdchain

@@ -17,7 +17,7 @@ std::vector<pid_t> children_by_search();
 bool has_children();
 
 /// Kills and reaps every child of this process, and every orphan that this leaves to it, until there is none
-/// but those in `spared`. Returns how many it has killed.
+/// but those in `spared`, which are neither killed nor reaped. Returns how many it has killed.
 ///
 /// For a subreaper: what a payload leaves running ends with it, as in a pid namespace of its own. A child
 /// that cannot be killed, because it has changed its user, is left.

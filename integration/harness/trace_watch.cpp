@@ -29,7 +29,7 @@ std::size_t occurrences(const std::string& text, const std::string& wanted) {
 
 TraceWatch::TraceWatch(std::string path)
     : path_(std::move(path)), inotify_(check(::inotify_init1(IN_CLOEXEC), "inotify_init1")) {
-  write_file_atomically("trace", path_, "");
+  write_file_atomically(path_, "", "trace");
   check(::inotify_add_watch(inotify_.get(), path_.c_str(), IN_MODIFY), "inotify_add_watch", path_);
 }
 

@@ -90,7 +90,7 @@ const std::string no_kind =
 
 INSTANTIATE_TEST_SUITE_P(
     All, ListenSpecRefuses,
-    ::testing::Values(Bad{"", no_kind}, Bad{"host:80", no_kind}, Bad{"tcp:", not_a_port},
+    ::testing::Values(Bad{"", no_kind}, Bad{"host:80", no_kind}, Bad{"tcp:", "no port given"},
                       Bad{"tcp:0", not_a_port}, Bad{"tcp:70000", not_a_port}, Bad{"tcp:80x", not_a_port},
                       Bad{"tcp:-1", not_a_port}, Bad{"tcp:1.2.3:80", not_ipv4}, Bad{"tcp:::1:80", not_ipv4},
                       Bad{"tcp:[::1]", "an IPv6 address is [ADDRESS]:PORT"},
@@ -107,7 +107,15 @@ INSTANTIATE_TEST_SUITE_P(
                       Bad{"fifo:x", "not an absolute path"}, Bad{"tcp:80,name=", not_a_name},
                       Bad{"tcp:80,name=a:b", not_a_name}, Bad{"unix:/x,mode=8", "mode is octal, 0 to 7777"},
                       Bad{"unix:/x,mode=10000", "mode is octal, 0 to 7777"},
-                      Bad{"tcp:80,backlog=x", "backlog is a number"},
+                      Bad{"tcp:80,backlog=x", "backlog is a number"}, Bad{"tcp:127.0.0.1:", "no port given"},
+                      Bad{"tcp:80,mode=0600", "mode is for what is made under a path"},
+                      Bad{"unix:@a,mode=0600", "mode is for what is made under a path"},
+                      Bad{"special:/dev/x,mode=0600", "mode is for what is made under a path"},
+                      Bad{"udp:80,backlog=1", "backlog is for what accepts connections"},
+                      Bad{"fifo:/f,backlog=1", "backlog is for what accepts connections"},
+                      Bad{"tcp:80,backlog=1,backlog=1", "backlog is there twice"},
+                      Bad{"tcp:80,name=a,name=b", "name is there twice"},
+                      Bad{"unix:/s,mode=0600,mode=0666", "mode is there twice"},
                       Bad{"tcp:80,nam=x", "unknown option 'nam'; there are name, mode and backlog"}));
 
 }  // namespace

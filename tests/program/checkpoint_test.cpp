@@ -39,6 +39,7 @@ TEST(Checkpoint, OfDepartureIsAnEditOfThePlan) {
 
 TEST(Checkpoint, RefusesWhatNamesNoPlace) {
   for (const auto* const bad : {"FDCHAIN_STOP=monitor", "FDCHAIN_STOP=x:arrival", "FDCHAIN_STOP=monitor:x",
+                                "FDCHAIN_STOP=payload:departure", "FDCHAIN_STOP=runtime-shim:running",
                                 "FDCHAIN_DELAY=monitor:arrival", "FDCHAIN_DELAY=monitor:arrival=x"}) {
     EXPECT_THROW(checkpoint(Environment({bad}), Hop::payload, Moment::arrival), Failure) << bad;
   }

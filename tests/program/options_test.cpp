@@ -14,7 +14,7 @@ using ::testing::IsEmpty;
 
 po::options_description options() {
   po::options_description own("Options");
-  own.add_options()("name", po::value<std::string>(), "")("flag,f", "")("number", po::value<int>(), "");
+  own.add_options()("name", po::value<std::string>(), "")("flag,f", "")("number,n", po::value<int>(), "");
   return own.add(common_options());
 }
 
@@ -35,6 +35,27 @@ TEST(CommandLine, TwoDashesEndThemToo) {
   EXPECT_THAT(parse({"", "x"}).rest, ElementsAre("", "x"));
 }
 
+TEST(CommandLine, AValueIsAValueWhateverItLooksLike) {
+  for (const std::string value :
+       {"name", "number", "flag", "log-level", "--flag", "--", "-", "-f", "a=b", "=", "a b"}) {
+    const CommandLine apart = parse({"--name", value, "daemon"});
+    EXPECT_EQ(apart.options["name"].as<std::string>(), value);
+    EXPECT_EQ(apart.options.count("flag"), 0U);
+    EXPECT_THAT(apart.rest, ElementsAre("daemon"));
+    EXPECT_EQ(parse({"--name=" + value}).options["name"].as<std::string>(), value);
+  }
+}
+
+TEST(CommandLine, ShortOptionsGoTogether) {
+  for (const auto& words :
+       {std::vector<std::string>{"-fn", "7", "x"}, {"-f", "-n", "7", "x"}, {"-fn7", "x"}}) {
+    const CommandLine line = parse(words);
+    EXPECT_EQ(line.options.count("flag"), 1U);
+    EXPECT_EQ(line.options["number"].as<int>(), 7);
+    EXPECT_THAT(line.rest, ElementsAre("x"));
+  }
+}
+
 std::string complaint(std::vector<std::string> words) {
   try {
     parse(std::move(words));
@@ -48,6 +69,9 @@ TEST(CommandLine, NamesTheWordThatIsWrong) {
   EXPECT_EQ(complaint({"--unknown"}), "unrecognised option '--unknown'; see --help");
   EXPECT_EQ(complaint({"--nam", "x"}), "unrecognised option '--nam'; see --help");
   EXPECT_EQ(complaint({"--name"}), "the required argument for option '--name' is missing; see --help");
+  EXPECT_EQ(complaint({"--name", "", "daemon"}), "--name: its value is empty");
+  EXPECT_THAT(complaint({"--name=", "daemon"}), ::testing::HasSubstr("'--name'"));
+  EXPECT_EQ(complaint({"-x"}), "unrecognised option '-x'; see --help");
   EXPECT_EQ(complaint({"--number", "x"}), "the argument ('x') for option '--number' is invalid; see --help");
   EXPECT_EQ(complaint({"--log-level", "loud"}), "--log-level loud: not one of debug, info, warn, error, off");
 }

@@ -48,7 +48,7 @@ TEST_F(FindProgram, TellsNotFoundFromNotExecutable) {
   EXPECT_EQ(failure_of([&] { find_program("tool", search_path()); }),
             "126 exec " + forbidden + ": Permission denied");
   EXPECT_EQ(failure_of([&] { find_program("nope", search_path()); }), "127 exec nope: not found in PATH");
-  EXPECT_EQ(failure_of([&] { find_program("", search_path()); }), "127 exec : not found in PATH");
+  EXPECT_EQ(failure_of([&] { find_program("", search_path()); }), "127 exec '': an empty name");
 }
 
 TEST_F(FindProgram, ExplainsAFailedExec) {

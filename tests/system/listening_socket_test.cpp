@@ -108,14 +108,15 @@ TEST_F(OpenListening, ReplacesASocketThatNobodyListensOn) {
 }
 
 TEST_F(OpenListening, ReplacesNoSocketThatIsServedAndNoOtherFile) {
+  const std::string in_use = ": bind: Address already in use";
   const Opened served = open_listening(parse_listen_spec("unix:" + path("served")));
   EXPECT_EQ(failure("unix:" + path("served")),
-            "--listen unix:" + path("served") + ": bind: Address already in use");
+            "--listen unix:" + path("served") + in_use + ", by a socket that somebody serves");
   EXPECT_EQ(failure("unix-dgram:" + path("served")),
-            "--listen unix-dgram:" + path("served") + ": bind: Address already in use");
+            "--listen unix-dgram:" + path("served") + in_use + ", by a socket that somebody serves");
   std::ofstream(path("precious")) << "data";
   EXPECT_EQ(failure("unix:" + path("precious")),
-            "--listen unix:" + path("precious") + ": bind: Address already in use");
+            "--listen unix:" + path("precious") + in_use + ", and what is there is no socket");
   EXPECT_EQ(std::filesystem::file_size(path("precious")), 4U);
   EXPECT_EQ(failure("fifo:" + path("precious")),
             "--listen fifo:" + path("precious") + ": there, and not a FIFO");
