@@ -20,7 +20,12 @@ constexpr std::string_view usage =
     "of --listen, or both. Without PAYLOAD, or with the word `payload`, fdchain's own echo service runs.\n\n"
     "  systemd-socket-activate -l 8080 launcher mydaemon --its-options\n"
     "  launcher --listen tcp:8080,name=web --listen unix:/run/admin.sock mydaemon\n"
-    "  launcher generate systemd NAME [--files] [OPTIONS] [PAYLOAD [ARG...]]   units for such a run\n";
+    "  launcher dry-run [OPTIONS] [PAYLOAD [ARG...]]     each hop's plan, with reasons; runs nothing\n"
+    "  launcher diagnose TRACE                           what is wrong in a trace, and who did it\n"
+    "  launcher report --format FORMAT TRACE             the report of a trace\n"
+    "  launcher faults                                   the mistakes that --fault can have a hop make\n"
+    "  launcher generate systemd NAME [--files] [OPTIONS] [PAYLOAD [ARG...]]   units for a run\n\n"
+    "All but the first two lines answer --help of their own.\n";
 
 constexpr std::string_view own_payload = "payload";
 

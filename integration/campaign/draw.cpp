@@ -138,6 +138,11 @@ void draw_numbers(Dice& dice, const Run& run, std::size_t which, FaultRequest& r
 void draw_faults(Dice& dice, Run& run) {
   if (run.level == Level::healthy) return;
   if (run.level == Level::single) {
+    // The one mistake that needs no edit of a plan: an activator with a hole in its stdio.
+    if (dice.once_in(30)) {
+      run.closed_stdio = {dice.between(0, 2)};
+      return;
+    }
     run.faults.push_back(draw_fault(dice, {Hop::activator, Hop::launcher, Hop::monitor, Hop::runtime_shim}));
     return;
   }
@@ -191,6 +196,7 @@ Run draw(std::uint64_t seed, std::uint64_t number, Level level, unsigned attempt
   run.level = level;
   do {
     run.faults.clear();
+    run.closed_stdio.clear();
     draw_faults(dice, run);
   } while (!agree(run));
   draw_sockets(dice, run, directory);
@@ -198,7 +204,6 @@ Run draw(std::uint64_t seed, std::uint64_t number, Level level, unsigned attempt
   if (dice.once_in(4)) run.preserved = dice.between(1, 3);
   if (dice.once_in(3)) run.sdnotify = dice.one_of(std::array{"container", "conmon", "ignore"});
   if (dice.once_in(5)) run.payload = Payload::stranger;
-  // A hole in stdio is a finding about the activator: one mistake more.
   for (std::size_t i = 0; i < run.faults.size(); ++i) {
     const Needs needs = needs_of(run.faults[i]);
     if (needs.payload) run.payload = *needs.payload;

@@ -82,7 +82,7 @@ Entry run_number(std::uint64_t number, const Options& options, const std::string
     const Run run = draw(options.seed, number, level_of(number, options), attempt, directory);
     try {
       const Outcome outcome = execute(run, directory);
-      if (!outcome.refused) return make_entry(run, outcome);
+      if (!outcome.refused) return make_entry(options.seed, run, outcome);
     } catch (const std::exception& error) {
       std::string faults;
       for (const FaultRequest& fault : run.faults) faults += " --fault " + to_string(fault);
@@ -119,12 +119,17 @@ class Progress {
   bool shown_;
 };
 
-std::vector<Entry> read_results(const std::string& path) {
+// What the results file has of this very campaign.
+std::vector<Entry> read_results(const Options& options) {
   std::vector<Entry> entries;
-  std::ifstream file(path);
+  std::ifstream file(options.results);
   for (std::string line; std::getline(file, line);) {
     try {
-      entries.push_back(decode_entry(line));
+      Entry entry = decode_entry(line);
+      const bool of_this_shard = entry.number % options.shards == options.shard - 1;
+      if (entry.seed == options.seed && entry.level == level_of(entry.number, options) && of_this_shard &&
+          entry.number < options.healthy + options.single + options.twice)
+        entries.push_back(std::move(entry));
     } catch (const std::exception&) {
       break;  // cut short by whatever stopped the campaign
     }
@@ -158,7 +163,7 @@ int run(int argc, char** argv) {
   }
 
   std::vector<Entry> entries;
-  if (!options->results.empty()) entries = read_results(options->results);
+  if (!options->results.empty()) entries = read_results(*options);
   std::set<std::uint64_t> done;
   for (const Entry& entry : entries) done.insert(entry.number);
   std::ofstream results;

@@ -128,8 +128,8 @@ bool Entry::exact() const {
          });
 }
 
-Entry make_entry(const Run& run, const Outcome& outcome) {
-  Entry entry{run.number, run.level, {}, {}, {}, outcome.command};
+Entry make_entry(std::uint64_t seed, const Run& run, const Outcome& outcome) {
+  Entry entry{seed, run.number, run.level, {}, {}, {}, outcome.command};
   for (const FaultRequest& fault : run.faults) entry.faults.push_back(to_string(fault));
   for (const Expected& expected : expectations(run))
     entry.expected.push_back(line(expected.id, expected.culprit));
@@ -138,7 +138,8 @@ Entry make_entry(const Run& run, const Outcome& outcome) {
 }
 
 std::string encode(const Entry& entry) {
-  return json::serialize(json::object{{"number", entry.number},
+  return json::serialize(json::object{{"seed", entry.seed},
+                                      {"number", entry.number},
                                       {"level", static_cast<int>(entry.level)},
                                       {"faults", to_json(entry.faults)},
                                       {"expected", to_json(entry.expected)},
@@ -149,7 +150,8 @@ std::string encode(const Entry& entry) {
 
 Entry decode_entry(const std::string& line) {
   const json::value value = json::parse(line);
-  return {value.at("number").to_number<std::uint64_t>(),
+  return {value.at("seed").to_number<std::uint64_t>(),
+          value.at("number").to_number<std::uint64_t>(),
           static_cast<Level>(value.at("level").to_number<int>()),
           words_of(value.at("faults")),
           words_of(value.at("expected")),

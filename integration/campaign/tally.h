@@ -13,6 +13,7 @@ namespace fdchain::campaign {
 
 /// One run's expectations and findings: a line of the results file.
 struct Entry {
+  std::uint64_t seed = 0;
   std::uint64_t number = 0;
   Level level = Level::healthy;
   std::vector<std::string> faults;    ///< as given to --fault
@@ -26,7 +27,7 @@ struct Entry {
   [[nodiscard]] bool complete() const;
 };
 
-Entry make_entry(const Run& run, const Outcome& outcome);
+Entry make_entry(std::uint64_t seed, const Run& run, const Outcome& outcome);
 
 std::string encode(const Entry& entry);
 Entry decode_entry(const std::string& line);

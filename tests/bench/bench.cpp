@@ -3,6 +3,7 @@
 //   fdchain_bench [JSON-FILE [ROUNDS]]
 
 #include <benchmark/benchmark.h>
+#include <fcntl.h>
 #include <fmt/core.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@
 #include <string>
 
 #include "fdchain/system/files.h"
+#include "fdchain/system/owned_fd.h"
 #include "tests/bench/contenders.h"
 #include "tests/bench/measure.h"
 
@@ -71,6 +73,19 @@ void compare_whole_runs(Table& table, int rounds) {
   table.value("launcher > monitor > runtime-shim > payload", result["chain"] * milli, "ms");
   table.value("the same topology in plain static C", result["plain"] * milli, "ms");
   table.goal("chain / plain C", result["chain"] / result["plain"], "x", true, 1.3);
+}
+
+// What being watched costs: the same runs, with every hop writing its records.
+void compare_traced_runs(Table& table, int rounds) {
+  table.title("The same run, traced");
+  std::string trace = "/tmp/fdchain-bench-XXXXXX";
+  const OwnedFd file(::mkostemp(trace.data(), O_CLOEXEC));
+  const std::vector<std::string> traced{program("launcher"), "--trace", trace, program("exits_at_once")};
+  auto result = medians(
+      {{"traced", [&] { return whole_run(traced); }}, {"plain", [] { return whole_run(plain); }}}, rounds);
+  ::unlink(trace.c_str());
+  table.value("traced chain", result["traced"] * milli, "ms");
+  table.goal("traced chain / plain C", result["traced"] / result["plain"], "x", true, 2);
 }
 
 // One link of the real chain each, and all of it.
@@ -162,6 +177,7 @@ int run(const std::string& json_file, int rounds) {
   Table table;
   compare_sockets(table, rounds);
   compare_whole_runs(table, rounds);
+  compare_traced_runs(table, rounds);
   compare_with_real_programs(table, rounds);
   compare_with_podman(table, rounds);
   compare_waiting(table);
