@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <optional>
 
 #include "fdchain/judge/judge.h"
@@ -10,6 +11,7 @@
 #include "fdchain/model/listen_env.h"
 #include "fdchain/model/number.h"
 #include "fdchain/model/printable.h"
+#include "fdchain/model/variables.h"
 #include "fdchain/program/guard.h"
 #include "fdchain/program/options.h"
 #include "fdchain/report/report.h"
@@ -23,6 +25,7 @@ namespace {
 namespace po = boost::program_options;
 
 constexpr int unusable = 2;
+constexpr std::uint64_t most_contract_fds = 65'536;
 
 struct Question {
   std::string run;
@@ -63,36 +66,68 @@ std::optional<Question> parse(const std::vector<std::string>& words, bool diagno
   return question;
 }
 
-// `fds=2,names=web:admin`: sockets whose identity is that of the first hop that has them.
-Contract parse_contract(const std::string& text, const std::vector<HopRecord>& run) {
-  Contract contract;
-  int count = -1;
-  std::vector<std::string> names;
+/// `fds=2,names=web:admin`
+struct StatedContract {
+  int count = 0;
+  std::optional<std::vector<std::string>> names;
+};
+
+StatedContract parse_contract(const std::string& text) {
+  const auto refuse = [&](const std::string& why) {
+    throw Failure("--contract " + printable(text) + ": " + why);
+  };
+  std::optional<std::uint64_t> count;
+  StatedContract stated;
   std::string_view rest = text;
   while (!rest.empty()) {
     const std::string_view part = rest.substr(0, rest.find(','));
     rest.remove_prefix(std::min(rest.size(), part.size() + 1));
     if (part.starts_with("fds=")) {
-      if (const auto number = parse_decimal(part.substr(4), 1'000'000)) count = static_cast<int>(*number);
+      count = parse_decimal(part.substr(4), most_contract_fds);
+      if (!count) refuse(fmt::format("fds is a number from 0 to {}", most_contract_fds));
     } else if (part.starts_with("names=")) {
-      names = split_fdnames(part.substr(6));
+      stated.names = split_fdnames(part.substr(6));
     } else {
-      throw Failure("--contract " + printable(text) + ": not fds=N[,names=A:B…]");
+      refuse("not fds=N[,names=A:B…]");
     }
   }
-  if (count < 0) throw Failure("--contract " + printable(text) + ": not fds=N[,names=A:B…]");
-  contract.has_names = !names.empty();
-  names.resize(static_cast<std::size_t>(count), std::string(unnamed_socket));
-  for (int i = 0; i < count; ++i) {
+  if (!count) refuse("not fds=N[,names=A:B…]");
+  if (stated.names && stated.names->size() != *count)
+    refuse(fmt::format("{} names for {} sockets", stated.names->size(), *count));
+  stated.count = static_cast<int>(*count);
+  return stated;
+}
+
+// The first value that a hop of the run had for a variable.
+std::optional<std::string> first_value(const std::vector<HopRecord>& run, std::string_view name) {
+  for (const HopRecord& record : run) {
+    const auto found = record.environment.find(std::string(name));
+    if (found != record.environment.end()) return found->second;
+  }
+  return std::nullopt;
+}
+
+// The row of the first hop that has this number; an empty one when none has.
+FdRow first_row(const std::vector<HopRecord>& run, int number) {
+  for (const HopRecord& record : run) {
+    const auto found = std::ranges::lower_bound(record.fds, number, {}, &FdRow::number);
+    if (found != record.fds.end() && found->number == number) return *found;
+  }
+  return {};
+}
+
+// What was stated, with everything else as the run itself shows it first.
+Contract contract_of(const StatedContract& stated, const std::vector<HopRecord>& run) {
+  Contract contract;
+  const auto told = first_value(run, listen_fdnames_name);
+  contract.has_names = stated.names || told;
+  contract.notify_payload = first_value(run, notify_socket_name).has_value();
+  std::vector<std::string> names;
+  if (contract.has_names) names = stated.names ? *stated.names : split_fdnames(*told);
+  names.resize(static_cast<std::size_t>(stated.count), std::string(unnamed_socket));
+  for (int i = 0; i < stated.count; ++i) {
     const int fd = listen_fds_start + i;
-    FdRow row;
-    for (const HopRecord& record : run) {
-      const auto found = std::ranges::find(record.fds, fd, &FdRow::number);
-      if (found == record.fds.end()) continue;
-      row = *found;
-      break;
-    }
-    contract.sockets.push_back({fd, names[static_cast<std::size_t>(i)], std::move(row)});
+    contract.sockets.push_back({fd, names[static_cast<std::size_t>(i)], first_row(run, fd)});
   }
   return contract;
 }
@@ -107,16 +142,24 @@ struct Case {
 
 std::vector<Case> read_cases(const Question& question) {
   const auto only = question.run.empty() ? std::nullopt : std::optional(question.run);
+  std::optional<StatedContract> stated;
+  if (!question.contract.empty()) stated = parse_contract(question.contract);
   TraceContent content = read_trace(question.trace, only);
   for (const std::string& remark : content.remarks)
     print_error(Hop::launcher, question.trace + ": " + remark);
   std::vector<Case> cases;
   for (auto& run : content.runs) {
     std::optional<Contract> contract;
-    if (!question.contract.empty()) contract = parse_contract(question.contract, run);
+    if (stated) contract = contract_of(*stated, run);
     cases.push_back({std::move(run), std::move(contract)});
   }
   return cases;
+}
+
+ReportFormat parse_format(const std::string& text) {
+  const auto format = parse_report_format(text);
+  if (!format) throw Failure("--format " + printable(text) + ": not one of text, json, mermaid, dot");
+  return *format;
 }
 
 // Several runs in one text need a line between them that names them.
@@ -164,7 +207,7 @@ int report(const std::vector<std::string>& words) {
   return answer([&] {
     const auto question = parse(words, false);
     if (!question) return 0;
-    const ReportFormat format = parse_report_request(question->format).format;
+    const ReportFormat format = parse_format(question->format);
     const std::vector<Case> cases = read_cases(*question);
     for (const Case& shown : cases) {
       const std::string text = write_report(format, shown.judged(), may_colour(STDOUT_FILENO));

@@ -1,6 +1,7 @@
 #include "fdchain/judge/evidence.h"
 
 #include <algorithm>
+#include <climits>
 
 #include "fdchain/model/listen_env.h"
 #include "fdchain/model/number.h"
@@ -27,6 +28,16 @@ bool told_rightly(const HopRecord& record, std::size_t sockets, bool contract_is
     if (row_at(record.fds, number) == nullptr) return false;
   }
   return true;
+}
+
+bool is_pipe(const FdRow& row) { return row.type == "FIFO" || (row.socket && !row.socket->listening); }
+
+bool is_announced_handshake(const HopRecord& record, const FdRow& row) {
+  if (!is_pipe(row)) return false;
+  for (const std::string_view name : {sync_pipe_name, start_pipe_name, attach_pipe_name}) {
+    if (variable(record, name) == std::to_string(row.number)) return true;
+  }
+  return false;
 }
 
 }  // namespace
@@ -67,10 +78,15 @@ void Evidence::make_contract(const std::optional<Contract>& given) {
     contract_is_known_ = true;
     return;
   }
-  // Nobody wrote it down: it is what the first hop was told, as far as that is there.
+  presume_contract();
+  presume_preserved();
+}
+
+// Nobody wrote it down: it is what the first hop was told, as far as that is there.
+void Evidence::presume_contract() {
   const HopRecord* first = nullptr;
   for (const Hop hop : all_hops) {
-    if (first == nullptr) first = of(hop).received();
+    if (first == nullptr) first = given_to(hop);
   }
   if (first == nullptr) return;
   const int count = announced_count(*first).value_or(0);
@@ -84,17 +100,47 @@ void Evidence::make_contract(const std::optional<Contract>& given) {
     contract_.sockets.push_back(
         {row.number, named ? split[static_cast<std::size_t>(index)] : std::string(unnamed_socket), row});
   }
-  contract_.notify_payload = variable(*first, "NOTIFY_SOCKET").has_value();
+  contract_.notify_payload = variable(*first, notify_socket_name).has_value();
+}
+
+// --preserve-fds puts descriptors right after the sockets, and nobody tells how many: whatever stands there
+// from the first hop on is presumed to be meant. What stands there in a launcher need not go on.
+void Evidence::presume_preserved() {
+  Hop hop = Hop::monitor;
+  while (given_to(hop) == nullptr) {
+    if (hop == Hop::payload) return;
+    hop = static_cast<Hop>(static_cast<int>(hop) + 1);
+  }
+  const HopRecord& first = *given_to(hop);
+  const auto crossing = [&](int number) {
+    const FdRow* const row = row_at(first.fds, number);
+    return row == nullptr || row->close_on_exec ? nullptr : row;
+  };
+  int number = window_end();
+  for (const FdRow* row = crossing(number); row != nullptr; row = crossing(++number)) {
+    // The monitor's pipes are announced. The shim's is known by its place alone: it is the last.
+    const bool last = crossing(number + 1) == nullptr;
+    const bool own = hop == Hop::monitor ? is_announced_handshake(first, *row)
+                                         : hop == Hop::runtime_shim && last && row->type == "UNIX-SEQPACKET";
+    if (own) break;
+    contract_.preserved.push_back(*row);
+  }
 }
 
 bool Evidence::wrote_the_contract(Hop hop) const {
   const HopRecord* const arrival = of(hop).arrival;
-  return arrival != nullptr && arrival->contract == contract_;
+  return arrival != nullptr && arrival->contract.has_value();
 }
 
 const HopRecord* Evidence::given_to(Hop hop) const {
   const HopRecord* const received = of(hop).received();
   if (received != nullptr || hop == Hop::launcher) return received;
+  return of(static_cast<Hop>(static_cast<int>(hop) - 1)).departure;
+}
+
+const HopRecord* Evidence::crossed_into(Hop hop) const {
+  const HopRecord* const arrival = of(hop).arrival;
+  if (arrival != nullptr || hop == Hop::launcher) return arrival;
   return of(static_cast<Hop>(static_cast<int>(hop) - 1)).departure;
 }
 
@@ -141,7 +187,8 @@ Hop Evidence::before(Hop hop) const {
 std::vector<Hop> actors_between(const Sighting& earlier, const Sighting& later) {
   // What a hop was about to pass on is beyond its reach a moment later; what it received it can still spoil.
   const int first = static_cast<int>(earlier.hop) + (earlier.received ? 0 : 1);
-  const int last = static_cast<int>(later.hop) - (later.received ? 1 : 0);
+  const bool by_itself = !later.received || later.record->moment == Moment::running;
+  const int last = static_cast<int>(later.hop) - (by_itself ? 0 : 1);
   if (first > last) return {earlier.hop};
   std::vector<Hop> actors;
   for (int hop = first; hop <= last; ++hop) actors.push_back(static_cast<Hop>(hop));
@@ -157,7 +204,8 @@ std::optional<int> announced_count(const HopRecord& record) {
   const auto text = variable(record, listen_fds_name);
   if (!text) return std::nullopt;
   const Number<int> count = parse_int_as_systemd(*text);
-  return count.error == 0 && count.value > 0 ? std::optional(count.value) : std::nullopt;
+  const bool taken = count.error == 0 && count.value > 0 && count.value <= INT_MAX - listen_fds_start;
+  return taken ? std::optional(count.value) : std::nullopt;
 }
 
 const FdRow* row_at(const FdTable& table, int number) {
@@ -166,11 +214,8 @@ const FdRow* row_at(const FdTable& table, int number) {
 }
 
 bool is_handshake(const Evidence& evidence, Hop hop, const HopRecord& record, const FdRow& row) {
-  const bool pipe = row.type == "FIFO" || (row.socket && !row.socket->listening);
-  if (!pipe) return false;
-  for (const std::string_view name : {sync_pipe_name, start_pipe_name, attach_pipe_name}) {
-    if (hop == Hop::monitor && variable(record, name) == std::to_string(row.number)) return true;
-  }
+  if (!is_pipe(row)) return false;
+  if (hop == Hop::monitor && is_announced_handshake(record, row)) return true;
   // By its place, where it is announced wrongly or, in the shim, known without an announcement.
   const int pipes = hop == Hop::monitor ? 2 : hop == Hop::runtime_shim ? 1 : 0;
   const int behind = row.number - evidence.payload_end();

@@ -22,7 +22,7 @@ struct Sighting {
 struct HopEvidence {
   const HopRecord* arrival = nullptr;
   const HopRecord* departure = nullptr;
-  const HopRecord* outside = nullptr;     ///< running, seen by another hop
+  const HopRecord* outside = nullptr;     ///< running, seen by another hop: it may have changed by then
   std::vector<const HopRecord*> running;  ///< seen by itself, in the order of time
   const HopRecord* after_exit = nullptr;
 
@@ -39,13 +39,24 @@ class Evidence {
   /// before was about to give it; null when nothing is known.
   [[nodiscard]] const HopRecord* given_to(Hop hop) const;
 
+  /// What crossed into a hop: its own word, else what the hop before was about to give it; null when neither
+  /// is there. A look from outside comes too late: by then a process may have closed, opened or changed
+  /// anything.
+  [[nodiscard]] const HopRecord* crossed_into(Hop hop) const;
+
   [[nodiscard]] const Contract& contract() const { return contract_; }
 
   /// Whether the contract was written down, or had to be made up from what the first hop received.
   [[nodiscard]] bool contract_is_known() const { return contract_is_known_; }
 
-  /// Whether the contract is this hop's own word. What it was told does not bind it then: it opened sockets
-  /// of its own, or set aside what was wrong.
+  /// How many descriptors after the sockets are taken for preserved because the first hop that was seen had
+  /// them; 0 when the contract is known.
+  [[nodiscard]] std::size_t presumed_preserved() const {
+    return contract_is_known_ ? 0 : contract_.preserved.size();
+  }
+
+  /// Whether this hop wrote down what it was to hand over. What it was told does not bind it then: it opened
+  /// sockets of its own, or set aside what was wrong.
   [[nodiscard]] bool wrote_the_contract(Hop hop) const;
 
   /// One past the number of the last socket.
@@ -71,6 +82,8 @@ class Evidence {
  private:
   void sort(std::span<const HopRecord> records);
   void make_contract(const std::optional<Contract>& given);
+  void presume_contract();
+  void presume_preserved();
   void collect_sightings();
 
   std::array<HopEvidence, 5> hops_;
@@ -81,13 +94,13 @@ class Evidence {
 };
 
 /// Who can have done something that is not there in `earlier` and there in `later`: one hop, or several when
-/// records between them are missing.
+/// records between them are missing, or `later` is a look from outside.
 std::vector<Hop> actors_between(const Sighting& earlier, const Sighting& later);
 
 /// The value of a chain variable; nothing when it is not set.
 std::optional<std::string> variable(const HopRecord& record, std::string_view name);
 
-/// The number that LISTEN_FDS counts, if it is one.
+/// The number that LISTEN_FDS counts, if it is one that sd_listen_fds(3) takes.
 std::optional<int> announced_count(const HopRecord& record);
 
 const FdRow* row_at(const FdTable& table, int number);

@@ -26,10 +26,23 @@ std::vector<std::string> gaps(const Evidence& evidence) {
       unknown.push_back("what " + std::string(to_string(hop)) +
                         " was about to pass on: no record of its departure");
   }
-  if (evidence.of(Hop::payload).received() == nullptr)
+  const HopEvidence& payload = evidence.of(Hop::payload);
+  if (payload.received() == nullptr)
     unknown.emplace_back("what payload received: it has not been seen");
+  else if (evidence.crossed_into(Hop::payload) == nullptr)
+    unknown.emplace_back(
+        "what payload received: it was seen from outside only, when it may have changed it already");
+  for (const Hop hop : {Hop::launcher, Hop::monitor}) {
+    // Of a payload that never ran, nobody waits for the end.
+    if (payload.received() != nullptr && evidence.of(hop).after_exit == nullptr)
+      unknown.push_back("what " + std::string(to_string(hop)) +
+                        " held when the payload had ended: no record of it");
+  }
   if (!evidence.contract_is_known())
     unknown.emplace_back("what was to be handed over: taken from what the first hop was told");
+  if (const std::size_t presumed = evidence.presumed_preserved(); presumed > 0)
+    unknown.push_back("whether what stands after the sockets was to be preserved: taken as meant, " +
+                      std::to_string(presumed) + (presumed == 1 ? " descriptor" : " descriptors"));
   return unknown;
 }
 

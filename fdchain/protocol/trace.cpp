@@ -2,11 +2,14 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
-#include <limits>
+#include <climits>
+#include <new>
 #include <stdexcept>
 #include <utility>
 
+#include "fdchain/model/number.h"
 #include "fdchain/model/printable.h"
 
 namespace fdchain {
@@ -41,22 +44,32 @@ int value_of(const Names<Size>& names, std::string_view text) {
   for (const auto& [number, name] : names) {
     if (name == text) return number;
   }
-  return -1;
+  return static_cast<int>(parse_decimal(text, INT_MAX).value_or(-1));
 }
 
-// How many bytes the UTF-8 sequence at the front has; 0 when it is none. Overlong and surrogate forms are
-// left to the JSON reader, which is laxer than RFC 3629 there and so are we.
+// What the second byte of a UTF-8 sequence can be, by the first: the bounds keep out overlong forms,
+// surrogates and what lies beyond the last code point, none of which a JSON reader has to take.
+std::pair<unsigned char, unsigned char> second_byte(unsigned char first) {
+  switch (first) {
+    case 0xe0: return {0xa0, 0xbf};
+    case 0xed: return {0x80, 0x9f};
+    case 0xf0: return {0x90, 0xbf};
+    case 0xf4: return {0x80, 0x8f};
+    default: return {0x80, 0xbf};
+  }
+}
+
+// How many bytes the UTF-8 sequence at the front has; 0 when it is none.
 std::size_t utf8_length(std::string_view text) {
   const auto first = static_cast<unsigned char>(text[0]);
-  const std::size_t length = first < 0x80   ? 1
-                             : first < 0xc2 ? 0
-                             : first < 0xe0 ? 2
-                             : first < 0xf0 ? 3
-                             : first < 0xf5 ? 4
-                                            : 0;
+  if (first < 0x80) return 1;
+  const std::size_t length = first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0;
   if (length == 0 || length > text.size()) return 0;
   for (std::size_t i = 1; i < length; ++i) {
-    if ((static_cast<unsigned char>(text[i]) & 0xc0) != 0x80) return 0;
+    const auto byte = static_cast<unsigned char>(text[i]);
+    const auto [low, high] =
+        i == 1 ? second_byte(first) : std::pair<unsigned char, unsigned char>{0x80, 0xbf};
+    if (byte < low || byte > high) return 0;
   }
   return length;
 }
@@ -64,12 +77,17 @@ std::size_t utf8_length(std::string_view text) {
 // JSON is UTF-8, paths and variables are bytes.
 std::string utf8(std::string_view text) {
   std::string result;
-  while (!text.empty()) {
-    const std::size_t length = utf8_length(text);
-    result += length == 0 ? printable(text.substr(0, 1)) : std::string(text.substr(0, length));
-    text.remove_prefix(length == 0 ? 1 : length);
+  std::size_t taken = 0;
+  std::size_t at = 0;
+  while (at < text.size()) {
+    if (const std::size_t length = utf8_length(text.substr(at)); length > 0) {
+      at += length;
+      continue;
+    }
+    result.append(text.substr(taken, at - taken)).append(printable(text.substr(at, 1)));
+    taken = ++at;
   }
-  return result;
+  return result.append(text.substr(taken));
 }
 
 json::array to_json(const FdTable& table) {
@@ -96,116 +114,234 @@ json::array to_json(const std::vector<std::string>& texts) {
   return array;
 }
 
-// What a record must have is asked for with at(), which throws; the rest with find().
-struct Reader {
-  const json::object& object;
+/// A value that knows the way to it, `fds[2].inode`, so that whoever wrote a bad record can find what is
+/// wrong. Keeps a pointer to the node it came from, which has to outlive it.
+class Node {
+ public:
+  explicit Node(const json::value& value) : value_(value) {}
+
+  /// What a record must have.
+  [[nodiscard]] Node at(std::string_view key) const {
+    const auto found = find(key);
+    if (!found) throw std::invalid_argument(beside(key) + " is missing");
+    return *found;
+  }
+
+  /// What it can do without.
+  [[nodiscard]] std::optional<Node> find(std::string_view key) const {
+    const json::object* const object = value_.if_object();
+    if (object == nullptr) refuse("an object");
+    const json::value* const found = object->if_contains(key);
+    return found == nullptr ? std::nullopt : std::optional(Node(*found, *this, key));
+  }
 
   template <typename Integer>
-  Integer integer(std::string_view key) const {
-    return object.at(key).to_number<Integer>();
+  [[nodiscard]] Integer integer() const {
+    json::error_code error;
+    const auto number = value_.to_number<Integer>(error);
+    if (error) refuse("a number that fits here");
+    return number;
   }
-  std::string text(std::string_view key) const { return std::string(object.at(key).as_string()); }
-  bool flag(std::string_view key) const { return object.at(key).as_bool(); }
-  const json::value* find(std::string_view key) const { return object.if_contains(key); }
+
+  [[nodiscard]] std::string text() const {
+    if (!value_.is_string()) refuse("a text");
+    return std::string(value_.get_string());
+  }
+
+  [[nodiscard]] bool flag() const {
+    if (!value_.is_bool()) refuse("true or false");
+    return value_.get_bool();
+  }
+
+  template <typename Value>
+  [[nodiscard]] Value one_of(std::optional<Value> (*parse)(std::string_view), const char* what) const {
+    const auto value = parse(text());
+    if (!value) refuse(what);
+    return *value;
+  }
+
+  template <typename Take>
+  void each_element(Take take) const {
+    const json::array* const array = value_.if_array();
+    if (array == nullptr) refuse("an array");
+    for (std::size_t i = 0; i < array->size(); ++i) take(Node((*array)[i], *this, {}, i));
+  }
+
+  template <typename Take>
+  void each_member(Take take) const {
+    const json::object* const object = value_.if_object();
+    if (object == nullptr) refuse("an object");
+    for (const auto& [key, value] : *object) take(std::string(key), Node(value, *this, key));
+  }
+
+  [[noreturn]] void refuse(const char* wanted) const {
+    const std::string own = path();
+    throw std::invalid_argument((own.empty() ? "the record" : own) + " is not " + wanted);
+  }
+
+ private:
+  Node(const json::value& value, const Node& parent, std::string_view key, std::size_t index = 0)
+      : value_(value), parent_(&parent), key_(key), index_(index) {}
+
+  [[nodiscard]] std::string path() const {
+    if (parent_ == nullptr) return "";
+    return key_.data() == nullptr ? parent_->path() + '[' + std::to_string(index_) + ']'
+                                  : parent_->beside(key_);
+  }
+
+  [[nodiscard]] std::string beside(std::string_view key) const {
+    const std::string own = path();
+    return own + (own.empty() ? "" : ".") + std::string(key);
+  }
+
+  const json::value& value_;
+  const Node* parent_ = nullptr;
+  std::string_view key_;  // null data in an array
+  std::size_t index_ = 0;
 };
 
-Hop read_hop(const json::value& value) {
-  const auto hop = parse_hop(std::string_view(value.as_string()));
-  if (!hop) throw std::invalid_argument("no such hop");
-  return *hop;
+// Linux never gives a number this high; with room above it, sums of numbers cannot overflow.
+constexpr int most_descriptors = 1 << 30;
+
+int read_number(const Node& node) {
+  const int number = node.integer<int>();
+  if (number < 0 || number >= most_descriptors) node.refuse("a descriptor");
+  return number;
 }
 
-Moment read_moment(const json::value& value) {
-  const auto moment = parse_moment(std::string_view(value.as_string()));
-  if (!moment) throw std::invalid_argument("no such moment");
-  return *moment;
+SocketRow read_socket(const Node& node) {
+  return {value_of(families, node.at("family").text()),
+          value_of(types, node.at("type").text()),
+          node.at("listening").flag(),
+          node.at("cookie").integer<std::uint64_t>(),
+          node.at("local").text(),
+          node.at("peer").text()};
 }
 
-FdRow read_row(const json::value& value) {
-  const Reader reader{value.as_object()};
+FdRow read_row(const Node& node) {
   FdRow row;
-  row.number = reader.integer<int>("fd");
-  row.type = reader.text("type");
-  row.mode = reader.text("mode");
-  row.close_on_exec = reader.flag("close_on_exec");
-  row.non_blocking = reader.flag("non_blocking");
-  row.device = reader.integer<dev_t>("device");
-  row.inode = reader.integer<ino_t>("inode");
-  row.name = reader.text("name");
-  if (const auto* const error = reader.find("error")) row.error = std::string(error->as_string());
-  if (const auto* const same = reader.find("same_as")) row.same_as = same->to_number<int>();
-  if (const auto* const socket = reader.find("socket")) {
-    const Reader socket_reader{socket->as_object()};
-    row.socket = SocketRow{value_of(families, socket_reader.text("family")),
-                           value_of(types, socket_reader.text("type")),
-                           socket_reader.flag("listening"),
-                           socket_reader.integer<std::uint64_t>("cookie"),
-                           socket_reader.text("local"),
-                           socket_reader.text("peer")};
-  }
+  row.number = read_number(node.at("fd"));
+  row.type = node.at("type").text();
+  row.mode = node.at("mode").text();
+  row.close_on_exec = node.at("close_on_exec").flag();
+  row.non_blocking = node.at("non_blocking").flag();
+  row.device = node.at("device").integer<dev_t>();
+  row.inode = node.at("inode").integer<ino_t>();
+  row.name = node.at("name").text();
+  if (const auto error = node.find("error")) row.error = error->text();
+  if (const auto same = node.find("same_as")) row.same_as = read_number(*same);
+  if (const auto socket = node.find("socket")) row.socket = read_socket(*socket);
   return row;
 }
 
-FdTable read_table(const json::value& value) {
+// Ascending, as whoever looks something up in it relies on, whoever wrote the trace.
+FdTable read_table(const Node& node) {
   FdTable table;
-  for (const auto& row : value.as_array()) table.push_back(read_row(row));
+  node.each_element([&](const Node& row) { table.push_back(read_row(row)); });
+  std::ranges::stable_sort(table, {}, &FdRow::number);
   return table;
 }
 
-std::vector<std::string> read_texts(const json::value* value) {
+std::vector<std::string> read_texts(const std::optional<Node>& node) {
   std::vector<std::string> texts;
-  if (value == nullptr) return texts;
-  for (const auto& text : value->as_array()) texts.emplace_back(text.as_string());
+  if (node) node->each_element([&](const Node& text) { texts.push_back(text.text()); });
   return texts;
 }
 
-Contract read_contract(const json::value& value) {
-  const Reader reader{value.as_object()};
+Contract read_contract(const Node& node) {
   Contract contract;
-  for (const auto& entry : reader.object.at("sockets").as_array()) {
-    const Reader socket{entry.as_object()};
+  node.at("sockets").each_element([&](const Node& socket) {
     contract.sockets.push_back(
-        {socket.integer<int>("fd"), socket.text("name"), read_row(socket.object.at("row"))});
-  }
-  contract.has_names = reader.flag("has_names");
-  contract.preserved = read_table(reader.object.at("preserved"));
-  contract.notify_payload = reader.flag("notify_payload");
+        {read_number(socket.at("fd")), socket.at("name").text(), read_row(socket.at("row"))});
+  });
+  contract.has_names = node.at("has_names").flag();
+  contract.preserved = read_table(node.at("preserved"));
+  contract.notify_payload = node.at("notify_payload").flag();
   return contract;
 }
 
-HopRecord read_record(const json::object& object) {
-  const Reader reader{object};
+std::vector<int> read_signals(const Node& node) {
+  std::vector<int> numbers;
+  node.each_element([&](const Node& number) { numbers.push_back(number.integer<int>()); });
+  std::ranges::sort(numbers);
+  return numbers;
+}
+
+std::vector<ProcessRow> read_children(const std::optional<Node>& node) {
+  std::vector<ProcessRow> children;
+  if (!node) return children;
+  node->each_element([&](const Node& child) {
+    children.push_back(
+        {child.at("pid").integer<pid_t>(), child.at("state").text(), child.at("command").text()});
+  });
+  return children;
+}
+
+HopRecord read_record(const Node& node) {
   HopRecord record;
-  record.run = reader.text("run");
-  record.hop = read_hop(object.at("hop"));
-  record.moment = read_moment(object.at("moment"));
-  record.seen_by = read_hop(object.at("seen_by"));
-  record.time_ns = reader.integer<std::uint64_t>("time_ns");
-  record.pid = reader.integer<pid_t>("pid");
-  record.ppid = reader.integer<pid_t>("ppid");
-  record.sid = reader.integer<pid_t>("sid");
-  record.pid_in_namespace = reader.integer<pid_t>("pid_in_namespace");
-  if (const auto* const id = reader.find("pidfdid")) record.pidfdid = id->to_number<std::uint64_t>();
-  record.exe = reader.text("exe");
-  for (const auto& [name, value] : object.at("environment").as_object()) {
-    record.environment.emplace(name, std::string(value.as_string()));
-  }
-  record.nofile_soft = reader.integer<std::uint64_t>("nofile_soft");
-  record.nofile_hard = reader.integer<std::uint64_t>("nofile_hard");
-  for (const auto& number : object.at("ignored_signals").as_array())
-    record.ignored_signals.push_back(number.to_number<int>());
-  record.fds = read_table(object.at("fds"));
-  if (const auto* const contract = reader.find("contract")) record.contract = read_contract(*contract);
-  record.heard = read_texts(reader.find("heard"));
-  record.told = read_texts(reader.find("told"));
-  if (const auto* const ended = reader.find("ended")) record.ended = std::string(ended->as_string());
-  if (const auto* const children = reader.find("children")) {
-    for (const auto& entry : children->as_array()) {
-      const Reader child{entry.as_object()};
-      record.children.push_back({child.integer<pid_t>("pid"), child.text("state"), child.text("command")});
-    }
-  }
+  record.run = node.at("run").text();
+  record.hop = node.at("hop").one_of(parse_hop, "a hop");
+  record.moment = node.at("moment").one_of(parse_moment, "a moment");
+  record.seen_by = node.at("seen_by").one_of(parse_hop, "a hop");
+  record.time_ns = node.at("time_ns").integer<std::uint64_t>();
+  record.pid = node.at("pid").integer<pid_t>();
+  record.ppid = node.at("ppid").integer<pid_t>();
+  record.sid = node.at("sid").integer<pid_t>();
+  record.pid_in_namespace = node.at("pid_in_namespace").integer<pid_t>();
+  if (const auto id = node.find("pidfdid")) record.pidfdid = id->integer<std::uint64_t>();
+  record.exe = node.at("exe").text();
+  node.at("environment").each_member([&](std::string name, const Node& value) {
+    record.environment.emplace(std::move(name), value.text());
+  });
+  record.nofile_soft = node.at("nofile_soft").integer<std::uint64_t>();
+  record.nofile_hard = node.at("nofile_hard").integer<std::uint64_t>();
+  record.ignored_signals = read_signals(node.at("ignored_signals"));
+  record.fds = read_table(node.at("fds"));
+  if (const auto contract = node.find("contract")) record.contract = read_contract(*contract);
+  record.heard = read_texts(node.find("heard"));
+  record.told = read_texts(node.find("told"));
+  if (const auto ended = node.find("ended")) record.ended = ended->text();
+  record.children = read_children(node.find("children"));
   return record;
+}
+
+struct NewerSchema {
+  std::uint64_t version;
+};
+
+// A later version may have changed everything but this one key, so it is read first.
+void check_schema(const Node& schema) {
+  const auto version = schema.integer<std::uint64_t>();
+  if (version > trace_schema) throw NewerSchema{version};
+  if (version < trace_schema) schema.refuse("1");
+}
+
+/// Memory for the values of one line. A short line can ask for a lot: `[0,0,0,` takes a dozen times its
+/// length.
+class BoundedMemory : public json::memory_resource {
+ private:
+  void* do_allocate(std::size_t bytes, std::size_t align) override {
+    if (bytes > left_) throw std::bad_alloc();
+    void* const memory = ::operator new(bytes, std::align_val_t(align));
+    left_ -= bytes;
+    return memory;
+  }
+  void do_deallocate(void* memory, std::size_t bytes, std::size_t align) override {
+    left_ += bytes;
+    ::operator delete(memory, std::align_val_t(align));
+  }
+  [[nodiscard]] bool do_is_equal(const json::memory_resource& other) const noexcept override {
+    return this == &other;
+  }
+
+  std::size_t left_ = 48U << 20;
+};
+
+json::value parse(std::string_view line, BoundedMemory& memory, json::error_code& error) {
+  json::parser parser{json::storage_ptr(&memory)};
+  parser.reset(json::storage_ptr(&memory));
+  parser.write(line.data(), line.size(), error);
+  return error ? json::value() : parser.release();
 }
 
 }  // namespace
@@ -213,13 +349,13 @@ HopRecord read_record(const json::object& object) {
 json::object to_json(const FdRow& row) {
   json::object object{{"fd", row.number},
                       {"type", utf8(row.type)},
-                      {"mode", row.mode},
+                      {"mode", utf8(row.mode)},
                       {"close_on_exec", row.close_on_exec},
                       {"non_blocking", row.non_blocking},
                       {"device", row.device},
                       {"inode", row.inode},
                       {"name", utf8(row.name)}};
-  if (!row.error.empty()) object["error"] = row.error;
+  if (!row.error.empty()) object["error"] = utf8(row.error);
   if (row.same_as) object["same_as"] = *row.same_as;
   if (!row.socket) return object;
   object["socket"] = json::object{{"family", name_of(families, row.socket->family)},
@@ -236,7 +372,7 @@ std::string encode(const HopRecord& record) {
   for (const auto& [name, value] : record.environment) environment[utf8(name)] = utf8(value);
   json::object object{
       {"schema", record.schema},
-      {"run", record.run},
+      {"run", utf8(record.run)},
       {"hop", to_string(record.hop)},
       {"moment", to_string(record.moment)},
       {"seen_by", to_string(record.seen_by)},
@@ -255,12 +391,12 @@ std::string encode(const HopRecord& record) {
   if (record.contract) object["contract"] = to_json(*record.contract);
   if (!record.heard.empty()) object["heard"] = to_json(record.heard);
   if (!record.told.empty()) object["told"] = to_json(record.told);
-  if (record.ended) object["ended"] = *record.ended;
+  if (record.ended) object["ended"] = utf8(*record.ended);
   if (!record.children.empty()) {
     json::array children;
     for (const ProcessRow& child : record.children) {
       children.push_back(
-          json::object{{"pid", child.pid}, {"state", child.state}, {"command", utf8(child.command)}});
+          json::object{{"pid", child.pid}, {"state", utf8(child.state)}, {"command", utf8(child.command)}});
     }
     object["children"] = std::move(children);
   }
@@ -268,19 +404,21 @@ std::string encode(const HopRecord& record) {
 }
 
 std::variant<HopRecord, BadRecord> decode_record(std::string_view line) {
-  json::error_code error;
-  json::value value = json::parse(line, error);
-  if (error) return BadRecord{BadRecord::Kind::not_json, error.message()};
+  BoundedMemory memory;
   try {
-    const json::object& object = value.as_object();
-    const int schema = object.at("schema").to_number<int>();
-    if (schema > trace_schema) {
-      return BadRecord{
-          BadRecord::Kind::newer_schema,
-          "schema " + std::to_string(schema) + ", this program reads " + std::to_string(trace_schema)};
-    }
-    return read_record(object);
-  } catch (const std::exception& problem) {
+    json::error_code error;
+    const json::value value = parse(line, memory, error);
+    if (error) return BadRecord{BadRecord::Kind::not_json, error.message()};
+    const Node node(value);
+    check_schema(node.at("schema"));
+    return read_record(node);
+  } catch (const NewerSchema& newer) {
+    return BadRecord{
+        BadRecord::Kind::newer_schema,
+        "schema " + std::to_string(newer.version) + ", this program reads " + std::to_string(trace_schema)};
+  } catch (const std::bad_alloc&) {
+    return BadRecord{BadRecord::Kind::not_a_record, "needs too much memory"};
+  } catch (const std::invalid_argument& problem) {
     return BadRecord{BadRecord::Kind::not_a_record, problem.what()};
   }
 }

@@ -38,6 +38,7 @@ class Walk {
       : evidence_(evidence), findings_(findings), socket_(socket), number_(socket.fd), last_(socket.row) {}
 
   void run() {
+    if (socket_.row.type.empty()) return tell_never_seen();
     const Sighting* earlier = nullptr;
     for (const Sighting& sighting : evidence_.sightings()) {
       // What the launcher opens itself is not there when it arrives.
@@ -50,8 +51,23 @@ class Walk {
   }
 
  private:
-  // Before the first record of it, the object was the launcher's to pass on.
-  [[nodiscard]] Sighting origin() const { return {Hop::launcher, true, evidence_.of(Hop::launcher).arrival}; }
+  // Before the first record of it, the object was the launcher's to pass on if it wrote so down; else whoever
+  // came before can have lost it.
+  [[nodiscard]] Sighting origin() const {
+    const bool own_word = evidence_.wrote_the_contract(Hop::launcher);
+    return {own_word ? Hop::launcher : Hop::activator, true, nullptr};
+  }
+
+  // A contract from outside the trace can ask for what no hop ever had.
+  void tell_never_seen() {
+    if (evidence_.sightings().empty()) return;
+    const Sighting& first = evidence_.sightings().front();
+    const auto count = announced_count(*first.record);
+    if (count && socket_.fd >= listen_fds_start + *count) return;  // told as a count that is wrong
+    tell("fd-announced-missing", origin(), first,
+         fmt::format("a socket was to be passed at {}, and no hop had one there", socket_.fd),
+         "announce only what is passed, and pass all that is announced");
+  }
 
   // False when the object is lost from here on.
   bool step(const Sighting& earlier, const Sighting& later) {
@@ -148,12 +164,26 @@ bool is_preserved(const Evidence& evidence, const FdRow& row) {
   });
 }
 
-// What a hop received that nobody announced to it.
+// Whether a hop before had this object, so that it crossed an exec, whoever saw it afterwards.
+bool was_held_before(const Evidence& evidence, Hop hop, const FdRow& row) {
+  for (const Hop before : all_hops) {
+    if (before >= hop) return false;
+    const HopEvidence& looks = evidence.of(before);
+    for (const HopRecord* const record : {looks.arrival, looks.departure}) {
+      if (record != nullptr && find_object(*record, row) != nullptr) return true;
+    }
+  }
+  return false;
+}
+
+// What a hop received that nobody announced to it. Of what is seen from outside, only what an earlier hop
+// had, and what can have crossed: the rest it may have opened itself.
 std::vector<const FdRow*> strangers_in(const Evidence& evidence, Hop hop, const HopRecord& record) {
   std::vector<const FdRow*> rows;
   for (const FdRow& row : record.fds) {
-    const bool crosses = record.moment != Moment::departure || !row.close_on_exec;
+    const bool crosses = record.moment == Moment::arrival || !row.close_on_exec;
     if (row.number < listen_fds_start || !crosses) continue;
+    if (record.moment == Moment::running && !was_held_before(evidence, hop, row)) continue;
     if (is_contract_object(evidence, row) || is_preserved(evidence, row) ||
         is_handshake(evidence, hop, record, row))
       continue;
@@ -166,14 +196,6 @@ std::vector<const FdRow*> strangers_in(const Evidence& evidence, Hop hop, const 
 
 bool reaches_into_the_host(const FdRow& row) {
   return row.type == "DIR" || row.mode == "--" || row.type == "REG";
-}
-
-// What crossed into a hop: its own word, or what the hop just before was about to pass on.
-const HopRecord* crossing_into(const Evidence& evidence, Hop hop) {
-  const HopEvidence& own = evidence.of(hop);
-  if (own.arrival != nullptr) return own.arrival;
-  const HopRecord* const departure = evidence.of(static_cast<Hop>(static_cast<int>(hop) - 1)).departure;
-  return departure != nullptr ? departure : own.outside;
 }
 
 }  // namespace
@@ -214,7 +236,8 @@ void preserved(const Evidence& evidence, Findings& findings) {
 void strangers(const Evidence& evidence, Findings& findings) {
   std::vector<const FdRow*> known;  // what the hop before had already been given too much
   for (const Hop hop : {Hop::monitor, Hop::runtime_shim, Hop::payload}) {
-    const HopRecord* const record = crossing_into(evidence, hop);
+    const HopRecord* const crossed = evidence.crossed_into(hop);
+    const HopRecord* const record = crossed != nullptr ? crossed : evidence.of(hop).outside;
     if (record == nullptr) continue;
     const Hop before = evidence.before(hop);
     auto rows = strangers_in(evidence, hop, *record);
@@ -265,7 +288,7 @@ void follow_stdio(const Evidence& evidence, Findings& findings, int number) {
   bool sound = true;
   bool first = true;
   for (const Hop hop : all_hops) {
-    const HopRecord* const record = crossing_into(evidence, hop);
+    const HopRecord* const record = evidence.crossed_into(hop);
     if (record == nullptr) continue;
     const FdRow* const row = stdio_row(*record, number);
     const bool is_socket = row != nullptr && (row->socket || row->type == "SOCK");
@@ -299,7 +322,7 @@ void access(const Evidence& evidence, Findings& findings) {
     finding.evidence =
         fmt::format("descriptor {} is there, and using it is refused with {}", row.number, row.error);
     finding.advice = "look at the security label, the seccomp profile and the user namespace of the payload";
-    blame(finding, {evidence.before(Hop::payload)});
+    blame(finding, hops_between(evidence.before(Hop::payload), Hop::payload));
     findings.add(std::move(finding));
   }
 }

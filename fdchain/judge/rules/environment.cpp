@@ -103,6 +103,17 @@ void announced_number(const Evidence& evidence, Findings& findings) {
   const int expected = static_cast<int>(evidence.contract().sockets.size());
   for_each_recipient(evidence, [&](Hop hop, const HopRecord& record, Hop before) {
     const auto count = announced_count(record);
+    const auto text = variable(record, listen_fds_name);
+    if (text && !count && names_itself(record) && !evidence.wrote_the_contract(hop) &&
+        (has_sockets(evidence, record) || looks_activated(record))) {
+      Finding finding = make("preserve-count-wrong", hop);
+      finding.fd = listen_fds_start;
+      finding.evidence = "LISTEN_FDS=" + *text + " is no count of sockets, and sockets are passed";
+      finding.advice = "count every socket that is passed in LISTEN_FDS";
+      blame(finding, hops_between(before, hop));
+      findings.add(std::move(finding));
+      return;
+    }
     // Without sockets in the contract an announcement is a leaked variable, if somebody else made the
     // contract.
     if (!count || (expected == 0 && hop != Hop::launcher)) return;
@@ -196,7 +207,7 @@ void handshake_numbers(const Evidence& evidence, Findings& findings) {
   for (const auto name : {sync_pipe_name, start_pipe_name}) {
     const auto text = variable(*record, name);
     if (!text) continue;
-    const auto number = parse_decimal(*text, 1'000'000);
+    const auto number = parse_decimal(*text, 1U << 30);
     const FdRow* const row = number ? row_at(record->fds, static_cast<int>(*number)) : nullptr;
     const bool behind_the_window = number && static_cast<int>(*number) >= evidence.payload_end();
     const bool is_pipe = row != nullptr && (row->type == "FIFO" || (row->socket && !row->socket->listening));

@@ -20,11 +20,12 @@ Finding make(std::string id, Hop hop, Severity severity = Severity::error) {
   return finding;
 }
 
-// Calls `judge(hop, record, before)` for every hop that received something, whatever it was told.
+// Calls `judge(hop, record, before)` for every hop of which it is known what it started with, whatever it was
+// told.
 template <typename Judge>
 void for_each_hop(const Evidence& evidence, Judge judge) {
   for (const Hop hop : all_hops) {
-    if (const HopRecord* const record = evidence.given_to(hop)) {
+    if (const HopRecord* const record = evidence.crossed_into(hop)) {
       judge(hop, *record, hops_between(evidence.before(hop), hop));
     }
   }

@@ -1,0 +1,173 @@
+// What is announced: each rule of judge/rules/environment.cpp, by the least that breaks it.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/judge/run_builder.h"
+
+namespace fdchain::test {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using enum Hop;
+using enum Moment;
+
+auto set(std::string name, std::string value) {
+  return [=](HopRecord& record) { record.environment[name] = value; };
+}
+
+auto unset(std::string name) {
+  return [=](HopRecord& record) { record.environment.erase(name); };
+}
+
+TEST(Announcement, OfAHealthyRunIsFineWhateverItsShape) {
+  for (const bool inherited : {false, true}) {
+    for (const bool named : {false, true}) {
+      for (const int sockets : {0, 1, 2, 50}) {
+        for (const int preserved : {0, 3}) {
+          const RunShape shape{sockets, preserved, inherited && sockets > 0, named, inherited, named};
+          EXPECT_THAT(RunBuilder(shape).findings(), IsEmpty())
+              << sockets << ' ' << preserved << ' ' << inherited << ' ' << named;
+          EXPECT_THAT(judge(RunBuilder(shape).records).unknown, IsEmpty());
+        }
+      }
+    }
+  }
+}
+
+TEST(ListenPid, KeptByAHopIsItsDoing) {
+  RunBuilder run;
+  run.from(launcher, departure, set("LISTEN_PID", "100"));
+  EXPECT_THAT(run.findings(), ElementsAre("listen-pid-stale by launcher at monitor"));
+  RunBuilder later;
+  later.from(monitor, departure, set("LISTEN_PID", "201"));
+  EXPECT_THAT(later.findings(), ElementsAre("listen-pid-stale by monitor at runtime-shim"));
+}
+
+TEST(ListenPid, OfSomebodyElseIsTheActivatorsDoing) {
+  RunBuilder run(RunShape{.inherited = true});
+  run.records = {run.at(launcher, arrival)};
+  run.records[0].environment["LISTEN_PID"] = "99";
+  run.records[0].contract.reset();
+  EXPECT_THAT(run.findings(), ElementsAre("listen-pid-stale by activator at launcher"));
+}
+
+TEST(ListenPid, IsReadAsThePayloadReadsIt) {
+  RunBuilder run;
+  run.from(runtime_shim, departure, set("LISTEN_PID", " 0x12d"));  // 301
+  EXPECT_THAT(run.findings(), IsEmpty());
+}
+
+TEST(ListenPidfdid, KeptByAHopIsItsDoing) {
+  RunBuilder run;
+  run.from(monitor, departure, set("LISTEN_PIDFDID", "10201"));
+  EXPECT_THAT(run.findings(), ElementsAre("listen-pidfdid-stale by monitor at runtime-shim"));
+}
+
+// One cause, one finding: without the pid the other two are of no use, and no other rule says so again.
+TEST(EnvDropped, NamesWhoDroppedIt) {
+  for (const std::string name : {"LISTEN_PID", "LISTEN_FDS"}) {
+    RunBuilder run;
+    run.from(monitor, departure, unset(name));
+    EXPECT_THAT(run.findings(), ElementsAre("env-dropped 3 by monitor at runtime-shim"));
+    EXPECT_THAT(judge(run.records).findings[0].evidence, ::testing::HasSubstr(name));
+  }
+  RunBuilder run;
+  for (const std::string name : {"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PIDFDID"})
+    run.from(launcher, departure, unset(name));
+  EXPECT_THAT(run.findings(), ElementsAre("env-dropped 3 by launcher at monitor"));
+}
+
+TEST(ListenFds, OfFewerThanArePassedIsACountThatIsWrong) {
+  RunBuilder run;
+  run.from(launcher, departure, set("LISTEN_FDS", "1"));
+  run.from(launcher, departure, set("LISTEN_FDNAMES", "s0"));
+  EXPECT_THAT(run.findings(), ElementsAre("preserve-count-wrong 4 by launcher at monitor"));
+}
+
+TEST(ListenFds, OfMoreThanArePassedIsAnnouncedAndMissing) {
+  RunBuilder run;
+  run.from(monitor, departure, set("LISTEN_FDS", "9"));
+  run.from(monitor, departure, set("LISTEN_FDNAMES", "s0:s1:a:b:c:d:e:f:g"));
+  EXPECT_THAT(run.findings(), ::testing::Contains("fd-announced-missing 6 by monitor at runtime-shim"));
+}
+
+TEST(ListenFds, ThatIsNoCountIsACountThatIsWrong) {
+  for (const std::string value : {"", "-1", "0", "two", "2147483647", "99999999999999999999"}) {
+    RunBuilder run;
+    run.from(launcher, departure, set("LISTEN_FDS", value));
+    EXPECT_THAT(run.findings(), ElementsAre("preserve-count-wrong 3 by launcher at monitor")) << value;
+  }
+}
+
+TEST(ListenFds, WithNothingBehindItIsTheActivatorsDoing) {
+  RunBuilder run(RunShape{.sockets = 0});
+  run.records = {run.at(launcher, arrival)};
+  run.records[0].contract.reset();
+  run.records[0].environment = {{"LISTEN_FDS", "2"}, {"LISTEN_PID", "100"}};
+  EXPECT_THAT(run.findings(), ::testing::Contains("fd-announced-missing 3 by activator at launcher"));
+}
+
+TEST(EnvLeaked, AnnouncesWhatIsNotThere) {
+  RunBuilder run(RunShape{.sockets = 0});
+  run.from(launcher, departure, set("LISTEN_FDS", "2"));
+  EXPECT_THAT(run.findings(), ElementsAre("env-leaked by launcher at monitor"));
+}
+
+TEST(EnvLeaked, IsAHandshakeVariableBehindTheMonitor) {
+  RunBuilder run;
+  run.from(monitor, departure, set("_OCI_SYNCPIPE", "5"));
+  EXPECT_THAT(run.findings(), ElementsAre("env-leaked by monitor at runtime-shim"));
+  RunBuilder later;
+  later.from(runtime_shim, departure, set("_OCI_STARTPIPE", "6"));
+  EXPECT_THAT(later.findings(), ElementsAre("env-leaked by runtime-shim at payload"));
+}
+
+TEST(EnvLeaked, IsANotifySocketThatWasToBeKeptBack) {
+  RunBuilder run;
+  run.at(launcher, arrival).environment["NOTIFY_SOCKET"] = "/run/notify";
+  run.from(launcher, departure, set("NOTIFY_SOCKET", "/run/notify"));
+  EXPECT_THAT(run.findings(), ElementsAre("env-leaked by launcher at monitor"));
+}
+
+TEST(NotifyLost, WhenTheVariableIsDroppedOrPointsElsewhere) {
+  RunBuilder run(RunShape{.notify = true});
+  run.from(monitor, departure, unset("NOTIFY_SOCKET"));
+  EXPECT_THAT(run.findings(), ElementsAre("notify-lost by monitor at runtime-shim"));
+  RunBuilder other(RunShape{.notify = true});
+  other.from(runtime_shim, departure, set("NOTIFY_SOCKET", "/elsewhere"));
+  EXPECT_THAT(other.findings(), ElementsAre("notify-lost by runtime-shim at payload"));
+}
+
+TEST(Fdnames, OfAnotherNumberOrOrderAreAMismatch) {
+  for (const std::string names : {"s0", "s1:s0", "s0:s1:s2", "", "s0:s0"}) {
+    RunBuilder run;
+    run.from(monitor, departure, set("LISTEN_FDNAMES", names));
+    EXPECT_THAT(run.findings(), ElementsAre("fdnames-mismatch by monitor at runtime-shim")) << names;
+  }
+}
+
+TEST(Fdnames, DroppedOrInventedAreAMismatch) {
+  RunBuilder run;
+  run.from(runtime_shim, departure, unset("LISTEN_FDNAMES"));
+  EXPECT_THAT(run.findings(), ElementsAre("fdnames-mismatch by runtime-shim at payload"));
+  RunBuilder invented(RunShape{.named = false});
+  invented.from(launcher, departure, set("LISTEN_FDNAMES", "a:b"));
+  EXPECT_THAT(invented.findings(), ElementsAre("fdnames-mismatch by launcher at monitor"));
+}
+
+TEST(Handshake, AtASocketIsACollision) {
+  for (const std::string value : {"3", "99", "x", "-1", "2147483648"}) {
+    RunBuilder run;
+    run.at(launcher, departure).environment["_OCI_SYNCPIPE"] = value;
+    run.at(monitor, arrival).environment["_OCI_SYNCPIPE"] = value;
+    const auto findings = judge(run.records).findings;
+    ASSERT_EQ(findings.size(), 1U) << value;
+    EXPECT_EQ(findings[0].id, "handshake-collision");
+    EXPECT_EQ(findings[0].culprit, launcher);
+  }
+}
+
+}  // namespace
+}  // namespace fdchain::test
