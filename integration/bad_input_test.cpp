@@ -400,7 +400,7 @@ TEST_F(FifoLog, ThatIsFullStopsTheLogAndNotThePayload) {
 TEST_F(FifoLog, WhoseReaderLeavesStopsTheLogAndNotThePayload) {
   OwnedFd reads = reader();
   Program chain(launcher({"--log", log(), "sh", "-c",
-                          "trap 'echo two; kill $!; wait; exit 3' USR1; sleep 100 & echo one; wait"}));
+                          "trap 'echo two; kill -KILL $!; wait; exit 3' USR1; sleep 100 & echo one; wait"}));
   pollfd said{reads.get(), POLLIN, 0};
   EXPECT_EQ(::poll(&said, 1, 30'000), 1);
   reads.close();
@@ -423,7 +423,7 @@ TEST_F(BadInput, ALogThatReachesItsLimitStopsAndThePayloadDoesNot) {
 }
 
 TEST_F(BadInput, ANotifySocketThatIsGoneIsAWarning) {
-  Start start = launcher({"true"});
+  Start start = launcher({"--sdnotify", "conmon", "true"});
   start.environment = {"NOTIFY_SOCKET=/nonexistent/notify"};
   const Result result = run(start);
   EXPECT_EQ(result.status, WaitStatus::for_exit_code(0));
@@ -497,7 +497,7 @@ TEST_F(BadInput, AVariableForDevelopersThatSaysNothingIsRefused) {
 }
 
 TEST_F(BadInput, WhatOthersWroteReachesNoTerminalRaw) {
-  Start start = launcher({"true"});
+  Start start = launcher({"--sdnotify", "conmon", "true"});
   start.environment = {"NOTIFY_SOCKET=/\x1b]0;owned"};
   EXPECT_THAT(run(start).err, HasSubstr("launcher: warning: send to NOTIFY_SOCKET=/\\x1b]0;owned: "));
 }
