@@ -91,7 +91,7 @@ TEST_F(Systemd, TheFirstClientStartsTheServiceAndEveryListenerAnswers) {
     std::cout << "vsock: this kernel has no vsock_loopback; listened on, but not talked to\n";
   for (const std::string& client : clients) EXPECT_EQ(Client(client).ask("hello"), "hello") << client;
   EXPECT_EQ(manager_.property("echo.service", "ActiveState"), "active");
-  EXPECT_EQ(manager_.main_process("echo.service"), "monitor") << "as conmon is podman's";
+  EXPECT_EQ(manager_.main_process("echo.service"), "launcher");
   EXPECT_THAT(manager_.processes("echo.service"), ElementsAre("launcher", "monitor", "payload"));
 }
 
@@ -169,7 +169,20 @@ TEST_F(Systemd, TheMainProcessHasThePayloadsStatus) {
   make_fifo.argv = {"mkfifo", file("go")};
   run(make_fifo);
   manager_.must({"start", "run.service"});
-  EXPECT_EQ(manager_.main_process("run.service"), "monitor");
+  EXPECT_EQ(manager_.main_process("run.service"), "launcher");
+  std::ofstream(file("go")) << "go\n";
+  manager_.wait_for("run.service", "ActiveState", "failed");
+  EXPECT_EQ(manager_.property("run.service", "ExecMainStatus"), "7");
+  EXPECT_EQ(manager_.property("run.service", "Result"), "exit-code");
+}
+
+TEST_F(Systemd, TheMonitorIsTheMainProcessOfADetachedRun) {
+  install_service("Type=notify", "--detach --sdnotify conmon sh -c 'read x < " + file("go") + "; exit 7'");
+  Start make_fifo;
+  make_fifo.argv = {"mkfifo", file("go")};
+  run(make_fifo);
+  manager_.must({"start", "run.service"});
+  EXPECT_EQ(manager_.main_process("run.service"), "monitor") << "as conmon is podman's";
   std::ofstream(file("go")) << "go\n";
   manager_.wait_for("run.service", "ActiveState", "failed");
   EXPECT_EQ(manager_.property("run.service", "ExecMainStatus"), "7");
@@ -187,7 +200,7 @@ TEST_F(Systemd, ReadyIsThePayloadsToSayWithContainer) {
   std::ofstream(file("go")) << "go\n";
   manager_.wait_for("run.service", "ActiveState", "active");
   EXPECT_EQ(manager_.property("run.service", "StatusText"), "up");
-  EXPECT_EQ(manager_.main_process("run.service"), "monitor");
+  EXPECT_EQ(manager_.main_process("run.service"), "launcher");
 }
 
 TEST_F(Systemd, NobodySaysReadyWithIgnore) {
@@ -201,7 +214,7 @@ TEST_F(Systemd, AnIsolatedServiceIsStoppedLikeAnyOther) {
   install_echo("payload", " --pid private --userns private");
   manager_.must({"start", "echo.service"});
   EXPECT_EQ(Client(tcp4).ask("hello"), "hello");
-  EXPECT_EQ(manager_.main_process("echo.service"), "monitor");
+  EXPECT_EQ(manager_.main_process("echo.service"), "launcher");
   EXPECT_THAT(manager_.processes("echo.service"), ElementsAre("launcher", "monitor", "payload"));
   manager_.must({"stop", "echo.service"});
   EXPECT_EQ(manager_.property("echo.service", "Result"), "success");

@@ -69,12 +69,15 @@ pid_t start_monitor(const RunOptions& options, Arrival& arrival, Sockets& socket
   return monitor.pid;
 }
 
-// What podman tells systemd: the monitor is the service's main process.
+// A launcher that stays is the service's main process: it ends last, with the payload's status. One that
+// leaves hands that over to the monitor, as podman does to conmon.
 void notify_systemd(const RunOptions& options, const Arrival& arrival, pid_t monitor) {
   const auto socket = arrival.environment.get(notify_socket_name);
   if (!socket || options.sdnotify == SdNotify::ignore) return;
-  std::string message = "MAINPID=" + std::to_string(monitor);
-  if (options.sdnotify == SdNotify::conmon) message += "\nREADY=1";
+  std::string message;
+  if (options.detach) message = "MAINPID=" + std::to_string(monitor);
+  if (options.sdnotify == SdNotify::conmon) message += options.detach ? "\nREADY=1" : "READY=1";
+  if (message.empty()) return;
   try {
     notify(std::string(*socket), message);
   } catch (const std::exception& error) {

@@ -154,13 +154,13 @@ UnitFile service_unit(const UnitRequest& request, const std::vector<UnitFile>& s
   std::string text = fmt::format("[Unit]\nDescription={}, behind fdchain's launcher\n", request.name);
   if (!names.empty()) text += fmt::format("Requires={}\nAfter={}\n", names, names);
   text += "\n[Service]\n";
-  // READY=1 comes from the payload, MAINPID= from the launcher: neither is the process that systemd started.
+  // READY=1 comes from the payload, which is not the process that systemd started.
   text += request.notify ? "Type=notify\nNotifyAccess=all\n" : "Type=exec\n";
   std::string command;
   for (const std::string& word : request.command)
     command.append(command.empty() ? "" : " ").append(exec_word(word));
   text += "ExecStart=" + command + '\n';
-  // The monitor passes SIGTERM on to the payload, which then does not get it twice.
+  // SIGTERM is for the launcher alone, which relays it: the payload would get it twice.
   text += "KillMode=mixed\nRestart=on-failure\n\n[Install]\n";
   text += names.empty() ? "WantedBy=default.target\n" : fmt::format("Also={}\n", names);
   return {request.name + ".service", std::move(text)};
