@@ -423,7 +423,7 @@ TEST_F(BadInput, ALogThatReachesItsLimitStopsAndThePayloadDoesNot) {
 }
 
 TEST_F(BadInput, ANotifySocketThatIsGoneIsAWarning) {
-  Start start = launcher({"true"});
+  Start start = launcher({"--sdnotify", "conmon", "true"});
   start.environment = {"NOTIFY_SOCKET=/nonexistent/notify"};
   const Result result = run(start);
   EXPECT_EQ(result.status, WaitStatus::for_exit_code(0));

@@ -14,7 +14,7 @@
 #include <chrono>
 #include <climits>
 #include <fstream>
-#include <iterator>
+#include <sstream>
 #include <stdexcept>
 
 #include "fdchain/system/child_side.h"
@@ -238,8 +238,11 @@ Result Program::finish() {
 Result run(const Start& start) { return Program(start).finish(); }
 
 std::string read_file(const std::string& path) {
-  std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), {}};
+  const std::ifstream file(path);
+  std::ostringstream text;
+  // A file of /proc whose process ends meanwhile ends with what there was; an iterator would throw.
+  text << file.rdbuf();
+  return text.str();
 }
 
 std::string bin(const std::string& name) { return std::string(FDCHAIN_BIN_DIR) + '/' + name; }
