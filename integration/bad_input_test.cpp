@@ -497,7 +497,7 @@ TEST_F(BadInput, AVariableForDevelopersThatSaysNothingIsRefused) {
 }
 
 TEST_F(BadInput, WhatOthersWroteReachesNoTerminalRaw) {
-  Start start = launcher({"true"});
+  Start start = launcher({"--sdnotify", "conmon", "true"});
   start.environment = {"NOTIFY_SOCKET=/\x1b]0;owned"};
   EXPECT_THAT(run(start).err, HasSubstr("launcher: warning: send to NOTIFY_SOCKET=/\\x1b]0;owned: "));
 }
