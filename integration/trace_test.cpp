@@ -189,6 +189,7 @@ TEST_F(Traced, RunHasARecordOfEveryHopAndMoment) {
   Program chain(launcher({"--listen", "tcp:8080", "--trace", trace(), "payload", "hold"}));
   // A payload that has ended before its monitor looks is not seen from outside.
   watch.wait_for(R"("hop":"payload","moment":"running")", 1, chain.pid());
+  watch.wait_for(R"("hop":"payload","moment":"arrival")", 1, chain.pid());
   chain.signal(SIGTERM);
   (void)chain.finish();
   EXPECT_THAT(looks(records()),
