@@ -17,8 +17,9 @@ void keep_sockets(HopPlan& plan, const Numbers&, const FaultContext& context) {
 void publish_first(HopPlan& plan, const Numbers&, const FaultContext& context) {
   need_sockets(context);
   auto& steps = plan.conduct.after_exit;
-  std::ranges::stable_partition(
-      steps, [](AtEnd step) { return step == AtEnd::tell_status || step == AtEnd::write_exit_file; });
+  std::stable_partition(steps.begin(), steps.end(), [](AtEnd step) {
+    return step == AtEnd::tell_status || step == AtEnd::write_exit_file;
+  });
 }
 
 void swallow_failure(HopPlan& plan, const Numbers&, const FaultContext&) {
