@@ -29,21 +29,27 @@ std::vector<std::string> without_activator_faults(const std::vector<std::string>
 
 }  // namespace
 
-void commit_activator_faults(const RunOptions& options, const Arrival& arrival,
-                             const std::vector<std::string>& words) {
+std::optional<HopPlan> plan_activator(const RunOptions& options, const Arrival& arrival) {
   const bool any = std::ranges::any_of(options.faults,
                                        [](const FaultRequest& fault) { return fault.hop == Hop::activator; });
-  if (!any) return;
+  if (!any) return std::nullopt;
   const auto* const env = std::get_if<ListenEnv>(&arrival.listen);
   const int count = env == nullptr || arrival.missing ? 0 : env->count;
   const Received received{arrival.environment, count, env == nullptr ? std::nullopt : env->fdnames,
                           env != nullptr && env->has_pidfdid, options.preserve_fds};
   HopPlan plan{pass_on(Hop::activator, received), {}};
-  plan.next.argv = without_activator_faults(words);
-  plan.next.program = plan.next.argv.front();
+  plan.next.program = find_own_program("launcher");
   FaultContext context{arrival.environment, 0, count, options.preserve_fds, {}};
   commit_faults(options.faults, Hop::activator, plan, context);
-  depart_in_place(plan.next, Trace());
+  return plan;
+}
+
+void commit_activator_faults(const RunOptions& options, const Arrival& arrival,
+                             const std::vector<std::string>& words) {
+  auto plan = plan_activator(options, arrival);
+  if (!plan) return;
+  plan->next.argv = without_activator_faults(words);
+  depart_in_place(plan->next, Trace());
 }
 
 }  // namespace fdchain

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -7,6 +8,9 @@
 #include "launcher/options.h"
 
 namespace fdchain {
+
+/// The announcement of an activator with the faults that were asked for; nothing when none was.
+std::optional<HopPlan> plan_activator(const RunOptions& options, const Arrival& arrival);
 
 /// Plays the activator for faults of the activator: execs this launcher again, in place, with an announcement
 /// and descriptors that are wrong, and without those faults. Does nothing, and returns, when none was asked

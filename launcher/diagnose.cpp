@@ -120,6 +120,9 @@ FdRow first_row(const std::vector<HopRecord>& run, int number) {
 Contract contract_of(const StatedContract& stated, const std::vector<HopRecord>& run) {
   Contract contract;
   const auto told = first_value(run, listen_fdnames_name);
+  // What stands behind the last socket that was announced is none, whatever the contract says.
+  const auto announced = first_value(run, listen_fds_name);
+  const int sockets = announced ? parse_int_as_systemd(*announced).value : stated.count;
   contract.has_names = stated.names || told;
   contract.notify_payload = first_value(run, notify_socket_name).has_value();
   std::vector<std::string> names;
@@ -127,7 +130,8 @@ Contract contract_of(const StatedContract& stated, const std::vector<HopRecord>&
   names.resize(static_cast<std::size_t>(stated.count), std::string(unnamed_socket));
   for (int i = 0; i < stated.count; ++i) {
     const int fd = listen_fds_start + i;
-    contract.sockets.push_back({fd, names[static_cast<std::size_t>(i)], first_row(run, fd)});
+    contract.sockets.push_back(
+        {fd, names[static_cast<std::size_t>(i)], i < sockets ? first_row(run, fd) : FdRow{}});
   }
   return contract;
 }

@@ -10,6 +10,7 @@
 #include "fdchain/program/announcement.h"
 #include "fdchain/program/departure.h"
 #include "fdchain/system/files.h"
+#include "launcher/activator.h"
 #include "launcher/plan.h"
 
 namespace fdchain {
@@ -105,18 +106,36 @@ std::string describe_plan(const HopPlan& plan) {
   return text + '\n';
 }
 
+// What this launcher was started with beside what was announced, as a run takes it down.
+std::vector<int> strays_of(const Arrival& arrival, int window_end) {
+  std::vector<int> strays;
+  if (!arrival.record) return strays;
+  for (const FdRow& row : arrival.record->fds) {
+    if (row.number >= window_end && row.number > STDERR_FILENO) strays.push_back(row.number);
+  }
+  return strays;
+}
+
 }  // namespace
 
 void dry_run(const RunOptions& options, const Arrival& arrival) {
+  if (const auto activator = plan_activator(options, arrival)) {
+    const char* const end =
+        "launcher\n  what it makes of this depends on what is really there then: a run with --report shows "
+        "it\n";
+    return write_all(STDOUT_FILENO, describe_plan(*activator) + end, "stdout");
+  }
   const ListenEnv inherited = accept_announcement(arrival, options.preserve_fds);
   const int sockets = inherited.count + static_cast<int>(options.listen.size());
-  FaultContext context{arrival.environment, ::getpid(), sockets, options.preserve_fds, {}};
+  FaultContext context{arrival.environment, ::getpid(), sockets, options.preserve_fds,
+                       strays_of(arrival, inherited.end())};
   const auto edit = [&](HopPlan plan) {
     commit_faults(options.faults, plan.next.from, plan, context);
     return plan;
   };
   const HopPlan launcher = edit(plan_launcher(options, arrival, inherited));
   context.arrived = launcher.next.environment;
+  context.strays.clear();  // the launcher has passed on none
   const HopPlan monitor = edit(plan_monitor(options, launcher.next, sockets));
   context.arrived = monitor.next.environment;
   const HopPlan shim = edit(plan_shim(options, monitor.next, sockets));

@@ -27,15 +27,36 @@ std::string new_run_name() {
   return fmt::format("{:x}-{:x}-{:x}", now.tv_sec, now.tv_nsec, ::getpid());
 }
 
+OwnedFd open_report(const std::string& file) {
+  try {
+    return OwnedFd(check(::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644), "open", file));
+  } catch (const std::system_error& error) {
+    throw Failure(std::string("--report: ") + error.what());
+  }
+}
+
 std::string temporary_file() {
   std::string path = (std::filesystem::temp_directory_path() / "fdchain-trace-XXXXXX").native();
   const OwnedFd file(check(::mkostemp(path.data(), O_CLOEXEC), "mkostemp", path));
   return path;
 }
 
+// What cannot be done after the run is refused before it.
+void check_requests(const RunOptions& options) {
+  const bool judged = options.check || !options.reports.empty();
+  if (judged && options.detach)
+    throw Failure(
+        "--detach: nobody waits for the end to report or check it; use --trace, and `launcher report` "
+        "afterwards");
+  for (const ReportRequest& request : options.reports) {
+    if (!request.file.empty()) open_report(request.file);
+  }
+}
+
 }  // namespace
 
 Witness::Witness(const RunOptions& options, const Arrival& arrival) : options_(options), arrival_(arrival) {
+  check_requests(options);
   const bool judged = options.check || !options.reports.empty();
   if (!options.trace.empty()) {
     // The hops may have another working directory than this launcher.
@@ -53,10 +74,11 @@ Witness::~Witness() {
 }
 
 void Witness::saw_arrival(const std::optional<Contract>& contract) {
-  if (!trace_.on() || std::exchange(arrival_written_, true)) return;
+  if (!trace_.on() || arrival_written_) return;
   HopRecord record = *arrival_.record;
   record.contract = contract;
   trace_.append(std::move(record));
+  arrival_written_ = true;
 }
 
 void Witness::saw_end(const std::vector<std::string>& heard) {
@@ -69,7 +91,8 @@ void Witness::saw_end(const std::vector<std::string>& heard) {
 }
 
 int Witness::conclude(int status) const {
-  if (!options_.check && options_.reports.empty()) return status;
+  // Without a record, the run was over before it began, and has said why.
+  if (!arrival_written_ || (!options_.check && options_.reports.empty())) return status;
   const TraceContent content = read_trace(trace_.path(), trace_.run());
   for (const std::string& remark : content.remarks) log::warn("trace: {}", remark);
   const auto& records = content.runs.front();
@@ -85,9 +108,7 @@ int Witness::conclude(int status) const {
 
 void write_out(const std::string& file, const std::string& text) {
   if (file.empty()) return write_all(STDERR_FILENO, text, "stderr");
-  const OwnedFd out(
-      check(::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644), "open", file));
-  write_all(out.get(), text, file);
+  write_all(open_report(file).get(), text, file);
 }
 
 bool may_colour(int fd) { return ::isatty(fd) == 1 && std::getenv("NO_COLOR") == nullptr; }

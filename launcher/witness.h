@@ -14,6 +14,8 @@ namespace fdchain {
 /// With neither --trace nor --report nor --check it does nothing.
 class Witness {
  public:
+  /// Throws Failure when what was asked for cannot be had: a report of a run nobody waits for, or into a file
+  /// that cannot be opened.
   Witness(const RunOptions& options, const Arrival& arrival);
   ~Witness();
   Witness(const Witness&) = delete;

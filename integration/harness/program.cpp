@@ -29,8 +29,6 @@ namespace {
 namespace process = boost::process::v2;
 using Clock = std::chrono::steady_clock;
 
-constexpr auto patience = std::chrono::seconds(30);
-
 // Between Boost's fork and exec: gives the child the descriptors the test asks for, and no other.
 //
 // Boost.Process 1.81 keeps its own error pipe at the lowest free number and closes too little (its close_all
@@ -168,10 +166,11 @@ void Program::give_up(const std::string& why) const {
 }
 
 // Waits until one of both streams says something or, when `pidfd` is not -1, until the program has ended.
-void Program::read_some(int pidfd) {
+void Program::read_some(int pidfd, std::chrono::seconds within) {
   std::array<pollfd, 3> polled{pollfd{out_.pipe.get(), POLLIN, 0}, pollfd{err_.pipe.get(), POLLIN, 0},
                                pollfd{pidfd, POLLIN, 0}};
-  const auto ready = ::poll(polled.data(), polled.size(), std::chrono::milliseconds(patience).count());
+  const auto ready =
+      ::poll(polled.data(), polled.size(), static_cast<int>(std::chrono::milliseconds(within).count()));
   if (ready == 0) give_up("nothing happens");
   for (Stream* const stream : {&out_, &err_}) {
     if (polled[stream == &out_ ? 0 : 1].revents == 0) continue;
@@ -185,7 +184,7 @@ void Program::read_some(int pidfd) {
 }
 
 std::string Program::wait_for(Stream& stream, const std::string& text) {
-  const auto deadline = Clock::now() + patience;
+  const auto deadline = Clock::now() + usual_patience;
   while (stream.text.find(text) == std::string::npos) {
     if (!stream.pipe) give_up("ended without saying '" + text + "'");
     if (Clock::now() > deadline) give_up("did not say '" + text + "'");
@@ -218,24 +217,25 @@ std::string Program::err() {
   return err_.text;
 }
 
-Result Program::finish() {
+Result Program::finish(std::chrono::seconds within) {
   const OwnedFd pidfd(check(open_pidfd(pid_), "pidfd_open"));
-  const auto deadline = Clock::now() + patience;
+  const auto deadline = Clock::now() + within;
   pollfd ended{pidfd.get(), POLLIN, 0};
   while (::poll(&ended, 1, 0) == 0) {
     if (Clock::now() > deadline) give_up("does not end");
-    read_some(pidfd.get());
+    read_some(pidfd.get(), within);
   }
   // What it wrote is in the pipes; whoever else holds their other ends is not waited for.
   read_what_is_there(out_);
   read_what_is_there(err_);
   int raw = 0;
-  check(::waitpid(pid_, &raw, 0), "waitpid");
+  rusage usage{};
+  check(::wait4(pid_, &raw, 0, &usage), "wait4");
   reaped_ = true;
-  return {WaitStatus(raw), out_.text, err_.text};
+  return {WaitStatus(raw), out_.text, err_.text, usage.ru_maxrss};
 }
 
-Result run(const Start& start) { return Program(start).finish(); }
+Result run(const Start& start, std::chrono::seconds within) { return Program(start).finish(within); }
 
 std::string read_file(const std::string& path) {
   // A process may end while its file in /proc is read; what was read until then is all there is.

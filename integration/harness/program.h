@@ -3,6 +3,7 @@
 
 #include <sys/resource.h>
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <utility>
@@ -30,7 +31,11 @@ struct Result {
   WaitStatus status{0};
   std::string out;
   std::string err;
+  long max_rss_kib = 0;  ///< the most memory it had at once, resident
 };
+
+/// How long a test waits for what should take moments.
+inline constexpr auto usual_patience = std::chrono::seconds(30);
 
 /// A program under test. Killed with SIGKILL and reaped at the end of its scope, if it still runs.
 ///
@@ -58,7 +63,7 @@ class Program {
   std::string err();
 
   /// Waits for its end, and reads what it has said until then.
-  Result finish();
+  Result finish(std::chrono::seconds within = usual_patience);
 
  private:
   struct Stream {
@@ -66,7 +71,7 @@ class Program {
     std::string text;
   };
   std::string wait_for(Stream& stream, const std::string& text);
-  void read_some(int pidfd);
+  void read_some(int pidfd, std::chrono::seconds within = usual_patience);
   static void read_what_is_there(Stream& stream);
   [[noreturn]] void give_up(const std::string& why) const;
 
@@ -77,7 +82,7 @@ class Program {
 };
 
 /// Starts it and waits for its end.
-Result run(const Start& start);
+Result run(const Start& start, std::chrono::seconds within = usual_patience);
 
 /// What a file holds.
 std::string read_file(const std::string& path);

@@ -1,6 +1,7 @@
 // Rules of what is announced. An announcement is judged at the first hop that received a wrong one; what a
 // misled hop announces further is a consequence.
 
+#include <algorithm>
 #include <utility>
 
 #include "fdchain/judge/rules/rules.h"
@@ -204,12 +205,16 @@ void leaked_variables(const Evidence& evidence, Findings& findings) {
 void handshake_numbers(const Evidence& evidence, Findings& findings) {
   const HopRecord* const record = evidence.of(Hop::monitor).arrival;
   if (record == nullptr) return;
+  // Fewer sockets than the contract has are told as such: the handshake rightly follows those that there are.
+  const int expected = static_cast<int>(evidence.contract().sockets.size());
+  const int missing = expected - announced_count(*record).value_or(expected);
+  const int end = evidence.payload_end() - std::max(0, missing);
   for (const auto name : {sync_pipe_name, start_pipe_name}) {
     const auto text = variable(*record, name);
     if (!text) continue;
     const auto number = parse_decimal(*text, 1U << 30);
     const FdRow* const row = number ? row_at(record->fds, static_cast<int>(*number)) : nullptr;
-    const bool behind_the_window = number && static_cast<int>(*number) >= evidence.payload_end();
+    const bool behind_the_window = number && static_cast<int>(*number) >= end;
     const bool is_pipe = row != nullptr && (row->type == "FIFO" || (row->socket && !row->socket->listening));
     if (behind_the_window && is_pipe) continue;
     Finding finding = make("handshake-collision", Hop::monitor);

@@ -1,0 +1,341 @@
+// What asking for a trace, a report or a check changes: nothing but what was asked for.
+
+#include "fdchain/protocol/trace.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <regex>
+
+#include "fdchain/judge/judge.h"
+#include "fdchain/system/listening_socket.h"
+#include "fdchain/system/sys.h"
+#include "fdchain/system/trace_reader.h"
+#include "integration/harness/chain_test.h"
+
+namespace fdchain::test {
+namespace {
+
+namespace json = boost::json;
+namespace fs = std::filesystem;
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::StartsWith;
+using ::testing::UnorderedElementsAre;
+
+std::vector<std::string> words(std::vector<std::string> first, const std::vector<std::string>& then) {
+  first.insert(first.end(), then.begin(), then.end());
+  return first;
+}
+
+// What a payload says of itself with whatever differs between two runs of the same command left out.
+std::string comparable(const std::string& report) {
+  json::object object = json::parse(report).as_object();
+  for (const auto* const key : {"run", "time_ns", "pid", "ppid", "sid", "pid_in_namespace", "pidfdid"})
+    object.erase(key);
+  json::object& environment = object["environment"].as_object();
+  for (const auto* const name : {"LISTEN_PID", "LISTEN_PIDFDID"}) {
+    if (environment.contains(name)) environment[name] = "(its own)";
+  }
+  for (json::value& row : object["fds"].as_array()) {
+    row.as_object().erase("inode");
+    static const std::regex inode("\\[[0-9]+\\]");
+    row.at("name") = std::regex_replace(std::string(row.at("name").as_string()), inode, "[N]");
+    if (auto* const socket = row.as_object().if_contains("socket")) socket->as_object().erase("cookie");
+  }
+  return json::serialize(object);
+}
+
+/// A way to start a chain, and what its payload leaves.
+struct Way {
+  std::string label;
+  std::vector<std::string> options;
+  std::vector<std::string> payload{"payload", "report"};
+  int inherited = 0;  // sockets of an activator
+  int preserved = 0;  // files after them
+  std::vector<int> closed = {};
+};
+
+void PrintTo(const Way& way, std::ostream* out) { *out << way.label; }
+
+class TracedAndUntraced : public ChainTest, public ::testing::WithParamInterface<Way> {
+ protected:
+  // Runs it with these options besides; the status, what was said, and the report from wherever it went.
+  struct Outcome {
+    WaitStatus status{0};
+    std::string err;
+    std::string report;
+    std::string environment;
+  };
+
+  Outcome run_with(const std::vector<std::string>& options) {
+    const Way& way = GetParam();
+    Start start;
+    start.argv = words(words({bin("launcher")}, words(way.options, options)), way.payload);
+    for (std::string& word : start.argv) {
+      if (word == "k8s-file:LOG") word = "k8s-file:" + file("log");
+    }
+    if (way.inherited > 0) {
+      start.argv = as_activated(start.argv);
+      start.environment = {"LISTEN_FDS=" + std::to_string(way.inherited)};
+    }
+    start.closed = way.closed;
+    int number = 3;
+    for (int i = 0; i < way.inherited; ++i)
+      start.pass.emplace_back(sockets_[static_cast<std::size_t>(i)].fd.get(), number++);
+    for (int i = 0; i < way.preserved; ++i) start.pass.emplace_back(file_.get(), number++);
+    Result result = run(start);
+    if (way.label == "detached") expect_nobody_left();
+    Outcome outcome{
+        result.status, std::regex_replace(result.err, std::regex("pid [0-9]+"), "pid N"), result.out, {}};
+    if (fs::exists(file("log"))) {
+      outcome.report = read_file(file("log"));
+      outcome.report = outcome.report.substr(std::min(outcome.report.size(), outcome.report.find(" F ") + 3));
+      fs::remove(file("log"));
+    }
+    return outcome;
+  }
+
+  std::vector<Opened> sockets_ = [] {
+    std::vector<Opened> opened;
+    for (const auto* const text : {"tcp:9001", "udp:9002"})
+      opened.push_back(open_listening(parse_listen_spec(text)));
+    return opened;
+  }();
+  OwnedFd file_{check(::open("/etc/passwd", O_RDONLY | O_CLOEXEC), "open")};
+};
+
+TEST_P(TracedAndUntraced, RunsAreEqual) {
+  const Outcome untraced = run_with({});
+  const Outcome traced = run_with({"--trace", file("trace")});
+  EXPECT_EQ(traced.status, untraced.status);
+  EXPECT_EQ(traced.err, untraced.err);
+  if (GetParam().payload.back() == "report") {
+    EXPECT_EQ(comparable(traced.report), comparable(untraced.report));
+    EXPECT_THAT(untraced.report, HasSubstr("\"fds\""));
+  }
+  EXPECT_THAT(read_trace(file("trace")).runs, ::testing::SizeIs(1));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, TracedAndUntraced,
+    ::testing::Values(
+        Way{.label = "opened", .options = {"--listen", "tcp:8080,name=web", "--listen", "udp:8081"}},
+        Way{.label = "inherited", .options = {}, .inherited = 2},
+        Way{.label = "inherited_and_opened", .options = {"--listen", "tcp:8080"}, .inherited = 2},
+        Way{.label = "preserved", .options = {"--listen", "tcp:8080", "--preserve-fds", "2"}, .preserved = 2},
+        Way{.label = "logged", .options = {"--listen", "tcp:8080", "--log", "k8s-file:LOG"}},
+        Way{.label = "detached", .options = {"--listen", "tcp:8080", "--detach", "--log", "k8s-file:LOG"}},
+        Way{.label = "stdin_closed", .options = {"--listen", "tcp:8080"}, .closed = {0}},
+        Way{.label = "no_sockets", .options = {}},
+        Way{.label = "failing", .options = {"--listen", "tcp:8080"}, .payload = {"sh", "-c", "exit 42"}},
+        Way{.label = "killed", .options = {}, .payload = {"sh", "-c", "kill -9 $$"}},
+        Way{.label = "not_found", .options = {"--listen", "tcp:8080"}, .payload = {"/no/such/program"}}),
+    [](const auto& param_info) { return param_info.param.label; });
+
+class Traced : public ChainTest {
+ protected:
+  [[nodiscard]] std::string trace() const { return file("trace"); }
+
+  [[nodiscard]] std::vector<HopRecord> records() const { return read_trace(trace()).runs.at(0); }
+
+  [[nodiscard]] static std::vector<std::string> looks(const std::vector<HopRecord>& records) {
+    std::vector<std::string> looks;
+    for (const HopRecord& record : records)
+      looks.push_back(std::string(to_string(record.hop)).append(" ").append(to_string(record.moment)));
+    return looks;
+  }
+};
+
+// All of it, as env(1) prints it.
+std::vector<std::string> environment_with(const std::vector<std::string>& options) {
+  Start start = launcher(words(options, {"--", "env"}));
+  start.environment = {"NOTIFY_SOCKET=/run/nobody", "MINE=1"};
+  std::istringstream out(run(start).out);
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(out, line);) {
+    if (!line.starts_with("LISTEN_PID")) lines.push_back(line);
+  }
+  std::ranges::sort(lines);
+  return lines;
+}
+
+TEST_F(Traced, PayloadHasTheSameEnvironmentButForTheTrace) {
+  const std::vector<std::vector<std::string>> set_ups{{},
+                                                      {"--listen", "tcp:8080"},
+                                                      {"--listen", "tcp:8080,name=web", "--env", "A=b"},
+                                                      {"--sdnotify", "ignore"}};
+  for (const std::vector<std::string>& options : set_ups) {
+    auto traced = environment_with(words(options, {"--trace", trace()}));
+    EXPECT_EQ(
+        std::erase_if(traced, [](const std::string& line) { return line.starts_with("FDCHAIN_TRACE="); }),
+        1U);
+    EXPECT_EQ(traced, environment_with(options));
+    EXPECT_THAT(traced, ::testing::Contains("MINE=1"));
+  }
+}
+
+TEST_F(Traced, RunHasARecordOfEveryHopAndMoment) {
+  (void)run(launcher({"--listen", "tcp:8080", "--trace", trace(), "payload", "report"}));
+  EXPECT_THAT(looks(records()),
+              UnorderedElementsAre("launcher arrival", "launcher departure", "monitor arrival",
+                                   "monitor departure", "monitor running", "monitor after-exit",
+                                   "runtime-shim arrival", "runtime-shim departure", "payload arrival",
+                                   "payload running", "launcher after-exit"));
+}
+
+TEST_F(Traced, DetachedRunHasTheRecords) {
+  const Detached chain(launcher({"--listen", "tcp:8080", "--trace", trace(), "payload", "hold"}));
+  chain.end(SIGTERM);
+  EXPECT_THAT(looks(records()),
+              ::testing::IsSupersetOf({"launcher arrival", "launcher departure", "monitor arrival",
+                                       "monitor departure", "runtime-shim arrival", "runtime-shim departure",
+                                       "payload arrival", "payload running", "monitor after-exit"}));
+  const Result result = run(launcher({"diagnose", trace()}));
+  EXPECT_EQ(result.status, WaitStatus::for_exit_code(0)) << result.out;
+  EXPECT_THAT(result.out, HasSubstr("unknown what launcher held when the payload had ended"));
+}
+
+TEST_F(Traced, TwoRunsIntoOneTraceAreTwo) {
+  for (int i = 0; i < 2; ++i)
+    (void)run(launcher({"--listen", "tcp:8080", "--trace", trace(), "payload", "report"}));
+  const auto runs = read_trace(trace()).runs;
+  ASSERT_EQ(runs.size(), 2U);
+  EXPECT_NE(runs[0][0].run, runs[1][0].run);
+  EXPECT_EQ(runs[0].size(), runs[1].size());
+  EXPECT_THAT(judge(runs[0]).findings, IsEmpty());
+  EXPECT_THAT(judge(runs[1]).findings, IsEmpty());
+}
+
+// Of a real trace too, whichever records are missing.
+TEST_F(Traced, HealthyRunGivesNoFindingWhicheverRecordsAreMissing) {
+  const OwnedFd kept(check(::open("/etc/passwd", O_RDONLY | O_CLOEXEC), "open"));
+  Start start =
+      launcher({"--listen", "tcp:8080,name=web", "--listen", "unix:" + file("socket"), "--preserve-fds", "1",
+                "--trace", trace(), "--", "sh", "-c", "exec 0<&- 9</dev/null; exec sleep 0"});
+  start.pass = {{kept.get(), 3}};
+  ASSERT_EQ(run(start).status, WaitStatus::for_exit_code(0));
+  const std::vector<HopRecord> whole = records();
+  ASSERT_LE(whole.size(), 12U);
+  for (unsigned bits = 0; bits < 1U << whole.size(); ++bits) {
+    std::vector<HopRecord> some;
+    for (std::size_t i = 0; i < whole.size(); ++i) {
+      if ((bits >> i & 1) != 0) some.push_back(whole[i]);
+    }
+    const auto findings = judge(some).findings;
+    ASSERT_TRUE(findings.empty()) << findings[0].id << ": " << findings[0].evidence << "; with "
+                                  << ::testing::PrintToString(looks(some));
+  }
+}
+
+TEST_F(Traced, RunWithoutATraceLeavesNone) {
+  const auto files_in = [](const std::string& directory) {
+    std::vector<std::string> names;
+    for (const auto& entry : fs::directory_iterator(directory)) names.push_back(entry.path().filename());
+    return names;
+  };
+  Start start = launcher({"--listen", "tcp:8080", "--", "sh", "-c",
+                          "tr '\\0' '\\n' < /proc/self/environ; tr '\\0' '\\n' < /proc/$PPID/environ"});
+  start.working_directory = directory_.path();
+  start.environment = {"TMPDIR=" + directory_.path()};
+  const Result result = run(start);
+  EXPECT_THAT(result.out,
+              AllOf(HasSubstr("_OCI_SYNCPIPE="), HasSubstr("LISTEN_FDS=1"), Not(HasSubstr("FDCHAIN_TRACE"))));
+  EXPECT_THAT(files_in(directory_.path()), IsEmpty());
+}
+
+TEST_F(Traced, ReportWithoutATraceLeavesNone) {
+  Start start = launcher({"--listen", "tcp:8080", "--check", "--report", "text", "payload", "report"});
+  start.environment = {"TMPDIR=" + directory_.path()};
+  const Result result = run(start);
+  EXPECT_EQ(result.status, WaitStatus::for_exit_code(0));
+  EXPECT_THAT(result.err, HasSubstr("\nno findings: "));
+  EXPECT_TRUE(fs::is_empty(directory_.path()));
+}
+
+// After a launcher that has left there is nobody to report the end.
+TEST_F(Traced, ReportOrCheckOfADetachedRunIsRefused) {
+  for (const std::string option : {"--check", "--report=text"}) {
+    Start start = launcher({"--listen", "tcp:8080", "--detach", option, "payload", "report"});
+    start.environment = {"TMPDIR=" + directory_.path()};
+    const Result result = run(start);
+    EXPECT_EQ(result.status, WaitStatus::for_exit_code(125));
+    EXPECT_EQ(result.err,
+              "launcher: --detach: nobody waits for the end to report or check it; use --trace, and "
+              "`launcher report` "
+              "afterwards\n");
+    EXPECT_EQ(result.out, "");
+    EXPECT_TRUE(fs::is_empty(directory_.path()));
+  }
+}
+
+TEST_F(Traced, ReportsGoWhereTheyAreAskedTo) {
+  std::vector<std::string> options{"--listen", "tcp:8080"};
+  for (const std::string format : {"text", "json", "mermaid", "dot"})
+    options = words(options, {"--report", format + ":" + file(format)});
+  const Result result = run(launcher(words(options, {"payload", "report"})));
+  EXPECT_EQ(result.status, WaitStatus::for_exit_code(0));
+  EXPECT_EQ(result.err, "");
+  EXPECT_THAT(read_file(file("text")), HasSubstr("\nno findings: "));
+  EXPECT_EQ(json::parse(read_file(file("json"))).at("findings").as_array().size(), 0U);
+  EXPECT_THAT(read_file(file("mermaid")), StartsWith("stateDiagram-v2\n"));
+  EXPECT_THAT(read_file(file("dot")), StartsWith("digraph fdchain {\n"));
+}
+
+TEST_F(Traced, CheckIsA124OnlyOfAnErrorInARunThatSucceeded) {
+  const auto status_of = [](const std::vector<std::string>& options, const std::string& script) {
+    return run(launcher(words(words({"--listen", "tcp:8080,name=web"}, options), {"--", "sh", "-c", script})))
+        .status;
+  };
+  const auto exit_code = [](int code) { return WaitStatus::for_exit_code(code); };
+  const std::vector<std::string> with_error{"--fault", "runtime-shim:close=3"};
+  const std::vector<std::string> with_critical{"--fault", "runtime-shim:leak-directory"};
+  const std::vector<std::string> with_warning{"--fault", "monitor:set-nonblock=3"};
+  EXPECT_EQ(status_of({"--check"}, "exit 0"), exit_code(0));
+  EXPECT_EQ(status_of({"--check"}, "exit 3"), exit_code(3));
+  EXPECT_EQ(status_of(words(with_error, {"--check"}), "exit 0"), exit_code(124));
+  EXPECT_EQ(status_of(words(with_critical, {"--check"}), "exit 0"), exit_code(124));
+  EXPECT_EQ(status_of(words(with_error, {"--check"}), "exit 3"), exit_code(3));
+  EXPECT_EQ(status_of(words(with_warning, {"--check"}), "exit 0"), exit_code(0));
+  EXPECT_EQ(status_of(with_error, "exit 0"), exit_code(0));
+}
+
+// Before anything runs: the payload would have left a file.
+TEST_F(Traced, RunIsRefusedWhereTheTraceCannotBeWritten) {
+  const auto refusal = [&](const std::string& path, const std::vector<std::string>& options = {}) {
+    const Result result =
+        run(launcher(words(words({"--listen", "unix:" + file("socket"), "--trace", path}, options),
+                           {"--", "touch", file("ran")})));
+    EXPECT_EQ(result.status, WaitStatus::for_exit_code(125));
+    EXPECT_FALSE(fs::exists(file("ran")));
+    EXPECT_FALSE(fs::exists(file("socket")));
+    return result.err;
+  };
+  EXPECT_EQ(refusal(file("no/trace")),
+            "launcher: trace: open " + file("no/trace") + ": No such file or directory\n");
+  EXPECT_EQ(refusal(directory_.path()), "launcher: trace: open " + directory_.path() + ": Is a directory\n");
+  EXPECT_EQ(refusal("/proc/trace"), "launcher: trace: open /proc/trace: No such file or directory\n");
+  EXPECT_EQ(refusal("/sys/trace"), "launcher: trace: open /sys/trace: Permission denied\n");
+  for (const std::string option : {"--check", "--report=text"}) {
+    EXPECT_EQ(refusal(file("no/trace"), {option}),
+              "launcher: trace: open " + file("no/trace") + ": No such file or directory\n");
+  }
+}
+
+TEST_F(Traced, RunIsRefusedWhereAReportCannotBeWritten) {
+  const Result result = run(launcher({"--report", "text:" + file("no/report"), "--", "touch", file("ran")}));
+  EXPECT_EQ(result.status, WaitStatus::for_exit_code(125));
+  EXPECT_EQ(result.err, "launcher: --report: open " + file("no/report") + ": No such file or directory\n");
+  EXPECT_FALSE(fs::exists(file("ran")));
+}
+
+}  // namespace
+}  // namespace fdchain::test
