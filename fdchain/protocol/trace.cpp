@@ -320,15 +320,16 @@ void check_schema(const Node& schema) {
 /// length.
 class BoundedMemory : public json::memory_resource {
  private:
-  void* do_allocate(std::size_t bytes, std::size_t align) override {
+  // Nothing in JSON wants more than the usual alignment, and Boost gives another one back than it asked for.
+  void* do_allocate(std::size_t bytes, std::size_t) override {
     if (bytes > left_) throw std::bad_alloc();
-    void* const memory = ::operator new(bytes, std::align_val_t(align));
+    void* const memory = ::operator new(bytes);
     left_ -= bytes;
     return memory;
   }
-  void do_deallocate(void* memory, std::size_t bytes, std::size_t align) override {
+  void do_deallocate(void* memory, std::size_t bytes, std::size_t) override {
     left_ += bytes;
-    ::operator delete(memory, std::align_val_t(align));
+    ::operator delete(memory);
   }
   [[nodiscard]] bool do_is_equal(const json::memory_resource& other) const noexcept override {
     return this == &other;
