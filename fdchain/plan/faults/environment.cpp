@@ -134,7 +134,7 @@ void rotate_fdnames(HopPlan& plan, const Numbers&, const FaultContext&) {
   auto names = names_or_refuse(plan);
   if (std::ranges::adjacent_find(names, std::ranges::not_equal_to()) == names.end())
     nothing_to_do("all names are alike");
-  std::ranges::rotate(names, names.begin() + 1);
+  std::rotate(names.begin(), names.begin() + 1, names.end());
   plan.next.environment.set(listen_fdnames_name, join_fdnames(names));
 }
 
