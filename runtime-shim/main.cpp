@@ -101,7 +101,7 @@ Caller make_caller(const ShimOptions& options, const Arrival& arrival) {
 
 int main(int argc, char** argv) {
   using namespace fdchain;
-  return guarded(Hop::runtime_shim, [&]() -> int {
+  const int status = guarded(Hop::runtime_shim, [&]() -> int {
     Arrival arrival = arrive(Hop::runtime_shim, is_observed());
     if (arrival.record) Trace(arrival.environment).append(*arrival.record);
     checkpoint(arrival.environment, Hop::runtime_shim, Moment::arrival);
@@ -111,8 +111,11 @@ int main(int argc, char** argv) {
     Caller caller = make_caller(*options, arrival);
     Conduct conduct = ideal_conduct(Hop::runtime_shim);
     return guarded([&] { return start_payload(arrival, *options, caller, conduct); },
-                   [&](std::string_view text, int status) {
-                     conclude_failure(conduct, caller, Trace(arrival.environment), text, status);
+                   [&](std::string_view text, int failed) {
+                     conclude_failure(conduct, caller, Trace(arrival.environment), text, failed);
                    });
   });
+  // Without exit handlers: one that starts a process would start it in the payload's pid namespace, where
+  // nothing can be started any more once the payload has ended. LeakSanitizer's does, and tries for ever.
+  ::_exit(status);
 }
