@@ -111,11 +111,12 @@ std::optional<SyncMessage> MonitorLink::next_message() {
 }
 
 void MonitorLink::wait_for_monitor() {
-  while (!closed_) io_.run_one();
-  // A pipe closes a moment before its process has ended and left its children to us.
+  // For its end, not for that of its pipe, which comes a moment earlier and would be one more thing to be woken
+  // for. Then its children are ours.
   retry([&] { return ::waitpid(monitor_, nullptr, 0); });
-  // Whatever it has left, in whatever session and as whatever user, is ours now: nobody, when all went well.
+  // Whatever it has left, in whatever session and as whatever user: nobody, when all went well.
   end_all_children(spared_);
+  while (!closed_) io_.run_one();  // its last words
 }
 
 void MonitorLink::monitor_died(const std::string& before) {

@@ -35,7 +35,7 @@ std::string list(const Range& range, Name name) {
   return text;
 }
 
-std::string hop_names(const std::vector<Hop>& hops) {
+std::string hop_names(const Hops& hops) {
   return list(hops, [](Hop hop) { return to_string(hop); });
 }
 

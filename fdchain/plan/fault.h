@@ -1,6 +1,9 @@
 // The mistakes that real programs made, each as an edit of a hop's plan.
 #pragma once
 
+#include <algorithm>
+#include <array>
+#include <initializer_list>
 #include <optional>
 #include <span>
 #include <string>
@@ -38,6 +41,22 @@ struct FaultRequest {
   friend bool operator==(const FaultRequest&, const FaultRequest&) = default;
 };
 
+/// Some hops, as a value that needs no code to run before main: every exec of a hop would pay for it.
+class Hops {
+ public:
+  constexpr Hops(std::initializer_list<Hop> hops) : size_(hops.size()) {
+    std::copy(hops.begin(), hops.end(), hops_.begin());
+  }
+  [[nodiscard]] constexpr const Hop* begin() const { return hops_.data(); }
+  [[nodiscard]] constexpr const Hop* end() const { return hops_.data() + size_; }
+  [[nodiscard]] constexpr std::size_t size() const { return size_; }
+  constexpr const Hop& operator[](std::size_t index) const { return hops_[index]; }
+
+ private:
+  std::array<Hop, 5> hops_{};
+  std::size_t size_;
+};
+
 /// A mistake some real hop has made.
 ///
 /// The code that executes plans does not know of faults. What it is told to do is wrong, and it does it
@@ -46,7 +65,7 @@ struct Fault {
   std::string_view name;           ///< as typed after --fault HOP:
   std::string_view argument = {};  ///< what ARG is, for people: empty, `FD`, `FD:TO`, `N`
   std::vector<int> standard = {};  ///< ARG when none is given; empty when one has to be
-  std::vector<Hop> hops;           ///< who can make it
+  Hops hops;                       ///< who can make it
   char bug_class;                  ///< the letter of its class
   std::string_view bug;            ///< the real bug it replays
   std::string_view finding;        ///< what the judge must find

@@ -222,13 +222,16 @@ std::optional<FdRow> observe_fd(int fd) {
   if (::fstat(fd, &status) < 0) return std::nullopt;
   FdRow row;
   row.number = fd;
-  describe_by_link(status.st_mode, link_target(fd), row);
+  // A socket's link in /proc says no more than its inode.
+  const bool is_socket = S_ISSOCK(status.st_mode);
+  describe_by_link(status.st_mode,
+                   is_socket ? "socket:[" + std::to_string(status.st_ino) + ']' : link_target(fd), row);
   row.mode = access_mode(status_flags);
   row.close_on_exec = (fd_flags & FD_CLOEXEC) != 0;
   row.non_blocking = (status_flags & O_NONBLOCK) != 0;
   row.device = status.st_dev;
   row.inode = status.st_ino;
-  if (S_ISSOCK(status.st_mode)) describe_socket(fd, row);
+  if (is_socket) describe_socket(fd, row);
   return row;
 }
 

@@ -5,7 +5,7 @@
 
 namespace fdchain::faults {
 
-inline const std::vector<Hop> every_hop{Hop::launcher, Hop::monitor, Hop::runtime_shim};
+inline constexpr Hops every_hop{Hop::launcher, Hop::monitor, Hop::runtime_shim};
 
 using Numbers = std::vector<int>;
 

@@ -154,8 +154,8 @@ void repeat_fdname(HopPlan& plan, const Numbers&, const FaultContext&) {
 }
 
 // In place, what came is right: the pid stays.
-const std::vector<Hop> hops_that_fork{Hop::launcher, Hop::monitor};
-const std::vector<Hop> with_activator{Hop::activator, Hop::launcher, Hop::monitor, Hop::runtime_shim};
+constexpr Hops hops_that_fork{Hop::launcher, Hop::monitor};
+constexpr Hops with_activator{Hop::activator, Hop::launcher, Hop::monitor, Hop::runtime_shim};
 
 }  // namespace
 
