@@ -137,9 +137,9 @@ class Relayed : public ChainTest, public ::testing::WithParamInterface<int> {};
 
 TEST_P(Relayed, SignalsReachThePayloadOnce) {
   const std::string number = std::to_string(GetParam());
-  Program chain(
-      launcher({"sh", "-c",
-                "trap 'echo got it; kill -KILL $!; wait; exit 3' " + number + "; sleep 100 & echo ready; wait"}));
+  Program chain(launcher(
+      {"sh", "-c",
+       "trap 'echo got it; kill -KILL $!; wait; exit 3' " + number + "; sleep 100 & echo ready; wait"}));
   chain.wait_for_out("ready");
   chain.signal(GetParam());
   const Result result = chain.finish();
@@ -157,8 +157,8 @@ INSTANTIATE_TEST_SUITE_P(All, Relayed,
                          });
 
 TEST_F(Lifecycle, ASignalForTheMonitorIsThePayloads) {
-  const Result result =
-      run_shell({}, "trap 'echo got it; kill -KILL $!; wait; exit 3' TERM; sleep 100 & kill -TERM $PPID; wait");
+  const Result result = run_shell(
+      {}, "trap 'echo got it; kill -KILL $!; wait; exit 3' TERM; sleep 100 & kill -TERM $PPID; wait");
   EXPECT_EQ(result.out, "got it\n");
   EXPECT_EQ(result.err, "");
   EXPECT_EQ(result.status, WaitStatus::for_exit_code(3));

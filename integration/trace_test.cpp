@@ -192,12 +192,12 @@ TEST_F(Traced, RunHasARecordOfEveryHopAndMoment) {
   watch.wait_for(R"("hop":"payload","moment":"arrival")", 1, chain.pid());
   chain.signal(SIGTERM);
   (void)chain.finish();
-  EXPECT_THAT(looks(records()),
-              UnorderedElementsAre("launcher arrival", "launcher departure", "monitor arrival",
-                                   "monitor departure", "monitor running",
-                                   "monitor running",  // once more, after the signal
-                                   "monitor after-exit", "runtime-shim arrival", "runtime-shim departure",
-                                   "payload arrival", "payload running", "launcher after-exit"));
+  EXPECT_THAT(
+      looks(records()),
+      UnorderedElementsAre("launcher arrival", "launcher departure", "monitor arrival", "monitor departure",
+                           "monitor running",  // after the signal
+                           "monitor after-exit", "runtime-shim arrival", "runtime-shim departure",
+                           "payload arrival", "payload running", "launcher after-exit"));
 }
 
 TEST_F(Traced, DetachedRunHasTheRecords) {

@@ -307,14 +307,12 @@ void Supervisor::kill_payload(int number) {
     fatal_ = number;
 }
 
-// The payload as it stands after its exec, for which it need do nothing itself; and this monitor beside it.
+// The payload as it stands after its exec, for which it need do nothing itself.
 void Supervisor::observe_payload() const {
   if (!trace_.on()) return;
-  FdTable own = observe_fds();
-  const auto record = observe_other(payload_, Hop::payload, Moment::running, Hop::monitor, own);
+  const auto record = observe_other(payload_, Hop::payload, Moment::running, Hop::monitor, observe_fds());
   // A runtime that said it was ready and then failed is not the payload.
   if (record && record->exe != runtime_exe_) trace_.append(*record);
-  trace_.append(observe_process(Hop::monitor, Moment::running, std::move(own)));
 }
 
 void Supervisor::observe_myself(Moment moment) const {

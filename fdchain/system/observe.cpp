@@ -84,10 +84,10 @@ std::string address_text(const sockaddr_storage& storage, socklen_t length) {
 }
 
 template <typename Ask>
-std::string ask_address(int fd, Ask ask) {
+std::optional<std::string> ask_address(int fd, Ask ask) {
   sockaddr_storage storage{};
   socklen_t length = sizeof storage;
-  if (ask(fd, reinterpret_cast<sockaddr*>(&storage), &length) < 0) return {};
+  if (ask(fd, reinterpret_cast<sockaddr*>(&storage), &length) < 0) return std::nullopt;
   return address_text(storage, length);
 }
 
@@ -112,17 +112,8 @@ std::string socket_type_name(const SocketRow& row, int protocol) {
   }
 }
 
-// A pair of sockets is connected, and has no address on either side.
-bool is_connected(int fd) {
-  sockaddr_storage storage{};
-  socklen_t length = sizeof storage;
-  return ::getpeername(fd, reinterpret_cast<sockaddr*>(&storage), &length) == 0;
-}
-
-std::string socket_name(int fd, const SocketRow& row) {
-  std::string name = row.listening      ? "state=listen"
-                     : is_connected(fd) ? "state=connected"
-                                        : "state=unconnected";
+std::string socket_name(const SocketRow& row, bool connected) {
+  std::string name = row.listening ? "state=listen" : connected ? "state=connected" : "state=unconnected";
   const std::string_view key = row.family == AF_UNIX ? " path=" : " laddr=";
   if (!row.local.empty()) name.append(key).append(row.local);
   if (!row.peer.empty()) name.append(row.family == AF_UNIX ? " peer=" : " raddr=").append(row.peer);
@@ -140,10 +131,12 @@ void describe_socket(int fd, FdRow& row) {
   socket.type = socket_option(fd, SO_TYPE).value_or(0);
   socket.listening = socket_option(fd, SO_ACCEPTCONN).value_or(0) != 0;
   socket.cookie = socket_cookie(fd);
-  socket.local = ask_address(fd, ::getsockname);
-  socket.peer = ask_address(fd, ::getpeername);
+  socket.local = ask_address(fd, ::getsockname).value_or("");
+  // A pair of sockets has peers without an address.
+  const auto peer = ask_address(fd, ::getpeername);
+  socket.peer = peer.value_or("");
   row.type = socket_type_name(socket, socket_option(fd, SO_PROTOCOL).value_or(0));
-  row.name = socket_name(fd, socket);
+  row.name = socket_name(socket, peer.has_value());
   row.socket = std::move(socket);
 }
 

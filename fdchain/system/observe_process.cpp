@@ -152,20 +152,11 @@ std::vector<int> signals_of(std::uint64_t mask) {
 }
 
 HopRecord observe_process(Hop hop, Moment moment) {
-  FdTable fds;
-  {
-    const RaisedNofile room;
-    fds = observe_fds();
-  }
-  return observe_process(hop, moment, std::move(fds));
-}
-
-HopRecord observe_process(Hop hop, Moment moment, FdTable fds) {
   const RaisedNofile room;
   HopRecord record;
   record.hop = record.seen_by = hop;
   record.moment = moment;
-  record.fds = std::move(fds);
+  record.fds = observe_fds();
   record.time_ns = monotonic_ns();
   const Self self = observe_self();
   record.pid = record.pid_in_namespace = self.pid;

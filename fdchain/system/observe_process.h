@@ -12,9 +12,8 @@
 
 namespace fdchain {
 
-/// This process at this moment; `fds` is what it holds.
+/// This process at this moment.
 HopRecord observe_process(Hop hop, Moment moment);
-HopRecord observe_process(Hop hop, Moment moment, FdTable fds);
 
 /// Another process, from outside: what /proc tells. Sockets are described by rows of `known` with the same
 /// identity, this process's own most of all; for what both hold, `same_as` is found out with kcmp(2) where

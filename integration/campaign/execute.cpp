@@ -120,10 +120,12 @@ void wait_for_look(Program& program, const test::TraceWatch& trace) {
 // A monitor shows what it holds after each signal that it has passed on.
 void signal_several_times(Program& program, const test::TraceWatch& trace) {
   constexpr std::size_t times = 3;
-  for (std::size_t seen = 1; seen <= times + 1; ++seen) {
+  if (!trace.wait_for(R"("hop":"payload","moment":"running")", 1, program.pid())) return;
+  for (std::size_t seen = 1; seen <= times; ++seen) {
+    program.signal(SIGWINCH);
     if (!trace.wait_for(R"("hop":"monitor","moment":"running")", seen, program.pid())) return;
-    program.signal(seen <= times ? SIGWINCH : SIGTERM);
   }
+  program.signal(SIGTERM);
 }
 
 Result run_chain(const Run& run, const Start& start, const test::TraceWatch& trace) {

@@ -97,10 +97,12 @@ Result run_to_the_end(const Scenario& scenario, const Start& start, const TraceW
     return program.finish();
   }
   if (!scenario.says.empty()) program.wait_for_out(scenario.says);
+  if (scenario.signals.empty()) return program.finish();
+  trace.wait_for(R"("hop":"payload","moment":"running")", 1, program.pid());
   std::size_t looks = 0;
   for (const int signal : scenario.signals) {
-    if (trace.wait_for(R"("hop":"monitor","moment":"running")", ++looks, program.pid()))
-      program.signal(signal);
+    program.signal(signal);
+    trace.wait_for(R"("hop":"monitor","moment":"running")", ++looks, program.pid());
   }
   return program.finish();
 }
