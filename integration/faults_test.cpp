@@ -199,8 +199,11 @@ std::string next_pid_after(const std::vector<std::string>& command) {
 }
 
 TEST_F(DryRun, ForksNothing) {
-  EXPECT_EQ(next_pid_after({bin("launcher"), "dry-run", "--listen", "tcp:8080", "true"}), "3\n");
-  EXPECT_EQ(next_pid_after({bin("launcher"), "--listen", "tcp:8080", "true"}), "6\n")
+  // A sanitizer forks at the end of every program; what --version needs is nobody's plan.
+  const std::string nothing_done = next_pid_after({bin("launcher"), "--version"});
+  EXPECT_EQ(next_pid_after({bin("launcher"), "dry-run", "--listen", "tcp:8080", "true"}), nothing_done);
+  EXPECT_GE(std::stoi(next_pid_after({bin("launcher"), "--listen", "tcp:8080", "true"})),
+            std::stoi(nothing_done) + 3)
       << "the guard sees no forks";
 }
 

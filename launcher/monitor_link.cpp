@@ -30,7 +30,7 @@ MonitorLink::MonitorLink() {
   SignalFd signals = receive_signals(signals_to_relay());
   mask_before_ = signals.mask_before;
   signals_.assign(signals.fd.release());
-  if (has_children()) spared_ = children_of_this_process();
+  if (has_children()) came_with_ = spared_ = children_of_this_process();
   // Whatever a monitor leaves that dies too soon becomes ours, to be ended and waited for.
   check(::prctl(PR_SET_CHILD_SUBREAPER, 1), "prctl PR_SET_CHILD_SUBREAPER");
 }
@@ -111,8 +111,8 @@ std::optional<SyncMessage> MonitorLink::next_message() {
 }
 
 void MonitorLink::wait_for_monitor() {
-  // For its end, not for that of its pipe, which comes a moment earlier and would be one more thing to be woken
-  // for. Then its children are ours.
+  // For its end, not for that of its pipe, which comes a moment earlier and would be one more thing to be
+  // woken for. Then its children are ours.
   retry([&] { return ::waitpid(monitor_, nullptr, 0); });
   // Whatever it has left, in whatever session and as whatever user: nobody, when all went well.
   end_all_children(spared_);

@@ -43,6 +43,9 @@ class MonitorLink {
   /// Tells the monitor that this launcher will go away, and shall.
   void leave();
 
+  /// Children that are not of this run: the launcher was started with them.
+  [[nodiscard]] const std::vector<pid_t>& came_with() const { return came_with_; }
+
   /// All that the monitor has said so far.
   [[nodiscard]] const std::vector<std::string>& heard() const { return heard_; }
 
@@ -63,6 +66,7 @@ class MonitorLink {
   boost::asio::posix::stream_descriptor sync_pipe_{io_};
   OwnedFd start_pipe_;
   pid_t monitor_ = 0;
+  std::vector<pid_t> came_with_;
   std::vector<pid_t> spared_;  ///< children that the monitor has not left to this process
   std::bitset<65> relayed_;
   std::optional<SyncMessage> message_;

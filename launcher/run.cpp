@@ -137,7 +137,7 @@ int run_hops(const RunOptions& options, Arrival& arrival, const ListenEnv& inher
   leave_names_to_monitor(sockets);
   checkpoint(arrival.environment, Hop::launcher, Moment::after_exit);
   // Here, while everything that a faulty plan has kept is still held.
-  witness.saw_end(link.heard());
+  witness.saw_end(link.heard(), link.came_with());
   return status;
 }
 
@@ -150,7 +150,10 @@ int run_observed(const RunOptions& options, Arrival& arrival, Witness& witness) 
     link.emplace();
     return run_hops(options, arrival, inherited, *link, sockets, witness);
   } catch (...) {
-    witness.saw_end(link ? link->heard() : std::vector<std::string>{});
+    if (link)
+      witness.saw_end(link->heard(), link->came_with());
+    else
+      witness.saw_end({}, {});
     throw;
   }
 }
@@ -159,9 +162,17 @@ int run_observed(const RunOptions& options, Arrival& arrival, Witness& witness) 
 
 int run_chain(const RunOptions& options, Arrival arrival) {
   Witness witness(options, arrival);
-  const int status = guarded([&] { return run_observed(options, arrival, witness); },
-                             [](std::string_view text, int) { print_error(Hop::launcher, text); });
-  return witness.conclude(status);
+  const auto say = [](std::string_view text, int) { print_error(Hop::launcher, text); };
+  const int status = guarded([&] { return run_observed(options, arrival, witness); }, say);
+  // A report that fails is no reason to hide how the payload ended.
+  int concluded = status;
+  const int failed = guarded(
+      [&] {
+        concluded = witness.conclude(status);
+        return 0;
+      },
+      say);
+  return failed != 0 && status == 0 ? failed : concluded;
 }
 
 }  // namespace fdchain

@@ -13,8 +13,10 @@
 #include "fdchain/model/failure.h"
 #include "fdchain/model/variables.h"
 #include "fdchain/program/log.h"
+#include "fdchain/program/observed.h"
 #include "fdchain/system/files.h"
 #include "fdchain/system/observe_process.h"
+#include "fdchain/system/stderr.h"
 #include "fdchain/system/sys.h"
 #include "fdchain/system/trace_reader.h"
 
@@ -29,7 +31,8 @@ std::string new_run_name() {
 
 OwnedFd open_report(const std::string& file) {
   try {
-    return OwnedFd(check(::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644), "open", file));
+    return OwnedFd(check(::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK | O_CLOEXEC, 0644),
+                         "open", file));
   } catch (const std::system_error& error) {
     throw Failure(std::string("--report: ") + error.what());
   }
@@ -49,7 +52,10 @@ void check_requests(const RunOptions& options) {
         "--detach: nobody waits for the end to report or check it; use --trace, and `launcher report` "
         "afterwards");
   for (const ReportRequest& request : options.reports) {
-    if (!request.file.empty()) open_report(request.file);
+    if (request.file.empty()) continue;
+    if (request.file == options.trace)
+      throw Failure("--report: " + request.file + ": that is the trace, which the report would overwrite");
+    open_report(request.file);
   }
 }
 
@@ -62,7 +68,8 @@ Witness::Witness(const RunOptions& options, const Arrival& arrival) : options_(o
     // The hops may have another working directory than this launcher.
     trace_ = Trace(new_run_name(), std::filesystem::absolute(options.trace));
   } else if (arrival.environment.get(trace_name)) {
-    trace_ = Trace(arrival.environment);
+    // A name of its own: the variable may be that of a chain which this launcher is the payload of.
+    trace_ = Trace(new_run_name(), Trace(arrival.environment).path());
   } else if (judged) {
     trace_ = Trace(new_run_name(), temporary_file());
     temporary_ = true;
@@ -77,25 +84,37 @@ void Witness::saw_arrival(const std::optional<Contract>& contract) {
   if (!trace_.on() || arrival_written_) return;
   HopRecord record = *arrival_.record;
   record.contract = contract;
-  trace_.append(std::move(record));
+  try {
+    trace_.append(std::move(record));
+  } catch (...) {
+    trace_ = Trace();  // said once is enough
+    throw;
+  }
   arrival_written_ = true;
 }
 
-void Witness::saw_end(const std::vector<std::string>& heard) {
-  if (!trace_.on()) return;
-  saw_arrival(std::nullopt);  // of a run that was over before there was a contract
-  HopRecord record = observe_process(Hop::launcher, Moment::after_exit);
-  record.heard = heard;
-  record.children = observe_children();
-  trace_.append(std::move(record));
+void Witness::saw_end(const std::vector<std::string>& heard, std::span<const pid_t> spared) {
+  append_if_possible(trace_, [&] {
+    saw_arrival(std::nullopt);  // of a run that was over before there was a contract
+    HopRecord record = observe_process(Hop::launcher, Moment::after_exit);
+    record.heard = heard;
+    record.children = observe_children();
+    std::erase_if(record.children, [&](const ProcessRow& child) {
+      return std::ranges::find(spared, child.pid) != spared.end();
+    });
+    return record;
+  });
 }
 
 int Witness::conclude(int status) const {
   // Without a record, the run was over before it began, and has said why.
   if (!arrival_written_ || (!options_.check && options_.reports.empty())) return status;
+  if (!trace_.on()) throw Failure("the trace is incomplete: there is nothing to judge by");
   const TraceContent content = read_trace(trace_.path(), trace_.run());
   for (const std::string& remark : content.remarks) log::warn("trace: {}", remark);
   const auto& records = content.runs.front();
+  if (records.front().hop != Hop::launcher || records.front().moment != Moment::arrival)
+    throw Failure(trace_.path() + ": somebody has removed what was recorded: there is nothing to judge by");
   const JudgedRun run{records, judge(records)};
   for (const ReportRequest& request : options_.reports) {
     write_out(request.file,
@@ -107,7 +126,10 @@ int Witness::conclude(int status) const {
 }
 
 void write_out(const std::string& file, const std::string& text) {
-  if (file.empty()) return write_all(STDERR_FILENO, text, "stderr");
+  constexpr std::size_t at_once = 4096;
+  for (std::size_t at = 0; file.empty() && at < text.size(); at += at_once)
+    write_to_stderr(std::string_view(text).substr(at, at_once));
+  if (file.empty()) return;
   write_all(open_report(file).get(), text, file);
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -26,8 +27,9 @@ class Witness {
   /// Writes the launcher's arrival, with the contract when there is one.
   void saw_arrival(const std::optional<Contract>& contract);
 
-  /// Writes what the launcher holds at the end, what it has heard of the monitor, and which children it left.
-  void saw_end(const std::vector<std::string>& heard);
+  /// Writes what the launcher holds at the end, what it has heard of the monitor, and which children it left
+  /// but for `spared`, which it came with.
+  void saw_end(const std::vector<std::string>& heard, std::span<const pid_t> spared);
 
   /// Judges the run, writes the reports that were asked for, and returns the exit status: 124 instead of 0
   /// when

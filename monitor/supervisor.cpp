@@ -17,6 +17,7 @@
 #include "fdchain/program/departure.h"
 #include "fdchain/program/guard.h"
 #include "fdchain/program/log.h"
+#include "fdchain/program/observed.h"
 #include "fdchain/protocol/start_pipe.h"
 #include "fdchain/system/files.h"
 #include "fdchain/system/find_program.h"
@@ -127,7 +128,8 @@ void Supervisor::start_runtime() {
   conduct_ = plan.conduct;
   payload_ = runtime_ = depart(plan.next, mask_before_, trace_).pid;
   log::debug("{} runs with pid {}", plan.next.program, payload_);
-  if (trace_.on()) runtime_exe_ = std::filesystem::canonical(plan.next.program);
+  std::error_code unknown;  // then every process that is seen counts as the payload
+  if (trace_.on()) runtime_exe_ = std::filesystem::canonical(plan.next.program, unknown);
   // Whoever waits for the end of a preserved pipe waits for the payload, not for this process.
   OwnedRange(sockets_.end(), options_.preserve_fds).close();
   runtime_sync_ = std::move(sync.ours);
@@ -308,22 +310,22 @@ void Supervisor::kill_payload(int number) {
 }
 
 // The payload as it stands after its exec, for which it need do nothing itself.
-void Supervisor::observe_payload() const {
+void Supervisor::observe_payload() {
   if (!trace_.on()) return;
-  const auto record = observe_other(payload_, Hop::payload, Moment::running, Hop::monitor, observe_fds());
+  auto record = observe_other(payload_, Hop::payload, Moment::running, Hop::monitor, observe_fds());
   // A runtime that said it was ready and then failed is not the payload.
-  if (record && record->exe != runtime_exe_) trace_.append(*record);
+  if (record && record->exe != runtime_exe_) append_if_possible(trace_, [&] { return std::move(*record); });
 }
 
-void Supervisor::observe_myself(Moment moment) const {
-  if (!trace_.on()) return;
-  HopRecord record = observe_process(Hop::monitor, moment);
-  if (moment == Moment::after_exit) {
+void Supervisor::observe_myself(Moment moment) {
+  append_if_possible(trace_, [&] {
+    HopRecord record = observe_process(Hop::monitor, moment);
+    if (moment != Moment::after_exit) return record;
     record.heard = heard_;
     if (ended_) record.ended = ended_->describe();
     record.children = observe_children();
-  }
-  trace_.append(std::move(record));
+    return record;
+  });
 }
 
 int Supervisor::finish(std::span<const AtEnd> steps) {

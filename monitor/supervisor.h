@@ -59,8 +59,8 @@ class Supervisor {
   void write_exit_file() const;
   void end_leftovers() const;
   [[nodiscard]] SyncMessage failure() const;
-  void observe_payload() const;
-  void observe_myself(Moment moment) const;
+  void observe_payload();
+  void observe_myself(Moment moment);
   [[nodiscard]] SyncMessage last_message() const;
 
   MonitorOptions options_;

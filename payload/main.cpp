@@ -10,6 +10,7 @@
 #include "fdchain/program/checkpoint.h"
 #include "fdchain/program/guard.h"
 #include "fdchain/program/log.h"
+#include "fdchain/program/observed.h"
 #include "fdchain/system/adopt.h"
 #include "fdchain/system/arrival.h"
 #include "fdchain/system/notify.h"
@@ -113,8 +114,8 @@ int main(int argc, char** argv) {
     // A report is of what arrived, before anything else touches the table.
     const bool reports = !words.empty() && words.front() == "report";
     const Arrival arrival = arrive(Hop::payload, reports || is_observed());
-    const Trace trace(arrival.environment);
-    if (arrival.record) trace.append(*arrival.record);
+    Trace trace(arrival.environment);
+    if (arrival.record) append_if_possible(trace, [&] { return *arrival.record; });
     checkpoint(arrival.environment, Hop::payload, Moment::arrival);
     log::start(Hop::payload);
     const auto options = parse_payload_options(words);

@@ -10,6 +10,7 @@
 #include "fdchain/program/departure.h"
 #include "fdchain/program/guard.h"
 #include "fdchain/program/log.h"
+#include "fdchain/program/observed.h"
 #include "fdchain/system/arrival.h"
 #include "fdchain/system/find_program.h"
 #include "fdchain/system/handshake.h"
@@ -79,15 +80,16 @@ int start_payload(Arrival& arrival, const ShimOptions& options, const Caller& ca
 }
 
 // What follows a failed start, in the order of the plan; and the trace's word of it, whoever else was told.
-void conclude_failure(const Conduct& conduct, Caller& caller, const Trace& trace, std::string_view text,
+void conclude_failure(const Conduct& conduct, Caller& caller, Trace trace, std::string_view text,
                       int status) {
   for (const AtEnd step : conduct.after_failed_start) {
     if (step == AtEnd::tell_failure) caller.tell_failure(text, status);
   }
-  if (!trace.on()) return;
-  HopRecord record = observe_process(Hop::runtime_shim, Moment::after_exit);
-  record.ended = "failed: " + std::string(text);
-  trace.append(std::move(record));
+  append_if_possible(trace, [&] {
+    HopRecord record = observe_process(Hop::runtime_shim, Moment::after_exit);
+    record.ended = "failed: " + std::string(text);
+    return record;
+  });
 }
 
 Caller make_caller(const ShimOptions& options, const Arrival& arrival) {

@@ -213,6 +213,10 @@ const FdRow* row_at(const FdTable& table, int number) {
   return found == table.end() || found->number != number ? nullptr : &*found;
 }
 
+bool is_socket_of(const ContractSocket& socket, const FdRow& row) {
+  return socket.row.same_object(row) && (socket.row.is_unique() || row.number == socket.fd);
+}
+
 bool is_handshake(const Evidence& evidence, Hop hop, const HopRecord& record, const FdRow& row) {
   if (!is_pipe(row)) return false;
   if (hop == Hop::monitor && is_announced_handshake(record, row)) return true;

@@ -105,6 +105,9 @@ std::optional<int> announced_count(const HopRecord& record);
 
 const FdRow* row_at(const FdTable& table, int number);
 
+/// Whether a row is that socket: at whatever number, or, when its identity says little, at its own.
+bool is_socket_of(const ContractSocket& socket, const FdRow& row);
+
 /// Whether a hop has this row for the handshake with its neighbour: a pipe or a connected socket at a number
 /// that a variable announces to the monitor, or, in the shim, behind everything that goes to the payload.
 bool is_handshake(const Evidence& evidence, Hop hop, const HopRecord& record, const FdRow& row);

@@ -46,6 +46,11 @@ struct FdRow {
     const bool refused = !error.empty() || !other.error.empty();
     return device == other.device && inode == other.inode && (refused || type == other.type);
   }
+
+  /// Whether device and inode name one open object: a socket, a pipe. A file or a device can be open many
+  /// times over, by people who know nothing of each other.
+  [[nodiscard]] bool is_unique() const { return socket.has_value() || type == "FIFO" || !error.empty(); }
+
   friend bool operator==(const FdRow&, const FdRow&) = default;
 };
 

@@ -1,4 +1,4 @@
-// What a hop is about to pass on, as one value: the place where profiles and faults make their edits.
+// What a hop is about to pass on, as one value: the place where faults make their edits.
 #pragma once
 
 #include <string>
@@ -45,12 +45,10 @@ struct HandOver {
   bool new_session = false;    ///< the next program leaves this one's session and terminal
   int die_with_parent = 0;     ///< pid of the parent whose death kills the next program; 0: it may live on
   int limit_nofile = 0;        ///< RLIMIT_NOFILE of the next program; 0: what this one has
-  bool pid_namespace = false;  ///< the next program is process 1 of a pid namespace
   int outer_parent = -1;       ///< pidfd of its parent, which die_with_parent then means
   Place place;
   std::vector<PlannedStep> extra;  ///< steps after renumbering and sealing; a healthy hop has none
-  int ready_fd = -1;          ///< where to tell, as the last thing before exec, that it is next; -1: nobody
-  std::string ready_message;  ///< what to tell there
+  int ready_fd = -1;  ///< where to tell, as the last thing before exec, that it is next; -1: nobody
   bool observe_departure = false;  ///< the run is traced
   bool stop_at_departure = false;  ///< FDCHAIN_STOP
   int delay_at_departure = 0;      ///< FDCHAIN_DELAY, in milliseconds

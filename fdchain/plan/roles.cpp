@@ -81,7 +81,6 @@ namespace {
 void isolate(HandOver& next, const PayloadStart& start) {
   const Isolation& isolation = start.isolation;
   const bool has_root = !isolation.rootfs.empty();
-  next.pid_namespace = isolation.pid;
   next.outer_parent = start.parent_pidfd;
   // A /proc shows the pid namespace of whoever mounts it.
   if (isolation.pid) next.place.proc = isolation.rootfs + "/proc";

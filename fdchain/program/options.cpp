@@ -8,6 +8,7 @@
 #include "fdchain/model/failure.h"
 #include "fdchain/model/listen_env.h"
 #include "fdchain/model/printable.h"
+#include "fdchain/model/variables.h"
 #include "fdchain/program/log.h"
 #include "fdchain/system/sys.h"
 
@@ -90,6 +91,11 @@ void check_assignment(std::string_view option, std::string_view assignment) {
     if (name == announced)
       throw Failure(fmt::format("{} {}: it announces the sockets, and every hop sets it itself", option,
                                 printable(assignment)));
+  }
+  for (const auto own : {sync_pipe_name, start_pipe_name, notify_socket_name}) {
+    if (name == own)
+      throw Failure(
+          fmt::format("{} {}: the chain sets it itself; see --sdnotify", option, printable(assignment)));
   }
 }
 

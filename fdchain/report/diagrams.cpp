@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "fdchain/judge/evidence.h"
 #include "fdchain/model/listen_env.h"
 #include "fdchain/model/printable.h"
 #include "fdchain/report/ledger.h"
@@ -27,7 +28,7 @@ std::vector<int> held_sockets(const HopRecord& record, const Contract& contract)
   std::vector<int> numbers;
   for (const FdRow& row : record.fds) {
     const bool ours = std::ranges::any_of(
-        contract.sockets, [&](const ContractSocket& socket) { return socket.row.same_object(row); });
+        contract.sockets, [&](const ContractSocket& socket) { return is_socket_of(socket, row); });
     if (ours) numbers.push_back(row.number);
   }
   return numbers;
@@ -98,7 +99,7 @@ std::string dot_report(const JudgedRun& run) {
                         quoted(socket.name + ' ' + socket.row.type + ' ' + address));
     for (const HopRecord* const record : ledger.columns) {
       for (const FdRow& row : record->fds) {
-        if (row.same_object(socket.row))
+        if (is_socket_of(socket, row))
           text += fmt::format("  {} -> socket{} [style=dashed, arrowhead=none, label=\"{}\"];\n",
                               node(record->hop), i, row.number);
       }

@@ -64,7 +64,7 @@ class Builder {
   std::string numbers_of(const HopRecord& record, const FdRow& object) {
     std::string numbers;
     for (const FdRow& row : record.fds) {
-      if (!row.same_object(object)) continue;
+      if (!is_socket_of({object.number, "", object}, row)) continue;
       numbers.append(numbers.empty() ? "" : ",").append(std::to_string(row.number));
       shown_.insert({&record, row.number});
     }

@@ -94,6 +94,7 @@ std::string verdict(const Diagnosis& diagnosis, const Style& style) {
     return style.bold(
         fmt::format("{} finding{}", diagnosis.findings.size(), diagnosis.findings.size() == 1 ? "" : "s"));
   }
+  if (!diagnosis.unknown.empty()) return style.paint("33", "no findings in what was recorded");
   return style.paint("32", "no findings") + ": every hop passed on what it was given, and nothing else";
 }
 

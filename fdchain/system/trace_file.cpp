@@ -29,8 +29,9 @@ void Trace::append(HopRecord record) const {
   record.run = run_;
   const RaisedNofile room;
   try {
-    const OwnedFd file(
-        check(::open(path_.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644), "open", path_));
+    // O_NONBLOCK: a FIFO that nobody reads is refused, and not waited for.
+    const OwnedFd file(check(
+        ::open(path_.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_CLOEXEC, 0644), "open", path_));
     write_all(file.get(), encode(record), path_);
   } catch (const std::system_error& error) {
     throw Failure(std::string("trace: ") + error.what());

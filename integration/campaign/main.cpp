@@ -131,7 +131,7 @@ std::vector<Entry> read_results(const Options& options) {
           entry.number < options.healthy + options.single + options.twice)
         entries.push_back(std::move(entry));
     } catch (const std::exception&) {
-      break;  // cut short by whatever stopped the campaign
+      continue;  // cut short by whatever stopped the campaign; it is run again
     }
   }
   return entries;
@@ -167,7 +167,11 @@ int run(int argc, char** argv) {
   std::set<std::uint64_t> done;
   for (const Entry& entry : entries) done.insert(entry.number);
   std::ofstream results;
-  if (!options->results.empty()) results.open(options->results, std::ios::app);
+  // Begins with a line of its own, should the last one be cut short.
+  if (!options->results.empty()) {
+    results.open(options->results, std::ios::app);
+    results << '\n';
+  }
 
   std::vector<std::uint64_t> numbers;
   for (std::uint64_t number = 0; number < options->healthy + options->single + options->twice; ++number) {

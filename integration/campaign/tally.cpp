@@ -174,7 +174,8 @@ bool reaches_goals(const std::vector<Entry>& entries) {
   const Score healthy = score_of(entries, Level::healthy);
   const Score single = score_of(entries, Level::single);
   const Score two = score_of(entries, Level::twice);
-  return healthy.exact == healthy.runs && single.exact == single.runs &&
+  const bool any = healthy.runs + single.runs + two.runs > 0;
+  return any && healthy.exact == healthy.runs && single.exact == single.runs &&
          two.complete * 100 >= two.runs * wanted_percent_of_two;
 }
 

@@ -104,7 +104,7 @@ int play_all(int argc, char** argv) {
   std::vector<std::string> files;
   for (const std::string& name : options.names) files.push_back(scenarios + name + ".scenario");
   if (files.empty()) files = scenario_files(scenarios);
-  bool all_well = true;
+  bool all_well = !files.empty();
   for (const std::string& file : files) all_well &= play_one(file, options, directory);
   return all_well ? 0 : 1;
 }

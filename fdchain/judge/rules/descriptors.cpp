@@ -20,12 +20,6 @@ Finding make(std::string id, Hop hop, int fd, Severity severity = Severity::erro
   return finding;
 }
 
-const FdRow* find_object(const HopRecord& record, const FdRow& object) {
-  const auto found =
-      std::ranges::find_if(record.fds, [&](const FdRow& row) { return row.same_object(object); });
-  return found == record.fds.end() ? nullptr : &*found;
-}
-
 // Where it is felt: what a hop is about to pass on wrongly is wrong in the next one.
 Hop affected(const Sighting& sighting) {
   return sighting.received ? sighting.hop : static_cast<Hop>(static_cast<int>(sighting.hop) + 1);
@@ -43,7 +37,8 @@ class Walk {
     for (const Sighting& sighting : evidence_.sightings()) {
       // What the launcher opens itself is not there when it arrives.
       const bool not_yet = sighting.hop == Hop::launcher && sighting.received &&
-                           find_object(*sighting.record, socket_.row) == nullptr;
+                           std::ranges::none_of(sighting.record->fds,
+                                                [&](const FdRow& row) { return is_socket_of(socket_, row); });
       if (not_yet) continue;
       if (!step(earlier == nullptr ? origin() : *earlier, sighting)) return;
       earlier = &sighting;
@@ -105,7 +100,7 @@ class Walk {
 
   const FdRow* find_crossing(const Sighting& sighting) const {
     for (const FdRow& row : sighting.record->fds) {
-      if (row.same_object(socket_.row) && crosses(sighting, row)) return &row;
+      if (row.same_object(socket_.row) && crosses(sighting, row) && socket_.row.is_unique()) return &row;
     }
     return nullptr;
   }
@@ -155,7 +150,7 @@ class Walk {
 
 bool is_contract_object(const Evidence& evidence, const FdRow& row) {
   return std::ranges::any_of(evidence.contract().sockets,
-                             [&](const ContractSocket& socket) { return socket.row.same_object(row); });
+                             [&](const ContractSocket& socket) { return is_socket_of(socket, row); });
 }
 
 bool is_preserved(const Evidence& evidence, const FdRow& row) {
@@ -170,7 +165,9 @@ bool was_held_before(const Evidence& evidence, Hop hop, const FdRow& row) {
     if (before >= hop) return false;
     const HopEvidence& looks = evidence.of(before);
     for (const HopRecord* const record : {looks.arrival, looks.departure}) {
-      if (record != nullptr && find_object(*record, row) != nullptr) return true;
+      if (record != nullptr &&
+          std::ranges::any_of(record->fds, [&](const FdRow& held) { return held.same_object(row); }))
+        return true;
     }
   }
   return false;

@@ -35,7 +35,7 @@ bool holds_sockets(const Evidence& evidence, const HopRecord& record, std::strin
   for (const FdRow& row : record.fds) {
     const auto& sockets = evidence.contract().sockets;
     const auto found = std::ranges::find_if(
-        sockets, [&](const ContractSocket& socket) { return socket.row.same_object(row); });
+        sockets, [&](const ContractSocket& socket) { return is_socket_of(socket, row); });
     if (found == sockets.end()) continue;
     held.append(held.empty() ? "" : ", ").append(fmt::format("{} at {}", describe(*found), row.number));
   }
@@ -82,6 +82,10 @@ void retained(const Evidence& evidence, Findings& findings) {
   for (const Hop hop : {Hop::launcher, Hop::monitor}) {
     const HopRecord* const record = evidence.of(hop).after_exit;
     std::string held;
+    // A run that was over before the runtime had the sockets has nothing to restart.
+    const bool got_that_far = evidence.of(Hop::runtime_shim).departure != nullptr ||
+                              evidence.of(Hop::payload).received() != nullptr;
+    if (!got_that_far) continue;
     // A hop that was told wrongly what it has cannot know what to close.
     if (evidence.misled() && hop >= *evidence.misled()) continue;
     if (record == nullptr || !holds_sockets(evidence, *record, held)) continue;
@@ -139,10 +143,15 @@ void growth(const Evidence& evidence, Findings& findings) {
 
 namespace {
 
+// conmon's `{"data": -1, …}`, with blanks or without.
+bool tells_a_failure(std::string word) {
+  std::erase_if(word, [](char character) { return character == ' ' || character == '\t'; });
+  return word.starts_with(R"({"data":-)");
+}
+
 // A runtime that could not become the payload, by its own word or by its status, and did not say so.
 std::optional<std::string> silent_failure(const HopRecord* shim, const HopRecord& monitor, bool payload_ran) {
-  const bool heard_a_failure = std::ranges::any_of(
-      monitor.heard, [](const std::string& word) { return word.find(R"("data":-)") != std::string::npos; });
+  const bool heard_a_failure = std::ranges::any_of(monitor.heard, tells_a_failure);
   if (heard_a_failure) return std::nullopt;
   if (shim != nullptr && shim->ended) return "runtime-shim " + *shim->ended;
   const bool exited = monitor.ended && monitor.ended->starts_with("exited");
