@@ -200,6 +200,45 @@ TEST_F(Traced, RunHasARecordOfEveryHopAndMoment) {
                            "payload arrival", "payload running", "launcher after-exit"));
 }
 
+TEST_F(Traced, RunOfAMissingMonitorHasNobodyToBlameTheLauncherFor) {
+  const Result result = run(
+      launcher({"--listen", "tcp:8080", "--monitor", "/nope", "--report", "json:" + file("report"), "true"}));
+  EXPECT_EQ(result.status, WaitStatus::for_exit_code(125));
+  EXPECT_EQ(json::parse(read_file(file("report"))).at("findings").as_array().size(), 0U)
+      << read_file(file("report"));
+}
+
+TEST_F(Traced, RunGoesOnWhenTheTraceCannotBeWrittenAnyMore) {
+  const Result result = run(launcher({"--trace", trace(), "--report", "text", "sh", "-c",
+                                      "rm " + trace() + "; mkdir " + trace() + "; exit 7"}));
+  EXPECT_EQ(result.status, WaitStatus::for_exit_code(7));
+  EXPECT_THAT(result.err, HasSubstr("monitor: warning: trace: open " + trace() +
+                                    ": Is a directory; nothing more is recorded\n"));
+}
+
+TEST_F(Traced, ReportThatCannotBeWrittenDoesNotHideThePayloadsStatus) {
+  for (const std::string format : {"text", "json"}) {
+    const Result result = run(launcher({"--report", format + ":/dev/full", "sh", "-c", "exit 3"}));
+    EXPECT_EQ(result.status, WaitStatus::for_exit_code(3)) << format;
+    EXPECT_EQ(result.err, "launcher: write /dev/full: No space left on device\n");
+  }
+}
+
+TEST_F(Traced, ADeviceThatIsOpenElsewhereTooIsNotHeldTooLong) {
+  const Result result = run(launcher({"--listen", "special:/dev/null", "--check", "true"}));
+  EXPECT_EQ(result.status, WaitStatus::for_exit_code(0)) << result.err;
+}
+
+TEST_F(Traced, AChildThatTheLauncherCameWithIsNobodysZombie) {
+  Start start;
+  start.argv = {
+      "sh",  "-c", "read x & exec \"$@\"", "sh", bin("launcher"), "--report", "json:" + file("report"),
+      "true"};
+  (void)run(start);
+  EXPECT_EQ(json::parse(read_file(file("report"))).at("findings").as_array().size(), 0U)
+      << read_file(file("report"));
+}
+
 TEST_F(Traced, DetachedRunHasTheRecords) {
   const Detached chain(launcher({"--listen", "tcp:8080", "--trace", trace(), "payload", "hold"}));
   chain.end(SIGTERM);

@@ -53,7 +53,6 @@ Spawned depart(HandOver next, const sigset_t& signal_mask, const Trace& trace, b
     if (auto record = observer->record(image)) trace.append(std::move(*record));
   }
   if (!spawned.failure) return spawned;
-  if (spawned.intermediate != 0) reap(spawned.intermediate);
   // E2BIG is about the payload's arguments: ours are a few words.
   throw Failure(image.describe(*spawned.failure),
                 spawned.failure->error == E2BIG ? exit_status::cannot_invoke : exit_status::hop_failed);

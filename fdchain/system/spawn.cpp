@@ -100,7 +100,14 @@ Spawned spawn_detached(ExecImage& image) {
   const WaitStatus status = wait_without_reaping(intermediate);
   if (status.signal() == 0 && report.fork_error == 0) {
     Spawned result = outcome(report);
-    result.intermediate = intermediate;
+    if (!result.failure) {
+      result.intermediate = intermediate;
+      return result;
+    }
+    reap(intermediate);
+    // Orphaned by that, what could not exec is this process's own where it is a subreaper, and init's
+    // elsewhere.
+    (void)retry([&] { return ::waitpid(report.pid, nullptr, 0); });
     return result;
   }
   if (status.signal() != 0 && report.pid != 0) end_borrower(report.pid);
