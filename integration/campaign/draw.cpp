@@ -44,7 +44,7 @@ constexpr std::array special_needs{
     Needs{.fault = "swallow-failure", .payload = Payload::missing},
     Needs{.fault = "leave-orphans", .payload = Payload::leaves_orphans},
     Needs{.fault = "leak-per-signal", .payload = Payload::waits},
-    Needs{.fault = "deny-sockets", .payload = Payload::reports},
+    Needs{.fault = "deny-sockets", .payload = Payload::reports, .tcp = true},
     Needs{.fault = "fork-wrapper", .payload = Payload::reports, .survived = false},
     Needs{.fault = "shut-down", .tcp = true},
     Needs{.fault = "leak-listen-env", .no_sockets = true, .survived = false},
