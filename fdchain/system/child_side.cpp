@@ -205,7 +205,7 @@ int stop(const char* notice, const pid_t* outer_pid) noexcept {
   char line[160];
   const std::size_t room = sizeof line - 24;  // for the pid and the end of the line
   const std::size_t length = ::strlen(notice) < room ? ::strlen(notice) : room;
-  ::memcpy(line, notice, length);
+  ::memcpy(line, notice, length);  // NOLINT(bugprone-not-null-terminated-result): write_decimal() ends it
   write_decimal(line + length, static_cast<unsigned long>(outer_pid != nullptr ? *outer_pid : ::getpid()));
   const std::size_t end = ::strlen(line);
   line[end] = '\n';

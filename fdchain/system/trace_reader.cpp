@@ -47,11 +47,11 @@ std::size_t memory_of(const HopRecord& record) {
   constexpr std::size_t node = 64;  // what a map or the heap adds to each entry
   std::size_t bytes = sizeof record + memory_of(record.run) + memory_of(record.exe);
   for (const auto& [name, value] : record.environment)
-    bytes += node + 2 * sizeof name + memory_of(name) + memory_of(value);
+    bytes += node + 2 * sizeof(std::string) + memory_of(name) + memory_of(value);
   bytes += record.ignored_signals.capacity() * sizeof(int);
   for (const FdRow& row : record.fds) bytes += memory_of(row);
   for (const auto* const texts : {&record.heard, &record.told}) {
-    for (const std::string& text : *texts) bytes += sizeof text + memory_of(text);
+    for (const std::string& text : *texts) bytes += sizeof(std::string) + memory_of(text);
   }
   for (const ProcessRow& child : record.children)
     bytes += sizeof child + memory_of(child.state) + memory_of(child.command);

@@ -44,6 +44,7 @@ void leave_orphans(HopPlan& plan, const Numbers&, const FaultContext&) {
 
 }  // namespace
 
+// NOLINTNEXTLINE(readability-function-size): a table
 std::vector<Fault> conduct_faults() {
   return {
       {

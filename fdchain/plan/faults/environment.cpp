@@ -159,6 +159,7 @@ constexpr Hops with_activator{Hop::activator, Hop::launcher, Hop::monitor, Hop::
 
 }  // namespace
 
+// NOLINTNEXTLINE(readability-function-size): a table
 std::vector<Fault> environment_faults() {
   return {
       {
