@@ -209,8 +209,15 @@ TEST_F(Traced, RunOfAMissingMonitorHasNobodyToBlameTheLauncherFor) {
 }
 
 TEST_F(Traced, RunGoesOnWhenTheTraceCannotBeWrittenAnyMore) {
-  const Result result = run(launcher({"--trace", trace(), "--report", "text", "sh", "-c",
-                                      "rm " + trace() + "; mkdir " + trace() + "; exit 7"}));
+  const TraceWatch watch(trace());
+  Program chain(launcher({"--trace", trace(), "sh", "-c",
+                          "trap 'kill -KILL $!; wait; exit 7' TERM; sleep 100 & echo ready; wait"}));
+  chain.wait_for_out("ready");
+  watch.wait_for(R"("hop":"payload","moment":"running")", 1, chain.pid());
+  std::filesystem::remove(trace());
+  std::filesystem::create_directory(trace());
+  chain.signal(SIGTERM);
+  const Result result = chain.finish();
   EXPECT_EQ(result.status, WaitStatus::for_exit_code(7));
   EXPECT_THAT(result.err, HasSubstr("monitor: warning: trace: open " + trace() +
                                     ": Is a directory; nothing more is recorded\n"));
