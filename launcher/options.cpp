@@ -24,7 +24,8 @@ constexpr std::string_view usage =
     "  launcher diagnose TRACE                           what is wrong in a trace, and who did it\n"
     "  launcher report --format FORMAT TRACE             the report of a trace\n"
     "  launcher faults                                   the mistakes that --fault can have a hop make\n"
-    "  launcher generate systemd NAME [--files] [OPTIONS] [PAYLOAD [ARG...]]   units for a run\n\n"
+    "  launcher generate systemd NAME [--files [--replace]] [OPTIONS] [PAYLOAD [ARG...]]   units for a "
+    "run\n\n"
     "All but the first two lines answer --help of their own.\n";
 
 constexpr std::string_view own_payload = "payload";
@@ -109,6 +110,7 @@ std::optional<RunOptions> parse_run_options(const std::vector<std::string>& word
   if (options.sdnotify_given) options.sdnotify = parse_sdnotify(texts.sdnotify);
   options.log = log_target(texts, options.detach);
   options.isolation = parse_isolation(texts.isolation);
+  options.payload_words = command_line.rest.size();
   options.payload = payload_command(command_line.rest, !options.isolation.rootfs.empty());
   for (const std::string& report : texts.reports) options.reports.push_back(parse_report_request(report));
   for (const std::string& fault : texts.faults) options.faults.push_back(parse_fault(fault));

@@ -48,6 +48,7 @@ struct RunOptions {
   bool check = false;
   std::vector<FaultRequest> faults;
   std::vector<std::string> payload;
+  std::size_t payload_words = 0;  ///< how many words at the end of the command line are the payload's
 };
 
 /// Reads `FORMAT[:FILE]`. Throws Failure.
