@@ -9,6 +9,7 @@
 #include "launcher/dry_run.h"
 #include "launcher/generate.h"
 #include "launcher/list_faults.h"
+#include "launcher/list_profiles.h"
 #include "launcher/options.h"
 #include "launcher/run.h"
 
@@ -40,6 +41,7 @@ int main(int argc, char** argv) {
     if (command == "diagnose") return diagnose(rest);
     if (command == "report") return report(rest);
     if (command == "faults") return list_faults(rest);
+    if (command == "profiles") return list_profiles(rest);
     return run_or_plan(command == "run" ? rest : words, std::move(arrival));
   });
 }

@@ -8,6 +8,7 @@
 #include "fdchain/model/listen_spec.h"
 #include "fdchain/model/log_target.h"
 #include "fdchain/plan/fault.h"
+#include "fdchain/plan/profile.h"
 #include "fdchain/report/report.h"
 
 namespace fdchain {
@@ -47,6 +48,7 @@ struct RunOptions {
   std::vector<ReportRequest> reports;
   bool check = false;
   std::vector<FaultRequest> faults;
+  ProfileChoice profiles;
   std::vector<std::string> payload;
 };
 

@@ -26,6 +26,7 @@ struct Handles {
   std::vector<std::pair<MadeName::Kind, std::string>> made_names;
   int sync = -1;
   int start = -1;
+  int reserved = 0;  ///< numbers that a profile has for descriptors of its own, after the sockets
 };
 
 /// What the monitor is to be started with. `environment` is the one to pass on.

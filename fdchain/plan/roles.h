@@ -40,6 +40,7 @@ struct MonitorStart {
   std::vector<std::string> command;    ///< the monitor with its arguments
   int sync_source = -1;                ///< the monitor's end of each pipe
   int start_source = -1;
+  int reserved = 0;  ///< numbers after what is passed that the handshake leaves free
   bool keep_notify_socket = true;
 };
 
@@ -64,6 +65,7 @@ struct PayloadStart {
   std::string program;
   std::vector<std::string> command;
   std::vector<std::string> assignments;  ///< NAME=VALUE, for the payload alone
+  std::vector<std::string> config;       ///< its LISTEN_*, where they are not announced to this hop
   int ready_fd = -1;
   Isolation isolation;
   std::string workdir;    ///< in the payload's root; of no meaning without one of its own

@@ -18,6 +18,7 @@
 
 #include "fdchain/model/number.h"
 #include "fdchain/model/variables.h"
+#include "fdchain/protocol/told.h"
 #include "fdchain/system/arrival.h"
 #include "fdchain/system/nofile.h"
 #include "fdchain/system/observe.h"
@@ -103,6 +104,15 @@ std::vector<int> numbers_in(const std::string& directory_path) {
   return numbers;
 }
 
+// What monitor and runtime are told is told on their command lines; the payload's words are its own.
+void read_command_line(const std::string& process, HopRecord& record) {
+  if (record.hop != Hop::monitor && record.hop != Hop::runtime_shim) return;
+  const std::string text = read_proc(process + "/cmdline");
+  const auto words = split(text, '\0');
+  record.preserve_fds = told_to_preserve(words);
+  record.replaces_listen_pid = told_to_replace_listen_pid(words);
+}
+
 FdTable observe_other_fds(pid_t pid, const std::string& process, const FdTable& known) {
   FdTable table;
   for (const int number : numbers_in(process + "/fd")) {
@@ -157,6 +167,7 @@ HopRecord observe_process(Hop hop, Moment moment) {
   record.hop = record.seen_by = hop;
   record.moment = moment;
   record.fds = observe_fds();
+  read_command_line("/proc/self", record);
   record.time_ns = monotonic_ns();
   const Self self = observe_self();
   record.pid = record.pid_in_namespace = self.pid;
@@ -192,6 +203,7 @@ std::optional<HopRecord> observe_other(pid_t pid, Hop hop, Moment moment, Hop se
   record.nofile_soft = std::strtoull(limits.c_str(), &hard, 10);
   record.nofile_hard = std::strtoull(hard, nullptr, 10);
   record.environment = chain_variables(split(read_proc(process + "/environ"), '\0'));
+  read_command_line(process, record);
   record.fds = observe_other_fds(pid, process, known);
   // One that has ended meanwhile has lost its environment first: half of a record would be a false one.
   if (read_link(process + "/exe").empty()) return std::nullopt;
