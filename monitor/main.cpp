@@ -12,6 +12,8 @@
 #include "fdchain/system/arrival.h"
 #include "fdchain/system/handshake.h"
 #include "fdchain/system/trace_file.h"
+#include "monitor/conmon/foreground.h"
+#include "monitor/dialect.h"
 #include "monitor/options.h"
 #include "monitor/supervisor.h"
 
@@ -81,11 +83,10 @@ int main(int argc, char** argv) {
   return guarded(Hop::monitor, [&] {
     Arrival arrival = arrive(Hop::monitor, is_observed());
     if (arrival.record) Trace(arrival.environment).append(*arrival.record);
+    const std::vector<std::string> words(argv + 1, argv + argc);
+    if (is_conmon_command_line(words)) return run_as_conmon(std::move(arrival), words);
     Caller caller(Hop::monitor, take_pipe(arrival.environment, sync_pipe_name, arrival.window.end()));
-    return guarded(
-        [&] {
-          return run(std::move(arrival), caller, {argv + 1, argv + argc});
-        },
-        [&](std::string_view text, int status) { caller.tell_failure(text, status); });
+    return guarded([&] { return run(std::move(arrival), caller, words); },
+                   [&](std::string_view text, int status) { caller.tell_failure(text, status); });
   });
 }

@@ -15,13 +15,6 @@ namespace fdchain {
 
 namespace asio = boost::asio;
 
-OutputLog::Stream::Stream(asio::io_context& io, std::string_view stream_name) : name(stream_name), ours(io) {
-  std::array<int, 2> ends{};
-  check(::pipe2(ends.data(), O_CLOEXEC), "pipe2");
-  ours.assign(ends[0]);
-  theirs = OwnedFd(ends[1]);
-}
-
 namespace {
 
 // Without waiting, now and at every write, should it be a FIFO: the monitor has more to do than to log.
@@ -36,43 +29,32 @@ OwnedFd open_log(const std::string& path) {
 }  // namespace
 
 OutputLog::OutputLog(asio::io_context& io, std::string path)
-    : path_(std::move(path)), file_(open_log(path_)), streams_{Stream(io, "stdout"), Stream(io, "stderr")} {}
+    : path_(std::move(path)),
+      file_(open_log(path_)),
+      stdout_(io, [this](std::string_view bytes) { write("stdout", bytes); }),
+      stderr_(io, [this](std::string_view bytes) { write("stderr", bytes); }),
+      stdout_end_(stdout_.make()),
+      stderr_end_(stderr_.make()) {}
 
 void OutputLog::start() {
-  for (Stream& stream : streams_) {
-    stream.theirs.close();
-    stream.ours.non_blocking(true);
-    read(stream);
-  }
-}
-
-// Waits with asio and reads by itself: a read that asio has made is lost when the loop ends before its
-// handler ran.
-void OutputLog::read(Stream& stream) {
-  stream.ours.async_wait(asio::posix::stream_descriptor::wait_read, [this, &stream](auto error) {
-    if (error) return;
-    boost::system::error_code end;
-    if (const std::size_t size = stream.ours.read_some(asio::buffer(stream.buffer), end)) write(stream, size);
-    if (!end || end == asio::error::would_block) read(stream);
-  });
+  stdout_end_.close();
+  stderr_end_.close();
+  stdout_.start();
+  stderr_.start();
 }
 
 void OutputLog::drain() {
-  for (Stream& stream : streams_) {
-    boost::system::error_code error;
-    while (const std::size_t size = stream.ours.read_some(asio::buffer(stream.buffer), error))
-      write(stream, size);
-    stream.ours.close();
-  }
+  stdout_.drain();
+  stderr_.drain();
   // A file that cannot be synced, a pipe say, has nothing to lose at a power cut either.
   (void)!::fsync(file_.get());
 }
 
-void OutputLog::write(const Stream& stream, std::size_t size) try {
+void OutputLog::write(std::string_view stream, std::string_view bytes) try {
   if (broken_) return;
   std::timespec now{};
   ::clock_gettime(CLOCK_REALTIME, &now);
-  write_all(file_.get(), k8s_entries(k8s_stamp(now), stream.name, {stream.buffer.data(), size}), path_);
+  write_all(file_.get(), k8s_entries(k8s_stamp(now), stream, bytes), path_);
 } catch (const std::system_error& error) {
   broken_ = true;
   print_error(Hop::monitor, std::string(error.what()) + "; the payload's output is dropped from here on");

@@ -1,12 +1,11 @@
 #pragma once
 
-#include <array>
 #include <boost/asio.hpp>
 #include <string>
 #include <string_view>
 
-#include "fdchain/protocol/k8s_log.h"
 #include "fdchain/system/owned_fd.h"
+#include "monitor/output_pipe.h"
 
 namespace fdchain {
 
@@ -21,8 +20,8 @@ class OutputLog {
   OutputLog(boost::asio::io_context& io, std::string path);
 
   /// The ends the payload gets as stdout and stderr.
-  [[nodiscard]] const OwnedFd& stdout_end() const { return streams_[0].theirs; }
-  [[nodiscard]] const OwnedFd& stderr_end() const { return streams_[1].theirs; }
+  [[nodiscard]] const OwnedFd& stdout_end() const { return stdout_end_; }
+  [[nodiscard]] const OwnedFd& stderr_end() const { return stderr_end_; }
 
   /// Closes the payload's ends here, and starts reading ours.
   void start();
@@ -31,21 +30,15 @@ class OutputLog {
   void drain();
 
  private:
-  struct Stream {
-    explicit Stream(boost::asio::io_context& io, std::string_view name);
-    std::string_view name;
-    OwnedFd theirs;
-    boost::asio::posix::stream_descriptor ours;
-    std::array<char, k8s_read_size> buffer{};
-  };
-
-  void read(Stream& stream);
-  void write(const Stream& stream, std::size_t size);
+  void write(std::string_view stream, std::string_view bytes);
 
   std::string path_;
   OwnedFd file_;
   bool broken_ = false;
-  std::array<Stream, 2> streams_;
+  OutputPipe stdout_;
+  OutputPipe stderr_;
+  OwnedFd stdout_end_;
+  OwnedFd stderr_end_;
 };
 
 }  // namespace fdchain

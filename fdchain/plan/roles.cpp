@@ -49,6 +49,18 @@ HandOver hand_over_to_monitor(const MonitorStart& start) {
   return next;
 }
 
+namespace {
+
+void pass_stdio(HandOver& next, const std::optional<std::vector<int>>& stdio,
+                const std::array<const char*, 3>& names) {
+  for (std::size_t i = 0; stdio && i < names.size(); ++i) {
+    const int number = static_cast<int>(i);
+    if ((*stdio)[i] != number) next.passed.push_back({(*stdio)[i], number, 1, false, names[i]});
+  }
+}
+
+}  // namespace
+
 HandOver hand_over_to_runtime(const RuntimeStart& start) {
   HandOver next = pass_on(Hop::monitor, start.received);
   next.environment.unset(sync_pipe_name);
@@ -59,10 +71,35 @@ HandOver hand_over_to_runtime(const RuntimeStart& start) {
   if (start.sync_source >= 0)
     next.passed.push_back({start.sync_source, start.sync_target, 1, false, "sync pipe"});
   static constexpr std::array names{"stdin: nothing to read", "stdout: the log", "stderr: the log"};
-  for (std::size_t i = 0; start.stdio && i < names.size(); ++i) {
-    const int number = static_cast<int>(i);
-    if ((*start.stdio)[i] != number) next.passed.push_back({(*start.stdio)[i], number, 1, false, names[i]});
-  }
+  pass_stdio(next, start.stdio, names);
+  return next;
+}
+
+HandOver hand_over_to_oci_runtime(const OciRuntimeStart& start) {
+  HandOver next;
+  next.from = Hop::monitor;
+  next.environment = start.environment;
+  for (const auto name : {sync_pipe_name, start_pipe_name, attach_pipe_name}) next.environment.unset(name);
+  next.program = start.command.front();
+  next.argv = start.command;
+  next.passed = start.announced;
+  next.name_pid = start.name_pid;
+  next.die_with_parent = start.monitor_pid;
+  static constexpr std::array names{"stdin of the container", "stdout of the container",
+                                    "stderr of the container"};
+  pass_stdio(next, start.stdio, names);
+  return next;
+}
+
+HandOver hand_over_to_exit_command(const Environment& environment, const std::vector<std::string>& command) {
+  HandOver next;
+  next.from = Hop::monitor;
+  next.environment = environment;
+  for (const auto name : {sync_pipe_name, start_pipe_name, attach_pipe_name, listen_fds_name, listen_pid_name,
+                          listen_fdnames_name, listen_pidfdid_name})
+    next.environment.unset(name);
+  next.program = command.front();
+  next.argv = command;
   return next;
 }
 

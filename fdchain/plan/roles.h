@@ -59,6 +59,24 @@ struct RuntimeStart {
 
 HandOver hand_over_to_runtime(const RuntimeStart& start);
 
+/// The monitor's hand-over to an OCI runtime, in conmon's dialect.
+struct OciRuntimeStart {
+  Environment environment;        ///< as it came
+  std::vector<Passed> announced;  ///< open descriptors that the runtime has been promised, each where it is
+  std::vector<std::string> command;
+  std::optional<std::vector<int>> stdio;  ///< stdin, stdout and stderr; nothing to leave them as they are
+  int monitor_pid = 0;
+  bool name_pid = false;  ///< LISTEN_PID becomes the runtime's pid
+};
+
+/// Unlike the native hand-over this one announces nothing: what LISTEN_* says is between the caller and the
+/// runtime, and conmon's rule on LISTEN_PID is all that a monitor adds. The handshake stays out of it.
+HandOver hand_over_to_oci_runtime(const OciRuntimeStart& start);
+
+/// The monitor's hand-over to the command that cleans up after a container: no descriptors beyond stdio, and
+/// no word of sockets that are closed by then.
+HandOver hand_over_to_exit_command(const Environment& environment, const std::vector<std::string>& command);
+
 /// The shim's hand-over to the payload, in place.
 struct PayloadStart {
   Received received;

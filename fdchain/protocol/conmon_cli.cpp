@@ -1,0 +1,359 @@
+#include "fdchain/protocol/conmon_cli.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <climits>
+#include <cstdlib>
+#include <utility>
+
+namespace fdchain {
+namespace {
+
+using Flag = bool ConmonOptions::*;
+using Text = ConmonOptions::Text ConmonOptions::*;
+using Texts = ConmonOptions::Texts ConmonOptions::*;
+using Count = ConmonOptions::Count ConmonOptions::*;
+using Place = std::variant<Flag, Text, Texts, Count>;
+
+// The journal's CONTAINER_ID; an id has to be longer.
+constexpr std::size_t journal_short_id = 12;
+
+struct Option {
+  std::string_view name;
+  char letter;  ///< 0 for none
+  Place place;
+  std::string_view help;
+  std::int64_t least = INT_MIN;
+  std::int64_t most = INT_MAX;
+};
+
+using O = ConmonOptions;
+
+// In the order in which podman gives them; what it does not give is where it fits.
+constexpr std::array known_options{
+    Option{"api-version", 0, &O::api_version, "Answer with the key `data`, and know attached exec sessions"},
+    Option{"cid", 'c', &O::cid, "ID of the container"},
+    Option{"cuuid", 'u', &O::cuuid, "UUID of the container"},
+    Option{"runtime", 'r', &O::runtime, "Path of the OCI runtime"},
+    Option{"bundle", 'b', &O::bundle, "Directory of the OCI bundle"},
+    Option{"container-pidfile", 'p', &O::container_pidfile,
+           "File to which the runtime writes the container's pid"},
+    Option{"pidfile", 0, &O::container_pidfile, "The same, under its old name"},
+    Option{"name", 'n', &O::name, "Name of the container"},
+    Option{"exit-dir", 0, &O::exit_dir, "Directory for the file with the exit status"},
+    Option{"persist-dir", '0', &O::persist_dir, "Directory for exit and oom files that outlive a reboot"},
+    Option{"full-attach", 0, &O::full_attach,
+           "Put the attach socket into the bundle; ignore --socket-dir-path"},
+    Option{"runtime-arg", 0, &O::runtime_args, "Option for the runtime, before its subcommand; repeatable"},
+    Option{"systemd-cgroup", 's', &O::systemd_cgroup, "Pass --systemd-cgroup on to the runtime"},
+    Option{"log-path", 'l', &O::log_paths, "Where the output goes: [DRIVER:]PATH; repeatable"},
+    Option{"log-level", 0, &O::log_level, "error, fatal, panic, warn, warning, info, debug or trace"},
+    Option{"syslog", 0, &O::syslog, "Log to syslog too"},
+    Option{"log-size-max", 0, &O::log_size_max, "Size at which the log starts anew", INT64_MIN, INT64_MAX},
+    Option{"log-global-size-max", 0, &O::log_global_size_max, "Size after which nothing is logged any more",
+           INT64_MIN, INT64_MAX},
+    Option{"log-tag", 0, &O::log_tag, "CONTAINER_TAG in the journal"},
+    Option{"log-label", 0, &O::log_labels, "Another field in the journal, NAME=VALUE; repeatable"},
+    Option{"no-container-partial-message", 0, &O::no_container_partial_message,
+           "Do not set CONTAINER_PARTIAL_MESSAGE in the journal"},
+    Option{"log-rotate", 0, &O::log_rotate, "Keep old logs as FILE.1 and so on, where the size is limited"},
+    Option{"log-max-files", 0, &O::log_max_files, "How many of them to keep"},
+    Option{"log-allowlist-dir", 0, &O::log_allowlist_dirs,
+           "Only write logs below this directory; repeatable"},
+    Option{"no-sync-log", 0, &O::no_sync_log, "Do not fsync the log at the end"},
+    Option{"sdnotify-socket", 0, &O::sdnotify_socket, "The host's notify socket, to which to relay"},
+    Option{"terminal", 't', &O::terminal, "The container has a terminal"},
+    Option{"stdin", 'i', &O::in, "The container has a stdin, which attached clients write to"},
+    Option{"leave-stdin-open", 0, &O::leave_stdin_open, "Do not close it when a client has no more to say"},
+    Option{"timeout", 'T', &O::timeout, "Kill the container after so many seconds"},
+    Option{"no-new-keyring", 0, &O::no_new_keyring, "Pass --no-new-keyring on to the runtime"},
+    Option{"conmon-pidfile", 'P', &O::conmon_pidfile, "File for the pid of the monitor itself"},
+    Option{"no-pivot", 0, &O::no_pivot, "Pass --no-pivot on to the runtime"},
+    Option{"exec", 'e', &O::exec, "Run another process in a container that runs"},
+    Option{"exec-attach", 0, &O::exec_attach, "A client will attach to that process before it starts"},
+    Option{"exec-process-spec", 0, &O::exec_process_spec, "File that describes that process"},
+    Option{"replace-listen-pid", 0, &O::replace_listen_pid,
+           "Make LISTEN_PID, if it is set, the runtime's pid"},
+    Option{"restore", 0, &O::restore, "Restore the container from this checkpoint"},
+    Option{"exit-command", 0, &O::exit_command, "Program to run when the container has ended"},
+    Option{"exit-command-arg", 0, &O::exit_command_args, "Argument of that program; repeatable"},
+    Option{"exit-delay", 0, &O::exit_delay, "Seconds to wait before it"},
+    Option{"socket-dir-path", 0, &O::socket_dir_path, "Directory for links to attach sockets"},
+    Option{"sync", 0, &O::sync, "Stay in the foreground, and exit with the container's status"},
+    Option{"seccomp-notify-socket", 0, &O::seccomp_notify_socket, "Where seccomp notifications come"},
+    Option{"seccomp-notify-plugins", 0, &O::seccomp_notify_plugins, "Plugins that answer them"},
+    Option{"runtime-opt", 0, &O::runtime_opts, "Option for the runtime's subcommand; repeatable"},
+    Option{"restore-arg", 0, &O::runtime_opts, "The same, under its old name"},
+    Option{"version", 0, &O::version, "Print the version and exit"},
+    Option{"help", 'h', &O::help, "Print this and exit"},
+    Option{"help-all", '?', &O::help, "The same"},
+};
+
+const Option* find_option(std::string_view name) {
+  const auto* const found = std::ranges::find(known_options, name, &Option::name);
+  return found == known_options.end() ? nullptr : found;
+}
+
+const Option* find_letter(char letter) {
+  const auto* const found = std::ranges::find(known_options, letter, &Option::letter);
+  return found == known_options.end() || letter == 0 ? nullptr : found;
+}
+
+bool is_flag(const Option& option) { return std::holds_alternative<Flag>(option.place); }
+
+ConmonRefusal refuse_words(std::string text) {
+  return {"conmon: option parsing failed: " + std::move(text), true};
+}
+
+ConmonRefusal refuse(std::string_view text) { return {"[conmon:e] " + std::string(text), false}; }
+
+// As strtol(3) reads with base 0: blanks and a sign may come first, 0x and 0 choose the base.
+std::variant<std::int64_t, ConmonRefusal> read_count(const Option& option, const std::string& value,
+                                                     const std::string& shown) {
+  char* end = nullptr;
+  errno = 0;
+  const long long number = std::strtoll(value.c_str(), &end, 0);
+  if (value.empty() || *end != '\0')
+    return refuse_words(fmt::format("Cannot parse integer value \"{}\" for {}", value, shown));
+  if (errno == ERANGE || number < option.least || number > option.most)
+    return refuse_words(fmt::format("Integer value \"{}\" for {} out of range", value, shown));
+  return number;
+}
+
+/// Reads words into options, as far as it gets.
+class Reader {
+ public:
+  explicit Reader(const std::vector<std::string>& words) : words_(words) {}
+
+  std::variant<ConmonOptions, ConmonRefusal> read() {
+    for (; at_ < words_.size(); ++at_) {
+      const std::string& word = words_[at_];
+      if (word == "--") break;
+      if (word.size() < 2 || word[0] != '-') continue;  // GOption hands it back, and conmon does not look
+      if (word.starts_with("--"))
+        read_long(word.substr(2));
+      else
+        read_letters(word);
+      if (refusal_) return *refusal_;
+      if (result_.help) break;
+    }
+    return result_;
+  }
+
+ private:
+  void read_long(const std::string& text) {
+    const std::size_t equals = text.find('=');
+    const Option* const option = find_option(text.substr(0, equals));
+    if (option == nullptr) return fail("Unknown option --" + text);
+    const std::string shown = "--" + std::string(option->name);
+    // A flag takes no value, and GOption does not mind one.
+    if (is_flag(*option)) return set(*option, "", shown);
+    if (equals != std::string::npos) return set(*option, text.substr(equals + 1), shown);
+    take_next_word(*option, shown);
+  }
+
+  void read_letters(const std::string& word) {
+    bool value_taken = false;
+    for (const char letter : word.substr(1)) {
+      const Option* const option = find_letter(letter);
+      if (option == nullptr) return fail("Unknown option " + word);
+      const std::string shown = std::string("-") + letter;
+      if (is_flag(*option)) {
+        set(*option, "", shown);
+      } else if (std::exchange(value_taken, true)) {
+        fail("Error parsing option " + shown);
+      } else {
+        take_next_word(*option, shown);
+      }
+      if (refusal_ || result_.help) return;
+    }
+  }
+
+  void take_next_word(const Option& option, const std::string& shown) {
+    if (at_ + 1 == words_.size()) return fail("Missing argument for " + shown);
+    set(option, words_[++at_], shown);
+  }
+
+  void set(const Option& option, const std::string& value, const std::string& shown) {
+    if (const auto* const flag = std::get_if<Flag>(&option.place)) result_.** flag = true;
+    if (const auto* const text = std::get_if<Text>(&option.place)) result_.** text = value;
+    if (const auto* const texts = std::get_if<Texts>(&option.place)) (result_.**texts).push_back(value);
+    if (const auto* const count = std::get_if<Count>(&option.place)) {
+      const auto number = read_count(option, value, shown);
+      if (const auto* const problem = std::get_if<ConmonRefusal>(&number))
+        refusal_ = *problem;
+      else
+        result_.** count = std::get<std::int64_t>(number);
+    }
+  }
+
+  void fail(const std::string& text) { refusal_ = refuse_words(text); }
+
+  const std::vector<std::string>& words_;
+  std::size_t at_ = 0;
+  ConmonOptions result_;
+  std::optional<ConmonRefusal> refusal_;
+};
+
+bool is_known_level(std::string_view level) {
+  static constexpr std::array<std::string_view, 8> levels{"error",   "fatal", "panic", "warn",
+                                                          "warning", "info",  "debug", "trace"};
+  return std::ranges::any_of(levels, [&](std::string_view known) {
+    return std::ranges::equal(known, level,
+                              [](char a, char b) { return a == (b >= 'A' && b <= 'Z' ? b + 32 : b); });
+  });
+}
+
+std::optional<ConmonRefusal> read_log_path(const std::string& value, ConmonLogs& logs) {
+  if (value.empty() || value == ":") return refuse("log-path must not be empty");
+  const std::size_t colon = value.find(':');
+  const std::string driver = colon == 0 ? "k8s-file" : value.substr(0, colon);
+  const std::string path = colon == std::string::npos ? "" : value.substr(colon + 1);
+  if (driver == "off" || driver == "null" || driver == "none") return std::nullopt;
+  if (driver == "passthrough") {
+    logs.passthrough = true;
+  } else if (driver == "journald") {
+    logs.journald = true;
+  } else if (driver == "k8s-file") {
+    if (path.empty()) return refuse("k8s-file requires a filename");
+    logs.k8s_file = path;
+  } else if (colon == std::string::npos) {
+    logs.k8s_file = driver;
+  } else {
+    return refuse("No such log driver " + driver);
+  }
+  return std::nullopt;
+}
+
+// What an option is followed by in the help.
+std::string_view value_name(const Option& option) {
+  if (is_flag(option)) return "";
+  return std::holds_alternative<Count>(option.place) ? "=N" : "=TEXT";
+}
+
+}  // namespace
+
+std::variant<ConmonOptions, ConmonRefusal> parse_conmon_options(const std::vector<std::string>& words) {
+  return Reader(words).read();
+}
+
+std::vector<std::string> encode(const ConmonOptions& value) {
+  std::vector<std::string> words;
+  const auto add = [&](const Option& option, const std::string& text) {
+    words.push_back("--" + std::string(option.name));
+    words.push_back(text);
+  };
+  for (const Option& option : known_options) {
+    // An old name, or another of the same.
+    if (option.name == "pidfile" || option.name == "restore-arg" || option.name == "help-all") continue;
+    if (const auto* const flag = std::get_if<Flag>(&option.place)) {
+      if (value.**flag) words.push_back("--" + std::string(option.name));
+    } else if (const auto* const text = std::get_if<Text>(&option.place)) {
+      if (value.**text) add(option, *(value.**text));
+    } else if (const auto* const texts = std::get_if<Texts>(&option.place)) {
+      for (const std::string& each : value.**texts) add(option, each);
+    } else if (const auto* const count = std::get_if<Count>(&option.place)) {
+      if (value.**count) add(option, std::to_string(*(value.**count)));
+    }
+  }
+  return words;
+}
+
+std::optional<ConmonRefusal> check_conmon_options(const ConmonOptions& options) {
+  const bool legacy = !options.api_version;
+  if (!options.cid) return ConmonRefusal{"conmon: Container ID not provided. Use --cid", false};
+  if (options.log_level && !is_known_level(*options.log_level))
+    return refuse("No such log level " + *options.log_level);
+  if (options.restore && options.exec) return refuse("Cannot use 'exec' and 'restore' at the same time");
+  if (!options.exec && options.exec_attach) return refuse("Attach can only be specified with exec");
+  if (legacy && options.exec_attach)
+    return refuse("Attach can only be specified for a non-legacy exec session");
+  // The old exec protocol had none.
+  if (!options.cuuid && (!options.exec || !legacy)) return refuse("Container UUID not provided. Use --cuuid");
+  if (!options.runtime) return refuse("Runtime path not provided. Use --runtime");
+  if (options.exec && !options.exec_process_spec)
+    return refuse("Exec process spec path not provided. Use --exec-process-spec");
+  if (options.exit_delay.value_or(0) < 0)
+    return refuse("Delay before invoking exit command must be greater than or equal to 0");
+  return std::nullopt;
+}
+
+std::variant<ConmonLogs, ConmonRefusal> parse_conmon_logs(const ConmonOptions& options) {
+  ConmonLogs logs;
+  if (options.log_paths.empty()) return refuse("Log driver not provided. Use --log-path");
+  for (const std::string& value : options.log_paths) {
+    if (const auto refusal = read_log_path(value, logs)) return *refusal;
+  }
+  if (logs.k8s_file && !logs.journald && options.log_tag) return refuse("k8s-file doesn't support --log-tag");
+  if (logs.k8s_file && !logs.journald && !options.log_labels.empty())
+    return refuse("k8s-file doesn't support --log-label");
+  if (logs.journald && options.cuuid.value_or("").size() <= journal_short_id)
+    return refuse("Container ID must be longer than 12 characters");
+  return logs;
+}
+
+bool is_conmon_option(std::string_view word) {
+  if (word.size() < 2 || word[0] != '-' || word == "--") return false;
+  if (word.starts_with("--")) return find_option(word.substr(2, word.find('=') - 2)) != nullptr;
+  return std::ranges::all_of(word.substr(1), [](char letter) { return find_letter(letter) != nullptr; });
+}
+
+std::string conmon_help() {
+  std::string text = "Usage:\n  monitor [OPTION...]  in the dialect of conmon\n\nOptions:\n";
+  for (const Option& option : known_options) {
+    const std::string letter = option.letter == 0 ? "" : std::string("-") + option.letter + ", ";
+    text += fmt::format("  {:<38} {}\n", fmt::format("{}--{}{}", letter, option.name, value_name(option)),
+                        option.help);
+  }
+  return text;
+}
+
+std::string conmon_version(std::string_view own_version) {
+  return fmt::format("conmon version 2.1.6\ncommit: fdchain {}\n", own_version);
+}
+
+int announced_fds(const ConmonOptions& options) {
+  static constexpr std::string_view name = "--preserve-fds";
+  static constexpr std::int64_t most = 1 << 20;
+  std::int64_t count = 0;
+  const auto read = [&](const std::string& text) {
+    char* end = nullptr;
+    const long long number = std::strtoll(text.c_str(), &end, 10);
+    if (!text.empty() && *end == '\0') count = std::clamp<std::int64_t>(number, 0, most);
+  };
+  for (std::size_t i = 0; i < options.runtime_opts.size(); ++i) {
+    const std::string& word = options.runtime_opts[i];
+    if (word == name && i + 1 < options.runtime_opts.size()) read(options.runtime_opts[++i]);
+    if (word.starts_with(name) && word.size() > name.size() && word[name.size()] == '=')
+      read(word.substr(name.size() + 1));
+  }
+  return static_cast<int>(count);
+}
+
+std::vector<std::string> runtime_command(const ConmonOptions& options, const std::string& bundle,
+                                         const std::string& pidfile, const std::string& console_socket) {
+  std::vector<std::string> words{options.runtime.value_or("")};
+  const auto add = [&](std::initializer_list<std::string> more) {
+    words.insert(words.end(), more.begin(), more.end());
+  };
+  if (!options.exec && options.systemd_cgroup) add({"--systemd-cgroup"});
+  words.insert(words.end(), options.runtime_args.begin(), options.runtime_args.end());
+  if (options.exec) {
+    add({"exec", "--pid-file", pidfile, "--process", options.exec_process_spec.value_or(""), "--detach"});
+    if (options.terminal) add({"--tty"});
+  } else {
+    add({options.restore ? "restore" : "create", "--bundle", bundle, "--pid-file", pidfile});
+    if (options.no_pivot) add({"--no-pivot"});
+    if (options.no_new_keyring) add({"--no-new-keyring"});
+    if (options.restore) add({"--detach", "--image-path", *options.restore, "--work-path", bundle});
+  }
+  words.insert(words.end(), options.runtime_opts.begin(), options.runtime_opts.end());
+  if (!console_socket.empty()) add({"--console-socket", console_socket});
+  words.push_back(options.cid.value_or(""));
+  return words;
+}
+
+}  // namespace fdchain

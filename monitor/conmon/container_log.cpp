@@ -1,0 +1,184 @@
+#include "monitor/conmon/container_log.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <ctime>
+#include <filesystem>
+
+#include "fdchain/model/failure.h"
+#include "fdchain/model/printable.h"
+#include "fdchain/program/log.h"
+#include "fdchain/protocol/k8s_log.h"
+#include "fdchain/system/files.h"
+#include "fdchain/system/sys.h"
+#include "fdchain/system/unix_socket.h"
+
+namespace fdchain {
+namespace {
+
+// What conmon counts for an entry besides its line: the stamp, the stream's name and the spaces.
+constexpr std::int64_t entry_overhead = 45;
+
+constexpr mode_t log_mode = 0640;
+
+constexpr const char* journal_socket = "/run/systemd/journal/socket";
+
+OwnedFd open_for_appending(const std::string& path, int more_flags) {
+  return OwnedFd(
+      check(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | more_flags, log_mode),
+            "open", path));
+}
+
+void check_allowed(const std::string& path, const std::vector<std::string>& directories) {
+  namespace fs = std::filesystem;
+  if (directories.empty()) return;
+  const fs::path log = fs::weakly_canonical(path);
+  const bool allowed = std::ranges::any_of(directories, [&](const std::string& directory) {
+    const fs::path base = fs::weakly_canonical(directory) / "";
+    return std::ranges::mismatch(base.parent_path(), log).in1 == base.parent_path().end();
+  });
+  if (!allowed) throw Failure("--log-path " + printable(path) + ": not below any --log-allowlist-dir");
+}
+
+}  // namespace
+
+K8sFile::K8sFile(std::string path, const ConmonOptions& options)
+    : path_(std::move(path)),
+      size_max_(options.log_size_max.value_or(-1)),
+      global_size_max_(options.log_global_size_max.value_or(-1)),
+      files_kept_(options.log_rotate
+                      ? static_cast<int>(std::max<std::int64_t>(1, options.log_max_files.value_or(1)))
+                      : 0) {
+  check_allowed(path_, options.log_allowlist_dirs);
+  file_ = open_for_appending(path_, 0);
+}
+
+void K8sFile::write(AttachStream stream, std::string_view bytes) {
+  std::timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  const std::string stamp = k8s_stamp(now);
+  std::string entries;
+  while (!bytes.empty()) {
+    const std::size_t newline = bytes.find('\n');
+    const bool whole = newline != std::string_view::npos;
+    const std::string_view line = bytes.substr(0, whole ? newline + 1 : bytes.size());
+    const std::int64_t size = static_cast<std::int64_t>(line.size()) + entry_overhead + (whole ? 0 : 1);
+    if (global_size_max_ > 0 && written_in_all_ >= global_size_max_) break;
+    if (size_max_ > 0 && written_ + size > size_max_) {
+      write_all(file_.get(), std::exchange(entries, {}), path_);
+      start_anew();
+    }
+    entries += k8s_entries(stamp, to_string(stream), line);
+    written_ += size;
+    written_in_all_ += size;
+    bytes.remove_prefix(line.size());
+  }
+  write_all(file_.get(), entries, path_);
+}
+
+void K8sFile::start_anew() {
+  if (files_kept_ > 0) rotate();
+  reopen();
+}
+
+// FILE.1 is the youngest.
+void K8sFile::rotate() const {
+  const auto name = [&](int number) { return path_ + '.' + std::to_string(number); };
+  for (int number = files_kept_ - 1; number >= 1; --number) {
+    if (::rename(name(number).c_str(), name(number + 1).c_str()) < 0 && errno != ENOENT)
+      fail(errno, "rename", name(number));
+  }
+  check(::rename(path_.c_str(), name(1).c_str()), "rename", path_);
+}
+
+// By another name first: at every moment there is a log at the path.
+void K8sFile::reopen() {
+  const std::string fresh = path_ + ".tmp";
+  OwnedFd file = open_for_appending(fresh, O_TRUNC);
+  check(::rename(fresh.c_str(), path_.c_str()), "rename", path_);
+  file_ = std::move(file);
+  written_ = 0;
+}
+
+void K8sFile::sync() const {
+  // A file that cannot be synced, a pipe say, has nothing to lose at a power cut either.
+  (void)!::fsync(file_.get());
+}
+
+JournalLog::JournalLog(const ConmonOptions& options)
+    : says_partial_(!options.no_container_partial_message),
+      socket_(check(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket", "journal")) {
+  const std::string id = options.cuuid.value_or("");
+  const std::string short_id = id.substr(0, 12);
+  fields_ = journal_field("CONTAINER_ID_FULL", id) + journal_field("CONTAINER_ID", short_id);
+  if (options.log_tag) fields_ += journal_field("CONTAINER_TAG", *options.log_tag);
+  if (options.name) fields_ += journal_field("CONTAINER_NAME", *options.name);
+  fields_ += journal_field("SYSLOG_IDENTIFIER", options.log_tag.value_or(options.name.value_or(short_id)));
+  for (const std::string& label : options.log_labels) {
+    const std::size_t equals = label.find('=');
+    if (equals == 0 || equals == std::string::npos)
+      throw Failure("--log-label " + printable(label) + ": not NAME=VALUE");
+    fields_ += journal_field(label.substr(0, equals), label.substr(equals + 1));
+  }
+}
+
+void JournalLog::write(AttachStream stream, std::string_view bytes) {
+  Partial& partial = stream == AttachStream::err ? err_ : out_;
+  while (!bytes.empty()) {
+    const std::size_t newline = bytes.find('\n');
+    const bool whole = newline != std::string_view::npos;
+    partial.bytes += bytes.substr(0, newline);
+    bytes.remove_prefix(whole ? newline + 1 : bytes.size());
+    if (!whole && partial.bytes.size() < k8s_read_size) break;
+    send(stream, std::exchange(partial.bytes, {}), !whole);
+  }
+}
+
+void JournalLog::finish() {
+  for (Partial* const partial : {&out_, &err_}) {
+    if (!partial->bytes.empty()) send(partial->stream, std::exchange(partial->bytes, {}), true);
+  }
+}
+
+void JournalLog::send(AttachStream stream, std::string_view line, bool partial) const {
+  std::string record = journal_field("MESSAGE", line) + fields_;
+  record += journal_field("PRIORITY", stream == AttachStream::err ? "3" : "6");
+  if (partial && says_partial_) record += journal_field("CONTAINER_PARTIAL_MESSAGE", "true");
+  if (!send_datagram(socket_.get(), journal_socket, record) && errno != ENOENT && errno != ECONNREFUSED)
+    fail(errno, "send", journal_socket);
+}
+
+ContainerLog::ContainerLog(const ConmonOptions& options, const ConmonLogs& logs)
+    : passthrough_(logs.passthrough), sync_(!options.no_sync_log) {
+  if (logs.k8s_file) file_.emplace(*logs.k8s_file, options);
+  if (logs.journald) journal_.emplace(options);
+}
+
+void ContainerLog::write(AttachStream stream, std::string_view bytes) {
+  const auto attempt = [&](auto& log) {
+    try {
+      if (log) log->write(stream, bytes);
+    } catch (const std::system_error& error) {
+      if (!std::exchange(complained_, true)) log::warn("{}; output is lost", error.what());
+    }
+  };
+  attempt(file_);
+  attempt(journal_);
+}
+
+void ContainerLog::reopen() try {
+  if (file_) file_->reopen();
+} catch (const std::system_error& error) {
+  log::warn("{}; the log goes on where it was", error.what());
+}
+
+void ContainerLog::finish() {
+  if (journal_) journal_->finish();
+  if (file_ && sync_) file_->sync();
+}
+
+}  // namespace fdchain
