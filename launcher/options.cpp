@@ -40,6 +40,7 @@ struct Texts {
   std::vector<std::string> profiles;
   std::string log;
   std::string sdnotify;
+  std::string dialect;
   IsolationTexts isolation;
 };
 
@@ -57,9 +58,13 @@ po::options_description describe(RunOptions& options, Texts& texts) {
        "who tells systemd READY=1: container (the payload; the default), conmon (the launcher) or ignore")  //
       ("log", po::value(&texts.log)->value_name("TARGET"), log_target_help)                                 //
       ("timeout", po::value(&options.timeout)->value_name("SECONDS"),
-       "kill the payload with SIGKILL when that time is over, and exit 124")                //
-      ("monitor", po::value(&options.monitor)->value_name("PATH"), "another monitor")       //
-      ("runtime", po::value(&options.runtime)->value_name("PATH"), "another runtime shim")  //
+       "kill the payload with SIGKILL when that time is over, and exit 124")                        //
+      ("monitor", po::value(&options.monitor)->value_name("PATH"), "another monitor, or a conmon")  //
+      ("runtime", po::value(&options.runtime)->value_name("PATH"),
+       "another runtime shim, or an OCI runtime: crun, runc")  //
+      ("dialect", po::value(&texts.dialect)->value_name("native|oci"),
+       "in which words the hops talk; oci is conmon's command line and an OCI bundle. Default: native when "
+       "monitor and runtime are fdchain's, as their --version says")  //
       ("env", po::value(&options.environment)->value_name("NAME=VALUE"),
        "set a variable for the payload; repeatable")                                                   //
       ("workdir", po::value(&options.workdir)->value_name("DIR"), "the payload's working directory")   //
@@ -88,6 +93,13 @@ SdNotify parse_sdnotify(const std::string& text) {
   if (text == "conmon") return SdNotify::conmon;
   if (text == "ignore") return SdNotify::ignore;
   throw Failure("--sdnotify " + printable(text) + ": not one of container, conmon, ignore");
+}
+
+std::optional<Dialect> parse_dialect(const std::string& text) {
+  if (text.empty()) return std::nullopt;
+  if (text == "native") return Dialect::native;
+  if (text == "oci") return Dialect::oci;
+  throw Failure("--dialect " + printable(text) + ": not one of native, oci");
 }
 
 // Whoever detaches gives the terminal back.
@@ -126,9 +138,11 @@ std::optional<RunOptions> parse_run_options(const std::vector<std::string>& word
   options.sdnotify_given = !texts.sdnotify.empty();
   if (options.sdnotify_given) options.sdnotify = parse_sdnotify(texts.sdnotify);
   options.log = log_target(texts, options.detach);
+  options.dialect = parse_dialect(texts.dialect);
   for (const std::string& profile : texts.profiles) options.profiles.choose(profile);
   contain(texts.isolation, options.profiles, command_line);
   options.isolation = parse_isolation(texts.isolation);
+  options.pid_given = command_line.options.count("pid") != 0;
   options.payload = payload_command(command_line.rest, !options.isolation.rootfs.empty());
   for (const std::string& report : texts.reports) options.reports.push_back(parse_report_request(report));
   for (const std::string& fault : texts.faults) options.faults.push_back(parse_fault(fault));

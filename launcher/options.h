@@ -20,6 +20,12 @@ enum class SdNotify {
   ignore,     ///< nobody tells, and the payload cannot
 };
 
+/// In which words launcher, monitor and runtime talk.
+enum class Dialect {
+  native,  ///< chain loading, each hop named on the command line of the one before
+  oci,     ///< conmon's command line and an OCI bundle
+};
+
 /// A report to be written after the run.
 struct ReportRequest {
   ReportFormat format = ReportFormat::text;
@@ -38,9 +44,11 @@ struct RunOptions {
   int timeout = 0;      ///< seconds; 0 for none
   std::string monitor;  ///< paths of the other hops
   std::string runtime;
+  std::optional<Dialect> dialect;        ///< nothing: whichever both understand
   std::vector<std::string> environment;  ///< NAME=VALUE, for the payload alone
   std::string workdir;
   Isolation isolation;
+  bool pid_given = false;  ///< --pid was; or is the above a default
   std::string name;
   std::string pidfile;
   std::string exit_file;

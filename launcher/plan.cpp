@@ -64,6 +64,10 @@ std::vector<std::string> monitor_command(const RunOptions& options, const Enviro
 
 }  // namespace
 
+std::optional<std::string> all_fdnames(const RunOptions& options, const ListenEnv& inherited) {
+  return fdnames(inherited, options.listen);
+}
+
 MonitorStart plan_monitor_start(const RunOptions& options, const Environment& environment,
                                 const ListenEnv& inherited, const Handles& handles) {
   MonitorStart start;

@@ -12,9 +12,10 @@
 #include "fdchain/program/log.h"
 #include "fdchain/system/files.h"
 #include "fdchain/system/handshake.h"
-#include "fdchain/system/notify.h"
+#include "launcher/container/container.h"
 #include "launcher/monitor_link.h"
 #include "launcher/plan.h"
+#include "launcher/systemd_notice.h"
 #include "launcher/witness.h"
 
 namespace fdchain {
@@ -68,22 +69,6 @@ pid_t start_monitor(const RunOptions& options, Arrival& arrival, const Accepted&
   OwnedRange(sockets.inherited.end(), accepted.preserved).close();
   carry_out(plan.conduct.after_fork, monitor, arrival, sockets);
   return monitor.pid;
-}
-
-// A launcher that stays is the service's main process: it ends last, with the payload's status. One that
-// leaves hands that over to the monitor, as podman does to conmon.
-void notify_systemd(const RunOptions& options, const Arrival& arrival, pid_t monitor) {
-  const auto socket = arrival.environment.get(notify_socket_name);
-  if (!socket || options.sdnotify == SdNotify::ignore) return;
-  std::string message;
-  if (options.detach) message = "MAINPID=" + std::to_string(monitor);
-  if (options.sdnotify == SdNotify::conmon) message += options.detach ? "\nREADY=1" : "READY=1";
-  if (message.empty()) return;
-  try {
-    notify(std::string(*socket), message);
-  } catch (const std::exception& error) {
-    log::warn("{}", error.what());
-  }
 }
 
 // Paths and queues go with the run. The monitor removes them; a launcher that did it once more could hit what
@@ -162,6 +147,7 @@ int run_observed(const RunOptions& options, Arrival& arrival, Witness& witness) 
     const Accepted accepted = accept_as_launcher(options, arrival);
     RunOptions as_read = options;
     as_read.preserve_fds = accepted.preserved;
+    if (options.dialect == Dialect::oci) return run_container(as_read, arrival, accepted, sockets, witness);
     link.emplace();
     return run_hops(as_read, arrival, accepted, *link, sockets, witness);
   } catch (...) {

@@ -61,6 +61,15 @@ void pass_stdio(HandOver& next, const std::optional<std::vector<int>>& stdio,
 
 }  // namespace
 
+HandOver hand_over_to_conmon(const MonitorStart& start) {
+  HandOver next = hand_over_to_monitor(start);
+  unset_listen_env(next.environment);
+  next.environment.unset(notify_socket_name);
+  next.name_pid = next.name_pidfdid = false;
+  next.new_session = false;  // it makes its own
+  return next;
+}
+
 HandOver hand_over_to_runtime(const RuntimeStart& start) {
   HandOver next = pass_on(Hop::monitor, start.received);
   next.environment.unset(sync_pipe_name);

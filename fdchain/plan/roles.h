@@ -46,6 +46,10 @@ struct MonitorStart {
 
 HandOver hand_over_to_monitor(const MonitorStart& start);
 
+/// The same to a conmon, in the OCI dialect: it is told of the sockets on its command line, and announces
+/// nothing itself.
+HandOver hand_over_to_conmon(const MonitorStart& start);
+
 /// The monitor's hand-over to the runtime.
 struct RuntimeStart {
   Received received;

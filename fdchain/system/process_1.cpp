@@ -30,8 +30,12 @@ bool has_a_say(pid_t pid, int number) {
 
 }  // namespace
 
+bool would_end_process_1(pid_t pid, int number) {
+  return std::ranges::find(harmless, number) == harmless.end() && !has_a_say(pid, number);
+}
+
 bool signal_process_1(pid_t pid, int number) {
-  const bool ends = std::ranges::find(harmless, number) == harmless.end() && !has_a_say(pid, number);
+  const bool ends = would_end_process_1(pid, number);
   ::kill(pid, ends ? SIGKILL : number);
   return ends;
 }

@@ -182,7 +182,7 @@ struct ToldRange {
 
 std::optional<ToldRange> told_range(const Evidence& evidence) {
   for (const Hop hop : {Hop::runtime_shim, Hop::monitor}) {
-    const HopRecord* const record = evidence.of(hop).received();
+    const HopRecord* const record = evidence.given_to(hop);
     if (record == nullptr) continue;
     if (!told_by_count(evidence, hop, *record)) return std::nullopt;
     const int preserve_fds = *record->preserve_fds;
