@@ -295,6 +295,19 @@ TEST_P(Isolation, OurPayloadReapsOrphansAsProcess1) {
   ::kill(payload, SIGKILL);
 }
 
+// What sigwait(3) waits for is not shown as blocked, and is not to be taken for what process 1 would drop.
+TEST_P(Isolation, Process1ThatWaitsForASignalIsLeftToItsOwnWay) {
+  const NotifySocket systemd(file("notify"));
+  std::filesystem::permissions(file("notify"), std::filesystem::perms::all);
+  Start start = launcher_for(only(&Isolated::pid), {"payload", "hold", "--exit-code", "5"});
+  start.environment.push_back("NOTIFY_SOCKET=" + file("notify"));
+  Program chain(start);
+  ASSERT_EQ(systemd.receive(), "READY=1");
+  // Ready is said just before it waits; blocked already, the signal stays until then.
+  chain.signal(SIGTERM);
+  EXPECT_EQ(chain.finish().status, WaitStatus::for_exit_code(5));
+}
+
 TEST_P(Isolation, RootInTheUserNamespaceIsTheCallerOutside) {
   const Result result =
       run_isolated(only(&Isolated::user),

@@ -10,6 +10,7 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <regex>
 
 #include "fdchain/system/sys.h"
@@ -403,10 +404,15 @@ TEST_F(Alone, EachAnswersHelpAndVersion) {
     start.argv = {bin(name), "--help"};
     EXPECT_THAT(run(start).out, ::testing::StartsWith("Usage: " + name + " ["));
     start.argv = {bin(name), "--version"};
-    // podman asks whatever it is given as a conmon, and reads the first line.
-    const std::string version = std::string("fdchain ") + FDCHAIN_VERSION + "\n";
-    EXPECT_EQ(run(start).out, name == "monitor" ? "conmon version 2.1.6\ncommit: " + version
-                                                : name + " (fdchain) " + FDCHAIN_VERSION + "\n");
+    // podman asks whatever it is given as a conmon or a runtime, and reads the first line.
+    const std::string own = std::string("fdchain ") + FDCHAIN_VERSION + '\n';
+    const std::map<std::string, std::string> dialects{
+        {"monitor", "conmon version 2.1.6\ncommit: " + own},
+        {"runtime-shim",
+         std::string("runtime-shim version ") + FDCHAIN_VERSION + "\ncommit: " + own + "spec: 1.0.2\n"}};
+    const auto dialect = dialects.find(name);
+    EXPECT_EQ(run(start).out,
+              dialect != dialects.end() ? dialect->second : name + " (fdchain) " + FDCHAIN_VERSION + '\n');
   }
 }
 

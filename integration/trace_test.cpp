@@ -247,7 +247,11 @@ TEST_F(Traced, AChildThatTheLauncherCameWithIsNobodysZombie) {
 }
 
 TEST_F(Traced, DetachedRunHasTheRecords) {
+  const TraceWatch watch(trace());
   const Detached chain(launcher({"--listen", "tcp:8080", "--trace", trace(), "payload", "hold"}));
+  // The launcher returns when the payload runs, which may be before anybody has looked at it.
+  watch.wait_for(R"("hop":"payload","moment":"running")", 1, chain.payload());
+  watch.wait_for(R"("hop":"payload","moment":"arrival")", 1, chain.payload());
   chain.end(SIGTERM);
   EXPECT_THAT(looks(records()),
               ::testing::IsSupersetOf({"launcher arrival", "launcher departure", "monitor arrival",

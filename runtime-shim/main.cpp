@@ -1,4 +1,5 @@
-// The runtime shim, the OCI runtime's part of the chain: it isolates the payload, and becomes it in place.
+// The runtime shim, the OCI runtime's part of the chain. In its native dialect it isolates the payload, and
+// becomes it in place; in that of OCI runtimes (oci/) it makes containers, as crun and runc do.
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@
 #include "fdchain/program/guard.h"
 #include "fdchain/program/log.h"
 #include "fdchain/program/observed.h"
+#include "fdchain/protocol/oci_cli.h"
 #include "fdchain/system/arrival.h"
 #include "fdchain/system/find_program.h"
 #include "fdchain/system/handshake.h"
@@ -23,6 +25,7 @@
 #include "fdchain/system/sys.h"
 #include "runtime-shim/attend.h"
 #include "runtime-shim/isolation.h"
+#include "runtime-shim/oci/oci.h"
 #include "runtime-shim/options.h"
 
 namespace fdchain {
@@ -124,7 +127,9 @@ int main(int argc, char** argv) {
     if (arrival.record) Trace(arrival.environment).append(*arrival.record);
     checkpoint(arrival.environment, Hop::runtime_shim, Moment::arrival);
     log::start(Hop::runtime_shim);
-    const auto options = parse_shim_options({argv + 1, argv + argc});
+    const std::vector<std::string> words(argv + 1, argv + argc);
+    if (oci::is_command_line(words)) return oci::serve(words, arrival, argv);
+    const auto options = parse_shim_options(words);
     if (!options) return 0;
     Caller caller = make_caller(*options, arrival);
     Conduct conduct = ideal_conduct(Hop::runtime_shim);

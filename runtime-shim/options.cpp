@@ -16,7 +16,13 @@ constexpr std::string_view usage =
     "them, and\n"
     "becomes PAYLOAD in place, with the same pid; with --pid private it starts PAYLOAD beside itself. The "
     "monitor starts it;\n"
-    "it also runs alone.\n";
+    "it also runs alone.\n\n"
+    "       runtime-shim [OPTIONS] COMMAND [OPTIONS] [ID]\n\n"
+    "As an OCI runtime, in the place of crun or runc: COMMAND is create, start, run, exec, state, kill, "
+    "delete, list, ps,\n"
+    "features or spec, and `runtime-shim COMMAND --help` tells its options. A PAYLOAD of such a name needs "
+    "-- "
+    "before it.\n";
 
 po::options_description describe(ShimOptions& options, IsolationTexts& isolation) {
   po::options_description own("Options");

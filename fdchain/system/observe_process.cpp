@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/kcmp.h>
+#include <sched.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -134,6 +135,45 @@ FdTable observe_other_fds(pid_t pid, const std::string& process, const FdTable& 
   return table;
 }
 
+// Which program a process runs, and in which of its lives: exec lays the environment out anew, at random
+// addresses. `in_exec` while there is none; empty when the process has lost its memory, which is the first
+// thing that one that ends loses.
+constexpr std::string_view in_exec = "0 0";
+
+std::string image_of(const std::string& process) {
+  const std::string exe = read_link(process + "/exe");
+  const std::string stat = read_proc(process + "/stat");
+  const std::size_t name_end = stat.rfind(')');  // a name may hold blanks and brackets
+  if (exe.empty() || name_end == std::string::npos) return {};
+  const auto fields = split(std::string_view(stat).substr(name_end + 2), ' ');
+  // Counted from 1 and the pid, as in proc(5), env_start is the 50th and env_end the 51st.
+  if (fields.size() < 49) return {};
+  const std::string range = std::string(fields[47]) + ' ' + std::string(fields[48]);
+  return range == in_exec ? range : range + ' ' + exe;
+}
+
+HopRecord look_at(pid_t pid, Hop hop, const std::string& process, const FdTable& known) {
+  HopRecord record;
+  record.hop = hop;
+  record.exe = read_link(process + "/exe");
+  record.time_ns = monotonic_ns();
+  record.pid = pid;
+  const std::string status = read_proc(process + "/status");
+  record.ppid = static_cast<pid_t>(number_in(field(status, "PPid:"), 10));
+  record.sid = ::getsid(pid);
+  const std::string pids = field(status, "NSpid:");
+  record.pid_in_namespace = static_cast<pid_t>(number_in(pids.substr(pids.find_last_of(" \t") + 1), 10));
+  record.ignored_signals = signals_of(number_in(field(status, "SigIgn:"), 16));
+  const std::string limits = field(read_proc(process + "/limits"), "Max open files");
+  char* hard = nullptr;
+  record.nofile_soft = std::strtoull(limits.c_str(), &hard, 10);
+  record.nofile_hard = std::strtoull(hard, nullptr, 10);
+  record.environment = chain_variables(split(read_proc(process + "/environ"), '\0'));
+  read_command_line(process, record);
+  record.fds = observe_other_fds(pid, process, known);
+  return record;
+}
+
 }  // namespace
 
 std::uint64_t monotonic_ns() {
@@ -183,31 +223,24 @@ HopRecord observe_process(Hop hop, Moment moment) {
 }
 
 std::optional<HopRecord> observe_other(pid_t pid, Hop hop, Moment moment, Hop seen_by, const FdTable& known) {
+  // Half a record of one program and half of the next would be a false one; one that changes faster than it
+  // can be read is left out.
+  constexpr int attempts = 100;
   const std::string process = "/proc/" + std::to_string(pid);
-  HopRecord record;
-  record.exe = read_link(process + "/exe");
-  if (record.exe.empty()) return std::nullopt;
-  record.hop = hop;
-  record.moment = moment;
-  record.seen_by = seen_by;
-  record.time_ns = monotonic_ns();
-  record.pid = pid;
-  const std::string status = read_proc(process + "/status");
-  record.ppid = static_cast<pid_t>(number_in(field(status, "PPid:"), 10));
-  record.sid = ::getsid(pid);
-  const std::string pids = field(status, "NSpid:");
-  record.pid_in_namespace = static_cast<pid_t>(number_in(pids.substr(pids.find_last_of(" \t") + 1), 10));
-  record.ignored_signals = signals_of(number_in(field(status, "SigIgn:"), 16));
-  const std::string limits = field(read_proc(process + "/limits"), "Max open files");
-  char* hard = nullptr;
-  record.nofile_soft = std::strtoull(limits.c_str(), &hard, 10);
-  record.nofile_hard = std::strtoull(hard, nullptr, 10);
-  record.environment = chain_variables(split(read_proc(process + "/environ"), '\0'));
-  read_command_line(process, record);
-  record.fds = observe_other_fds(pid, process, known);
-  // One that has ended meanwhile has lost its environment first: half of a record would be a false one.
-  if (read_link(process + "/exe").empty()) return std::nullopt;
-  return record;
+  for (int attempt = 0; attempt < attempts; ++attempt) {
+    const std::string program = image_of(process);
+    if (program.empty()) return std::nullopt;
+    if (program != in_exec) {
+      HopRecord record = look_at(pid, hop, process, known);
+      if (image_of(process) == program) {
+        record.moment = moment;
+        record.seen_by = seen_by;
+        return record;
+      }
+    }
+    ::sched_yield();
+  }
+  return std::nullopt;
 }
 
 std::vector<ProcessRow> observe_children() {

@@ -19,7 +19,7 @@ HopRecord observe_process(Hop hop, Moment moment);
 /// identity, this process's own most of all; for what both hold, `same_as` is found out with kcmp(2) where
 /// that is permitted.
 ///
-/// Nothing when the process has gone.
+/// Nothing when the process has gone, or changes programs faster than it can be read.
 std::optional<HopRecord> observe_other(pid_t pid, Hop hop, Moment moment, Hop seen_by, const FdTable& known);
 
 /// The children of this process, zombies included.

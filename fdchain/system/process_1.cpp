@@ -1,10 +1,17 @@
 #include "fdchain/system/process_1.h"
 
+#include <fcntl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 #include <csignal>
+#include <cstdlib>
 #include <fstream>
 #include <string>
+
+#include "fdchain/system/owned_fd.h"
 
 namespace fdchain {
 namespace {
@@ -13,9 +20,9 @@ namespace {
 constexpr std::array harmless{SIGCHLD, SIGCONT, SIGURG,  SIGWINCH, SIGSTOP,
                               SIGTSTP, SIGTTIN, SIGTTOU, SIGKILL};
 
-// Whether the process has said anything about the signal. True when it is gone: nothing is to be done then.
-bool has_a_say(pid_t pid, int number) {
-  std::ifstream status("/proc/" + std::to_string(pid) + "/status");
+// Caught, ignored and blocked. All of them when the process is gone: nothing is to be done then.
+unsigned long long shown(const std::string& process) {
+  std::ifstream status(process + "/status");
   unsigned long long said = 0;
   bool found = false;
   for (std::string key; status >> key; status.ignore(4096, '\n')) {
@@ -25,13 +32,33 @@ bool has_a_say(pid_t pid, int number) {
     said |= mask;
     found = true;
   }
-  return !found || (said >> (number - 1) & 1) != 0;
+  return found ? said : ~0ULL;
+}
+
+// The signals that the process waits for with sigwait(3) or its kin: while it does, the kernel does not show
+// them as blocked. Its registers and memory tell, to those who may look.
+unsigned long long waited_for(const std::string& process) {
+  std::ifstream call(process + "/syscall");
+  long number = -1;
+  std::string set;
+  if (!(call >> number >> set) || number != SYS_rt_sigtimedwait) return 0;
+  const OwnedFd memory(::open((process + "/mem").c_str(), O_RDONLY | O_CLOEXEC));
+  unsigned long long mask = 0;
+  const auto address = static_cast<off_t>(std::strtoull(set.c_str(), nullptr, 16));
+  return ::pread(memory.get(), &mask, sizeof mask, address) == sizeof mask ? mask : 0;
 }
 
 }  // namespace
 
+bool minds_signal(pid_t pid, int number) {
+  const std::string process = "/proc/" + std::to_string(pid);
+  const auto is_in = [number](unsigned long long mask) { return (mask >> (number - 1) & 1) != 0; };
+  // Twice, since one that begins or ends to wait in between would be seen doing neither.
+  return is_in(shown(process)) || is_in(waited_for(process)) || is_in(shown(process));
+}
+
 bool would_end_process_1(pid_t pid, int number) {
-  return std::ranges::find(harmless, number) == harmless.end() && !has_a_say(pid, number);
+  return std::ranges::find(harmless, number) == harmless.end() && !minds_signal(pid, number);
 }
 
 bool signal_process_1(pid_t pid, int number) {

@@ -5,7 +5,10 @@
 
 namespace fdchain {
 
-/// Whether the signal would end `pid` if it were any other process: it does not catch, ignore or block it.
+/// Whether a process catches, ignores, blocks or waits for a signal; true when it is gone.
+bool minds_signal(pid_t pid, int number);
+
+/// Whether the signal would end `pid` if it were any other process.
 bool would_end_process_1(pid_t pid, int number);
 
 /// Sends `pid`, process 1 of a pid namespace, a signal as to any other process: one that would end it, and

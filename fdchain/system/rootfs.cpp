@@ -33,32 +33,6 @@ void bind(const std::string& source, const std::string& target, const std::strin
   check(::mount(source.c_str(), target.c_str(), nullptr, MS_BIND | more, nullptr), "mount", shown);
 }
 
-// The directory `path` of the root file system, made with all its parents where it is missing. A symbolic
-// link leads where it leads inside the root.
-OwnedFd directory_in(const std::string& root, const std::string& path) {
-  OwnedFd directory = look_up_in(root, "/");
-  for (std::size_t slash = 0; slash != std::string::npos;) {
-    const std::size_t next = path.find('/', slash + 1);
-    const std::string so_far = path.substr(0, next);
-    const std::string name = so_far.substr(slash + 1);
-    if (!name.empty() && ::mkdirat(directory.get(), name.c_str(), 0755) < 0 && errno != EEXIST)
-      fail(errno, "mkdir", root + so_far);
-    directory = look_up_in(root, so_far);
-    if (!directory) fail(errno, "open", root + so_far);
-    slash = next;
-  }
-  return directory;
-}
-
-// An empty file to mount something on, made where it is missing.
-void make_file_in(const std::string& root, const std::string& path) {
-  const std::size_t slash = path.rfind('/');
-  const OwnedFd directory = directory_in(root, slash == 0 ? "/" : path.substr(0, slash));
-  const OwnedFd made(::openat(directory.get(), path.substr(slash + 1).c_str(),
-                              O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0644));
-  if (!made && errno != EEXIST) fail(errno, "open", root + path);
-}
-
 // Where the child will mount by name: what it finds there must not lead out of the root.
 void make_plain_directory(const std::string& path) {
   if (::mkdir(path.c_str(), 0755) == 0) return;
@@ -92,6 +66,29 @@ OwnedFd look_up_in(const std::string& root, const std::string& path) {
   how.flags = O_PATH | O_CLOEXEC;
   how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
   return OwnedFd(static_cast<int>(::syscall(SYS_openat2, top.get(), path.c_str(), &how, sizeof how)));
+}
+
+OwnedFd directory_in(const std::string& root, const std::string& path) {
+  OwnedFd directory = look_up_in(root, "/");
+  for (std::size_t slash = 0; slash != std::string::npos;) {
+    const std::size_t next = path.find('/', slash + 1);
+    const std::string so_far = path.substr(0, next);
+    const std::string name = so_far.substr(slash + 1);
+    if (!name.empty() && ::mkdirat(directory.get(), name.c_str(), 0755) < 0 && errno != EEXIST)
+      fail(errno, "mkdir", root + so_far);
+    directory = look_up_in(root, so_far);
+    if (!directory) fail(errno, "open", root + so_far);
+    slash = next;
+  }
+  return directory;
+}
+
+void make_file_in(const std::string& root, const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  const OwnedFd directory = directory_in(root, slash == 0 ? "/" : path.substr(0, slash));
+  const OwnedFd made(::openat(directory.get(), path.substr(slash + 1).c_str(),
+                              O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0644));
+  if (!made && errno != EEXIST) fail(errno, "open", root + path);
 }
 
 void check_rootfs(const std::string& root) {

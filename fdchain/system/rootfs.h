@@ -13,6 +13,13 @@ namespace fdchain {
 /// errno, when it is not there.
 OwnedFd look_up_in(const std::string& root, const std::string& path);
 
+/// Opens the directory `path` of the root file system, made with all its parents where it is missing. A
+/// symbolic link leads where it leads inside the root.
+OwnedFd directory_in(const std::string& root, const std::string& path);
+
+/// Makes an empty file to mount something on, where there is nothing yet.
+void make_file_in(const std::string& root, const std::string& path);
+
 /// Throws Failure when `root` is not a directory that can be entered.
 void check_rootfs(const std::string& root);
 

@@ -2,8 +2,6 @@
 // done.
 
 #include <fmt/format.h>
-#include <sys/prctl.h>
-#include <unistd.h>
 
 #include <boost/program_options.hpp>
 #include <filesystem>
@@ -13,12 +11,12 @@
 
 #include "fdchain/model/failure.h"
 #include "fdchain/model/number.h"
-#include "fdchain/system/sys.h"
 #include "integration/campaign/draw.h"
 #include "integration/campaign/execute.h"
 #include "integration/campaign/tally.h"
 #include "integration/harness/network.h"
-#include "tests/support/child.h"
+#include "integration/harness/progress.h"
+#include "tests/support/supervise.h"
 
 namespace fdchain::campaign {
 namespace {
@@ -93,32 +91,6 @@ Entry run_number(std::uint64_t number, const Options& options, const std::string
                             options.seed, most_attempts));
 }
 
-/// A line on a terminal that is drawn over and over.
-class Progress {
- public:
-  explicit Progress(std::uint64_t total) : total_(total), shown_(::isatty(STDERR_FILENO) == 1) {}
-  ~Progress() {
-    if (shown_) std::cerr << "\r\x1b[K" << std::flush;
-  }
-  Progress(const Progress&) = delete;
-  Progress& operator=(const Progress&) = delete;
-
-  void step(std::uint64_t failures) {
-    ++done_;
-    if (!shown_ || (done_ % 10 != 0 && done_ != total_)) return;
-    constexpr std::uint64_t width = 40;
-    const std::uint64_t filled = done_ * width / total_;
-    std::cerr << fmt::format("\r[{:#<{}}{:.<{}}] {}/{}, {} not as expected", "", filled, "", width - filled,
-                             done_, total_, failures)
-              << std::flush;
-  }
-
- private:
-  std::uint64_t total_;
-  std::uint64_t done_ = 0;
-  bool shown_;
-};
-
 // What the results file has of this very campaign.
 std::vector<Entry> read_results(const Options& options) {
   std::vector<Entry> entries;
@@ -150,41 +122,37 @@ void print_misses(const std::vector<Entry>& entries) {
   if (shown > most) std::cout << fmt::format("and {} more\n", shown - most);
 }
 
-int run(int argc, char** argv) {
-  const auto options = parse(argc, argv);
-  if (!options) return 0;
-  check(::prctl(PR_SET_CHILD_SUBREAPER, 1), "prctl PR_SET_CHILD_SUBREAPER");
+int run(const Options& options, const std::string& directory) {
   test::enter_private_network();
-  const test::TemporaryDirectory directory;
-  if (!options->only.empty()) {
-    const Entry entry = run_number(std::stoull(options->only), *options, directory.path());
+  if (!options.only.empty()) {
+    const Entry entry = run_number(std::stoull(options.only), options, directory);
     std::cout << encode(entry);
     return entry.exact() ? 0 : 1;
   }
 
   std::vector<Entry> entries;
-  if (!options->results.empty()) entries = read_results(*options);
+  if (!options.results.empty()) entries = read_results(options);
   std::set<std::uint64_t> done;
   for (const Entry& entry : entries) done.insert(entry.number);
   std::ofstream results;
   // Begins with a line of its own, should the last one be cut short.
-  if (!options->results.empty()) {
-    results.open(options->results, std::ios::app);
+  if (!options.results.empty()) {
+    results.open(options.results, std::ios::app);
     results << '\n';
   }
 
   std::vector<std::uint64_t> numbers;
-  for (std::uint64_t number = 0; number < options->healthy + options->single + options->twice; ++number) {
-    if (number % options->shards == options->shard - 1 && !done.contains(number)) numbers.push_back(number);
+  for (std::uint64_t number = 0; number < options.healthy + options.single + options.twice; ++number) {
+    if (number % options.shards == options.shard - 1 && !done.contains(number)) numbers.push_back(number);
   }
   {
-    Progress progress(numbers.size());
+    test::Progress progress(numbers.size());
     std::uint64_t failures = 0;
     for (const std::uint64_t number : numbers) {
-      entries.push_back(run_number(number, *options, directory.path()));
+      entries.push_back(run_number(number, options, directory));
       if (results.is_open()) results << encode(entries.back()) << std::flush;
       if (!entries.back().exact()) ++failures;
-      progress.step(failures);
+      progress.step(fmt::format("{} not as expected", failures));
     }
   }
   std::cout << summary(entries) << '\n';
@@ -197,7 +165,11 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   try {
-    return fdchain::campaign::run(argc, argv);
+    const auto options = fdchain::campaign::parse(argc, argv);
+    if (!options) return 0;
+    return fdchain::test::supervise("campaign", [&](const std::string& directory) {
+      return fdchain::campaign::run(*options, directory);
+    });
   } catch (const std::exception& error) {
     std::cerr << "campaign: " << error.what() << '\n';
     return 2;

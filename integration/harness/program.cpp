@@ -245,6 +245,15 @@ std::string read_file(const std::string& path) {
   return text.str();
 }
 
-std::string bin(const std::string& name) { return std::string(FDCHAIN_BIN_DIR) + '/' + name; }
+namespace {
+std::string& program_directory() {
+  static std::string directory = FDCHAIN_BIN_DIR;
+  return directory;
+}
+}  // namespace
+
+std::string bin(const std::string& name) { return program_directory() + '/' + name; }
+
+void take_programs_from(std::string directory) { program_directory() = std::move(directory); }
 
 }  // namespace fdchain::test

@@ -90,4 +90,7 @@ std::string read_file(const std::string& path);
 /// The path of one of the four programs under test.
 std::string bin(const std::string& name);
 
+/// From now on the programs under test are those in `directory`; the ones of this build until then.
+void take_programs_from(std::string directory);
+
 }  // namespace fdchain::test

@@ -17,6 +17,8 @@ class TraceWatch {
   /// neither happens within the deadline.
   bool wait_for(const std::string& text, std::size_t count, pid_t until) const;
 
+  [[nodiscard]] const std::string& path() const { return path_; }
+
  private:
   std::string path_;
   OwnedFd inotify_;

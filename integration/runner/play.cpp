@@ -1,9 +1,12 @@
 #include "integration/runner/play.h"
 
+#include <sched.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <optional>
 
@@ -13,6 +16,7 @@
 #include "fdchain/report/report.h"
 #include "fdchain/system/files.h"
 #include "fdchain/system/listening_socket.h"
+#include "fdchain/system/process_1.h"
 #include "fdchain/system/processes.h"
 #include "fdchain/system/sys.h"
 #include "fdchain/system/trace_reader.h"
@@ -88,6 +92,15 @@ std::string repeat_command(const Scenario& scenario) {
   return command;
 }
 
+// A signal that comes before our payload waits for it would just end it.
+void wait_until_armed(const std::string& trace, int signal) {
+  const auto records = read_trace(trace).runs.front();
+  const auto payload =
+      std::ranges::find_if(records, [](const HopRecord& record) { return record.moment == Moment::running; });
+  if (!payload->exe.ends_with("/payload")) return;
+  while (!minds_signal(payload->pid, signal)) ::sched_yield();
+}
+
 Result run_to_the_end(const Scenario& scenario, const Start& start, const TraceWatch& trace) {
   Program program(start);
   if (!scenario.connect.empty()) {
@@ -99,6 +112,7 @@ Result run_to_the_end(const Scenario& scenario, const Start& start, const TraceW
   if (!scenario.says.empty()) program.wait_for_out(scenario.says);
   if (scenario.signals.empty()) return program.finish();
   trace.wait_for(R"("hop":"payload","moment":"running")", 1, program.pid());
+  wait_until_armed(trace.path(), scenario.signals.back());
   std::size_t looks = 0;
   for (const int signal : scenario.signals) {
     program.signal(signal);

@@ -1,23 +1,27 @@
 // ./dev bench: what the chain costs, as ratios to what it is compared with in the same run.
 //
-//   fdchain_bench [JSON-FILE [ROUNDS]]
+//   fdchain_bench [JSON-FILE [ROUNDS [PART]]]
+//
+// PART is one of those in `parts`; without it all are measured.
 
 #include <benchmark/benchmark.h>
-#include <fcntl.h>
 #include <fmt/core.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <boost/json.hpp>
 #include <cstdlib>
+#include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "fdchain/system/files.h"
-#include "fdchain/system/owned_fd.h"
+#include "tests/bench/connection.h"
 #include "tests/bench/contenders.h"
 #include "tests/bench/measure.h"
+#include "tests/support/supervise.h"
 
 namespace fdchain::bench {
 namespace {
@@ -47,6 +51,19 @@ class Table {
                                  {"reached", reached}});
   }
 
+  /// A value that was promised to be `goal`, give or take `tolerance`.
+  void near(const std::string& name, double number, const std::string& unit, double goal, double tolerance) {
+    const bool reached = number >= goal - tolerance && number <= goal + tolerance;
+    fmt::print("  {:<58} {:>10.3f} {:<3} {:g} ± {:g}  {}\n", name, number, unit, goal, tolerance,
+               reached ? "ok" : "MISSED");
+    rows_.push_back(json::object{{"name", name},
+                                 {"value", number},
+                                 {"unit", unit},
+                                 {"at_least", goal - tolerance},
+                                 {"at_most", goal + tolerance},
+                                 {"reached", reached}});
+  }
+
   void remark(const std::string& text) {
     fmt::print("  {}\n", text);
     rows_.push_back(json::object{{"remark", text}});
@@ -63,13 +80,12 @@ class Table {
 constexpr double milli = 1e3;
 constexpr double micro = 1e6;
 
-const std::vector<std::string> chain{program("launcher"), program("exits_at_once")};
-const std::vector<std::string> plain{program("plain_chain"), program("exits_at_once")};
+double run_chain() { return whole_run({program("launcher"), program("exits_at_once")}); }
+double run_plain() { return whole_run({program("plain_chain"), program("exits_at_once")}); }
 
 void compare_whole_runs(Table& table, int rounds) {
   table.title("A whole run, with a payload that exits at once");
-  auto result = medians(
-      {{"chain", [] { return whole_run(chain); }}, {"plain", [] { return whole_run(plain); }}}, rounds);
+  auto result = medians({{"chain", run_chain}, {"plain", run_plain}}, rounds);
   table.value("launcher > monitor > runtime-shim > payload", result["chain"] * milli, "ms");
   table.value("the same topology in plain static C", result["plain"] * milli, "ms");
   table.goal("chain / plain C", result["chain"] / result["plain"], "x", true, 1.3);
@@ -78,11 +94,9 @@ void compare_whole_runs(Table& table, int rounds) {
 // What being watched costs: the same runs, with every hop writing its records.
 void compare_traced_runs(Table& table, int rounds) {
   table.title("The same run, traced");
-  std::string trace = "/tmp/fdchain-bench-XXXXXX";
-  const OwnedFd file(::mkostemp(trace.data(), O_CLOEXEC));
+  const std::string trace = scratch_directory() + "/trace";
   const std::vector<std::string> traced{program("launcher"), "--trace", trace, program("exits_at_once")};
-  auto result = medians(
-      {{"traced", [&] { return whole_run(traced); }}, {"plain", [] { return whole_run(plain); }}}, rounds);
+  auto result = medians({{"traced", [&] { return whole_run(traced); }}, {"plain", run_plain}}, rounds);
   ::unlink(trace.c_str());
   table.value("traced chain", result["traced"] * milli, "ms");
   table.goal("traced chain / plain C", result["traced"] / result["plain"], "x", true, 2);
@@ -91,8 +105,7 @@ void compare_traced_runs(Table& table, int rounds) {
 // One link of the real chain each, and all of it.
 void compare_with_real_programs(Table& table, int rounds) {
   if (is_installed("conmon")) {
-    auto result = medians(
-        {{"chain", [] { return whole_run(chain); }}, {"conmon", [] { return conmon_run(); }}}, rounds);
+    auto result = medians({{"chain", run_chain}, {"conmon", [] { return conmon_run(); }}}, rounds);
     table.value("conmon alone, with a runtime that does nothing / chain", result["conmon"] / result["chain"],
                 "x");
   } else {
@@ -100,8 +113,7 @@ void compare_with_real_programs(Table& table, int rounds) {
   }
   std::string why_not;
   if (const auto crun = crun_command(why_not)) {
-    auto result = medians(
-        {{"chain", [] { return whole_run(chain); }}, {"crun", [&] { return whole_run(*crun); }}}, rounds);
+    auto result = medians({{"chain", run_chain}, {"crun", [&] { return whole_run(*crun); }}}, rounds);
     table.value("crun run, alone / chain", result["crun"] / result["chain"], "x");
   } else {
     table.remark(why_not + ": not measured");
@@ -112,9 +124,8 @@ void compare_with_podman(Table& table, int rounds) {
   std::string why_not;
   const auto podman = podman_command(why_not);
   if (!podman) return table.remark(why_not + ": not measured");
-  auto result =
-      medians({{"chain", [] { return whole_run(chain); }}, {"podman", [&] { return whole_run(*podman); }}},
-              std::max(rounds / 10, 5));
+  auto result = medians({{"chain", run_chain}, {"podman", [&] { return whole_run(*podman); }}},
+                        std::max(rounds / 10, 5));
   table.value("podman run of the same payload", result["podman"] * milli, "ms");
   table.goal("podman run / chain", result["podman"] / result["chain"], "x", false, 40);
 }
@@ -122,13 +133,17 @@ void compare_with_podman(Table& table, int rounds) {
 void compare_sockets(Table& table, int rounds) {
   table.title("Sockets, passed from end to end");
   const std::array counts{1, 10, 100, 1000};
+  const std::vector<std::string> chain{program("launcher"), program("exits_at_once")};
+  const std::vector<std::string> plain{program("plain_chain"), program("exits_at_once")};
   std::vector<std::unique_ptr<SocketHolder>> holders;
   std::vector<Contender> contenders;
   for (const int count : counts) {
     holders.push_back(std::make_unique<SocketHolder>(count));
     const SocketHolder& holder = *holders.back();
-    contenders.push_back({fmt::format("chain {}", count), [&holder] { return holder.whole_run(chain); }});
-    contenders.push_back({fmt::format("plain {}", count), [&holder] { return holder.whole_run(plain); }});
+    contenders.push_back(
+        {fmt::format("chain {}", count), [&holder, &chain] { return holder.whole_run(chain); }});
+    contenders.push_back(
+        {fmt::format("plain {}", count), [&holder, &plain] { return holder.whole_run(plain); }});
   }
   auto result = medians(contenders, rounds);
   for (const int count : counts) {
@@ -142,7 +157,7 @@ void compare_sockets(Table& table, int rounds) {
   table.goal("cost of a socket, chain / plain C", chain_each / plain_each, "x", true, 1.5);
 }
 
-void compare_waiting(Table& table) {
+void compare_waiting(Table& table, int) {
   table.title("The monitor while it waits for a payload");
   const Waiting monitor = waiting_monitor();
   const auto conmon = waiting_conmon();
@@ -160,28 +175,93 @@ void compare_first_bytes(Table& table, int rounds) {
   table.title("From a client's connect to its first byte, under systemd-socket-activate");
   if (!is_installed("systemd-socket-activate"))
     return table.remark("systemd-socket-activate is not installed: not measured");
+  const std::vector<std::string> isolated{program("launcher"), "--network", "none",     "--pid",    "private",
+                                          "--userns",          "private",   "--rootfs", make_root()};
   auto result = medians({{"chain", [] { return first_byte({program("launcher")}); }},
+                         {"isolated", [&] { return first_byte(isolated); }},
                          {"direct", [] { return first_byte({program("payload")}); }}},
                         rounds);
+  table.value("payload in all isolation, behind the chain", result["isolated"] * milli, "ms");
   table.value("payload behind the chain", result["chain"] * milli, "ms");
   table.value("payload directly", result["direct"] * milli, "ms");
   table.goal("more through the chain", (result["chain"] - result["direct"]) * milli, "ms", true, 4);
 }
 
-int run(const std::string& json_file, int rounds) {
-  // The sockets shall stand at 3 and above, whatever the caller left there; and every orphan comes to us.
+// One payload of each, both running, and their ratios.
+std::map<std::string, double> compare_a_pair(int rounds) {
+  constexpr int chain_port = 39'081;
+  constexpr int host_port = 39'082;
+  const Served inside(
+      {program("launcher"), "--network", "none", "--listen", fmt::format("127.0.0.1:{}", chain_port)},
+      chain_port);
+  const Served outside({program("opens_itself"), std::to_string(host_port), program("payload")}, host_port);
+  auto result = medians({{"inside latency", [&] { return inside.latency(); }},
+                         {"outside latency", [&] { return outside.latency(); }},
+                         {"inside bytes", [&] { return inside.seconds_per_byte(); }},
+                         {"outside bytes", [&] { return outside.seconds_per_byte(); }}},
+                        rounds);
+  result["latency"] = result["inside latency"] / result["outside latency"];
+  result["throughput"] = result["outside bytes"] / result["inside bytes"];
+  return result;
+}
+
+// What is served through the chain, with a network of its own around the payload, against what the same
+// payload serves on the host on a socket that it has opened itself.
+void compare_connections(Table& table, int rounds) {
+  table.title("A connection to a payload that runs, --network none against the host");
+  std::map<std::string, std::vector<double>> all;
+  // Several pairs of processes: where one's memory happens to lie is a matter of per cents.
+  constexpr int pairs = 9;
+  for (int pair = 0; pair < pairs; ++pair) {
+    for (const auto& [name, value] : compare_a_pair(std::max(rounds / 3, 5))) all[name].push_back(value);
+  }
+  std::map<std::string, double> middle;
+  for (auto& [name, values] : all) {
+    std::ranges::nth_element(values, values.begin() + pairs / 2);
+    middle[name] = values[pairs / 2];
+  }
+  constexpr double mega = 1e6;
+  table.value("a byte there and back, chain", middle["inside latency"] * micro, "us");
+  table.value("a byte there and back, host", middle["outside latency"] * micro, "us");
+  table.near("latency, chain / host", middle["latency"], "x", 1, 0.03);
+  table.value("echoed, chain", 1 / middle["inside bytes"] / mega, "MB/s");
+  table.value("echoed, host", 1 / middle["outside bytes"] / mega, "MB/s");
+  table.near("throughput, chain / host", middle["throughput"], "x", 1, 0.03);
+}
+
+void measure_chains_alive(Table& table, int) {
+  constexpr int chains = 100;
+  table.title(fmt::format("{} chains alive at once, each with a client", chains));
+  double sum = 0;
+  for (const auto& [name, kb] : memory_of_chains(chains)) {
+    table.value(fmt::format("{}, PSS of each", name), static_cast<double>(kb) / chains, "kB");
+    sum += static_cast<double>(kb) / chains;
+  }
+  table.value("a chain alive, PSS", sum, "kB");
+}
+
+struct Part {
+  std::string_view name;
+  void (*measure)(Table& table, int rounds);
+};
+
+constexpr std::array parts{
+    Part{"sockets", compare_sockets},         Part{"runs", compare_whole_runs},
+    Part{"traced", compare_traced_runs},      Part{"real", compare_with_real_programs},
+    Part{"podman", compare_with_podman},      Part{"waiting", compare_waiting},
+    Part{"first-bytes", compare_first_bytes}, Part{"connections", compare_connections},
+    Part{"alive", measure_chains_alive},
+};
+
+int run(const std::string& json_file, int rounds, std::string_view only) {
+  // The sockets shall stand at 3 and above, whatever the caller left there.
   ::close_range(STDERR_FILENO + 1, ~0U, 0);
-  ::prctl(PR_SET_CHILD_SUBREAPER, 1);
   std::setvbuf(stdout, nullptr, _IOLBF, 0);
   fmt::print("Medians of {} interleaved runs each; release build.\n", rounds);
   Table table;
-  compare_sockets(table, rounds);
-  compare_whole_runs(table, rounds);
-  compare_traced_runs(table, rounds);
-  compare_with_real_programs(table, rounds);
-  compare_with_podman(table, rounds);
-  compare_waiting(table);
-  compare_first_bytes(table, rounds);
+  for (const Part& part : parts) {
+    if (only.empty() || only == part.name) part.measure(table, rounds);
+  }
   write_file_atomically(json_file, table.as_json());
   fmt::print("\nwritten to {}\n", json_file);
   return 0;
@@ -197,7 +277,11 @@ int main(int argc, char** argv) {
   int count = 2;
   benchmark::Initialize(&count, options.data());
   try {
-    return fdchain::bench::run(argc > 1 ? argv[1] : "bench.json", argc > 2 ? std::atoi(argv[2]) : 300);
+    return fdchain::test::supervise("bench", [&](const std::string& directory) {
+      fdchain::bench::use_scratch_directory(directory);
+      return fdchain::bench::run(argc > 1 ? argv[1] : "bench.json", argc > 2 ? std::atoi(argv[2]) : 300,
+                                 argc > 3 ? argv[3] : "");
+    });
   } catch (const std::exception& error) {
     fmt::print(stderr, "bench: {}\n", error.what());
     return 1;

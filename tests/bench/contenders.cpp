@@ -27,6 +27,7 @@
 #include "fdchain/system/signals.h"
 #include "fdchain/system/spawn.h"
 #include "fdchain/system/sys.h"
+#include "tests/support/process_memory.h"
 
 namespace fdchain::bench {
 namespace {
@@ -74,14 +75,6 @@ double run_to_end(const HandOver& next) {
   return seconds;
 }
 
-long field(const fs::path& file, const std::string& name) {
-  std::ifstream lines(file);
-  for (std::string line; std::getline(lines, line);) {
-    if (line.starts_with(name)) return std::stol(line.substr(name.size()));
-  }
-  throw std::runtime_error(file.native() + " has no " + name);
-}
-
 pid_t only_child_named(const std::string& name) {
   for (const pid_t child : children_of_this_process()) {
     std::ifstream comm("/proc/" + std::to_string(child) + "/comm");
@@ -98,24 +91,15 @@ void wait_seconds(int seconds) { ::poll(nullptr, 0, seconds * 1000); }
 Waiting measure_waiting(const std::string& name) {
   wait_seconds(2);
   const fs::path process = "/proc/" + std::to_string(only_child_named(name));
-  const long before = field(process / "status", "voluntary_ctxt_switches:");
+  const long before = test::proc_value(process / "status", "voluntary_ctxt_switches");
   wait_seconds(1);
-  const long after = field(process / "status", "voluntary_ctxt_switches:");
+  const long after = test::proc_value(process / "status", "voluntary_ctxt_switches");
   const fs::path rollup = process / "smaps_rollup";
-  const Waiting result{field(rollup, "Pss:"),
-                       field(rollup, "Private_Dirty:") + field(rollup, "Private_Clean:"), after - before};
+  const Waiting result{test::proc_value(rollup, "Pss"),
+                       test::proc_value(rollup, "Private_Dirty") + test::proc_value(rollup, "Private_Clean"),
+                       after - before};
   end_all_children();
   return result;
-}
-
-// A root file system with one static program in it.
-std::string make_root() {
-  const fs::path root = fs::path(scratch_directory()) / "root";
-  for (const char* const directory : {"proc", "sys", "dev", "tmp", "etc", "run", "bin"})
-    fs::create_directories(root / directory);
-  fs::copy_file(program("exits_at_once"), root / "bin" / "exits_at_once",
-                fs::copy_options::overwrite_existing);
-  return root;
 }
 
 std::optional<std::vector<std::string>> if_it_works(const std::vector<std::string>& command,
@@ -140,19 +124,24 @@ std::optional<std::vector<std::string>> if_it_works(const std::vector<std::strin
 
 }  // namespace
 
-const std::string& scratch_directory() {
-  struct Directory {
-    Directory() {
-      if (::mkdtemp(path.data()) == nullptr) fail(errno, "mkdtemp");
-    }
-    ~Directory() {
-      std::error_code ignored;
-      fs::remove_all(path, ignored);
-    }
-    std::string path = "/tmp/fdchain-bench-XXXXXX";
-  };
-  static const Directory directory;
-  return directory.path;
+namespace {
+std::string& scratch() {
+  static std::string directory;
+  return directory;
+}
+}  // namespace
+
+void use_scratch_directory(std::string directory) { scratch() = std::move(directory); }
+const std::string& scratch_directory() { return scratch(); }
+
+std::string make_root() {
+  const fs::path root = fs::path(scratch_directory()) / "root";
+  for (const char* const directory : {"proc", "sys", "dev", "tmp", "etc", "run", "bin"})
+    fs::create_directories(root / directory);
+  constexpr auto replace = fs::copy_options::overwrite_existing;
+  fs::copy_file(program("exits_at_once"), root / "bin" / "exits_at_once", replace);
+  fs::copy_file(program("payload"), root / "payload", replace);
+  return root;
 }
 
 std::string program(const std::string& name) {
@@ -161,7 +150,7 @@ std::string program(const std::string& name) {
     fs::create_directories(directory);
     for (const char* const built : {"launcher", "monitor", "runtime-shim", "payload"})
       fs::copy(fs::path(FDCHAIN_BIN_DIR) / built, directory);
-    for (const char* const built : {"plain_chain", "exits_at_once", "instant_runtime"})
+    for (const char* const built : {"plain_chain", "exits_at_once", "instant_runtime", "opens_itself"})
       fs::copy(fs::path(FDCHAIN_BENCH_DIR) / built, directory);
     return directory;
   }();
@@ -249,6 +238,16 @@ double SocketHolder::whole_run(const std::vector<std::string>& command) const {
     throw std::runtime_error("the holder of the sockets has failed");
   }
   return seconds;
+}
+
+pid_t start_command(const std::vector<std::string>& command) { return start(to_start(command)); }
+
+pid_t start_activated(const std::vector<std::string>& command, const OwnedFd& socket) {
+  HandOver next = to_start(command);
+  next.passed.push_back({socket.get(), listen_fds_start, 1, false, "socket"});
+  announce(next.environment, 1, std::nullopt);
+  next.name_pid = true;
+  return start(next);
 }
 
 double first_byte(const std::vector<std::string>& command) {

@@ -29,6 +29,11 @@ class SocketHolder {
   OwnedFd channel_;
 };
 
+/// Starts a command, and the same with a listening socket at 3 that is announced to it. The caller has to end
+/// and reap it.
+pid_t start_command(const std::vector<std::string>& command);
+pid_t start_activated(const std::vector<std::string>& command, const OwnedFd& socket);
+
 /// Seconds from a client's connect to its first byte back, with systemd-socket-activate in front of
 /// `command`.
 double first_byte(const std::vector<std::string>& command);
@@ -58,7 +63,11 @@ std::optional<std::vector<std::string>> podman_command(std::string& why_not);
 /// The same for crun alone.
 std::optional<std::vector<std::string>> crun_command(std::string& why_not);
 
-/// A directory for the session, removed with everything in it at the end.
+/// A root file system with the static payload and a program that ends at once.
+std::string make_root();
+
+/// Where everything of this bench goes; whoever made the directory removes it.
+void use_scratch_directory(std::string directory);
 const std::string& scratch_directory();
 
 /// The path of a copy of one of the four programs, or of one of the bench's own. A copy, as an installation

@@ -2,12 +2,15 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 
+#include "fdchain/system/observe_process.h"
 #include "fdchain/system/owned_fd.h"
 #include "fdchain/system/sys.h"
 
@@ -62,6 +65,35 @@ TEST(Observe, TheTableIsExactlyWhatIsOpenAndDoesNotHoldTheScanItself) {
   std::erase_if(after, [&](const FdRow& row) { return row.number == extra.get(); });
   EXPECT_EQ(after, before);
   EXPECT_EQ(observe_fd(extra.get() + 1000), std::nullopt);
+}
+
+// While a program is being replaced, its process has no environment; when it ends, it loses that before its
+// descriptors.
+TEST(Observe, AProcessThatChangesProgramsOrEndsIsNeverSeenByHalf) {
+  const char* const script = R"(test $# -lt 200 && exec sh -c "$0" "$0" "$@" x)";
+  std::array<const char*, 5> argv{"sh", "-c", script, script, nullptr};
+  std::array<const char*, 3> environment{"PATH=/usr/bin:/bin", "LISTEN_FDS=1", nullptr};
+  const pid_t child = ::vfork();
+  if (child == 0) {
+    ::execve("/bin/sh", const_cast<char**>(argv.data()), const_cast<char**>(environment.data()));
+    ::_exit(127);
+  }
+  ASSERT_GT(child, 0);
+  siginfo_t ended{};
+  int seen = 0;
+  while (::waitid(P_PID, static_cast<id_t>(child), &ended, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+         ended.si_pid == 0) {
+    const auto record = observe_other(child, Hop::payload, Moment::running, Hop::monitor, {});
+    if (!record) continue;
+    ++seen;
+    const std::map<std::string, std::string> whole{{"LISTEN_FDS", "1"}};
+    ASSERT_EQ(record->environment, whole);
+    ASSERT_GE(record->fds.size(), 3U);
+  }
+  EXPECT_GT(seen, 0);
+  EXPECT_EQ(observe_other(child, Hop::payload, Moment::running, Hop::monitor, {}), std::nullopt)
+      << "a zombie";
+  ASSERT_EQ(::waitpid(child, nullptr, 0), child);
 }
 
 }  // namespace

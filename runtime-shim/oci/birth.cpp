@@ -1,0 +1,105 @@
+#include "runtime-shim/oci/birth.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+
+#include "fdchain/model/failure.h"
+#include "fdchain/model/number.h"
+#include "fdchain/system/files.h"
+#include "fdchain/system/spawn.h"
+#include "fdchain/system/sys.h"
+
+namespace fdchain::oci {
+namespace {
+
+// A plain fork but for the flags; this process is single-threaded, so nothing is left half done in the copy.
+pid_t raw_fork(unsigned long flags) {
+  return static_cast<pid_t>(::syscall(SYS_clone, flags | SIGCHLD, nullptr, nullptr, nullptr, 0));
+}
+
+std::string text_of(const std::vector<IdMapping>& mappings) {
+  std::string text;
+  for (const IdMapping& each : mappings) {
+    text += std::to_string(each.container_id) + ' ' + std::to_string(each.host_id) + ' ' +
+            std::to_string(each.size) + '\n';
+  }
+  return text;
+}
+
+void write_proc(pid_t pid, const std::string& name, const std::string& text, const std::string& shown) {
+  const std::string path = "/proc/" + std::to_string(pid) + '/' + name;
+  const OwnedFd file(check(::open(path.c_str(), O_WRONLY | O_CLOEXEC), shown));
+  write_all(file.get(), text, shown);
+}
+
+[[noreturn]] void help(const std::function<void()>& enter, int new_namespaces, const Life& life,
+                       const OwnedFd& pipe) noexcept {
+  try {
+    // From here on somebody of the container's could look at this process: at what it holds, and at its
+    // memory.
+    check(::prctl(PR_SET_DUMPABLE, 0), "prctl");
+    check(::prctl(PR_SET_PDEATHSIG, SIGKILL), "prctl");
+    enter();
+    const pid_t child = raw_fork(static_cast<unsigned long>(new_namespaces) | CLONE_PARENT);
+    if (child == 0) life();
+    check(child, "clone");
+    say(pipe, Word::pid, std::to_string(child));
+    ::_exit(0);
+  } catch (const std::exception& error) {
+    say(pipe, Word::failed, error.what());
+    ::_exit(1);
+  }
+}
+
+}  // namespace
+
+pid_t fork_into(int new_namespaces, const Life& life) {
+  const pid_t child = raw_fork(static_cast<unsigned long>(new_namespaces));
+  if (child == 0) {
+    life();
+    ::_exit(1);
+  }
+  return check(child, "clone");
+}
+
+pid_t fork_by_helper(const std::function<void()>& enter, int new_namespaces, const Life& life,
+                     const OwnedFd& pipe, const OwnedFd& others_pipe) {
+  const pid_t helper = raw_fork(0);
+  if (helper == 0) help(enter, new_namespaces, life, others_pipe);
+  check(helper, "clone");
+  const StageMessage message = hear(pipe);
+  reap(helper);
+  if (message.word == Word::failed) throw Failure(message.text);
+  const auto pid = message.word == Word::pid ? parse_decimal(message.text, INT32_MAX) : std::nullopt;
+  if (!pid) throw Failure("the helper that was to make the container's process has died");
+  return static_cast<pid_t>(*pid);
+}
+
+void map_users(pid_t pid, const Linux& linux_) {
+  write_proc(pid, "uid_map", text_of(linux_.uid_mappings), "linux.uidMappings");
+  try {
+    write_proc(pid, "gid_map", text_of(linux_.gid_mappings), "linux.gidMappings");
+  } catch (const std::system_error& error) {
+    if (error.code().value() != EPERM) throw;
+    // An ordinary user has to give up setgroups(2) first: it could drop a group that denies it something.
+    write_proc(pid, "setgroups", "deny", "linux.gidMappings");
+    write_proc(pid, "gid_map", text_of(linux_.gid_mappings), "linux.gidMappings");
+  }
+}
+
+void set_oom_score(pid_t pid, int score) {
+  write_proc(pid, "oom_score_adj", std::to_string(score), "process.oomScoreAdj " + std::to_string(score));
+}
+
+void end_child(pid_t pid) {
+  ::kill(pid, SIGKILL);
+  (void)retry([&] { return ::waitpid(pid, nullptr, 0); });
+}
+
+}  // namespace fdchain::oci

@@ -1,0 +1,33 @@
+// Making a process in namespaces, seen from the runtime.
+#pragma once
+
+#include <sys/types.h>
+
+#include <functional>
+
+#include "runtime-shim/oci/container.h"
+
+namespace fdchain::oci {
+
+/// What the life of a new process begins with: it must not return.
+using Life = std::function<void()>;
+
+/// Forks into new namespaces. The child is this process's, whoever of the two dies first.
+pid_t fork_into(int new_namespaces, const Life& life);
+
+/// The same for namespaces that exist and can only be given to a child: by way of a helper, which enters
+/// them, makes the process as this process's own child, and is gone when this returns.
+///
+/// `pipe` is the runtime's end of the stage pipe, on which the helper speaks first.
+pid_t fork_by_helper(const std::function<void()>& enter, int new_namespaces, const Life& life,
+                     const OwnedFd& pipe, const OwnedFd& others_pipe);
+
+/// Writes the users of the new user namespace of `pid`.
+void map_users(pid_t pid, const Linux& linux_);
+
+void set_oom_score(pid_t pid, int score);
+
+/// Kills and reaps it.
+void end_child(pid_t pid);
+
+}  // namespace fdchain::oci

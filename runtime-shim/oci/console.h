@@ -1,0 +1,31 @@
+// Terminals: made in the container, out of its own devpts, and sent to whoever is to hold the other end.
+#pragma once
+
+#include <sys/types.h>
+
+#include <optional>
+#include <string>
+
+#include "fdchain/model/oci_config.h"
+#include "fdchain/system/owned_fd.h"
+#include "fdchain/system/signals.h"
+
+namespace fdchain::oci {
+
+/// Connects to the socket of --console-socket.
+OwnedFd connect_console(const std::string& path);
+
+/// Makes a terminal in this process's /dev/pts, sends its controlling end over `socket`, and makes the other
+/// end this session's terminal and stdio. Returns its path. Runs in the container's process.
+///
+/// `root`: where /dev/pts is to be found, if not at /.
+std::string take_terminal(const std::string& root, const OwnedFd& socket, const Process& process);
+
+/// A terminal of the caller's, passed through for as long as the process lives.
+///
+/// Runs in the runtime, for `run -t` and `exec -t` without a console socket: receives the controlling end
+/// from `socket`, puts the caller's terminal into raw mode, copies both ways, follows its size, relays the
+/// signals of `signals`, and returns the exit status of `pid`.
+int pass_terminal_through(const OwnedFd& socket, pid_t pid, const SignalFd& signals);
+
+}  // namespace fdchain::oci

@@ -1,0 +1,323 @@
+#include "runtime-shim/oci/container.h"
+
+#include <fcntl.h>
+#include <linux/keyctl.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <climits>
+#include <csignal>
+#include <cstring>
+#include <limits>
+
+#include "fdchain/model/failure.h"
+#include "fdchain/model/printable.h"
+#include "fdchain/plan/hand_over.h"
+#include "fdchain/program/guard.h"
+#include "fdchain/system/arrival.h"
+#include "fdchain/system/exec_image.h"
+#include "fdchain/system/find_program.h"
+#include "fdchain/system/namespaces.h"
+#include "fdchain/system/sys.h"
+#include "runtime-shim/oci/console.h"
+#include "runtime-shim/oci/hooks.h"
+#include "runtime-shim/oci/mounts.h"
+#include "runtime-shim/oci/passwd.h"
+#include "runtime-shim/oci/privileges.h"
+
+namespace fdchain::oci {
+namespace {
+
+// A container's program starts with nothing of what conmon or we have done with signals.
+void reset_signals() {
+  for (int number = 1; number <= SIGRTMAX; ++number) {
+    if (number != SIGKILL && number != SIGSTOP) ::signal(number, SIG_DFL);
+  }
+  sigset_t none;
+  ::sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+}
+
+// Of all that the runtime holds, what this process needs is kept: a descriptor of the host's that stayed open
+// would be a way out (CVE-2024-21626), and the lock on the container's directory would stay taken. What is
+// kept goes with the exec, but for stdio and what is passed on.
+void close_all_but(std::vector<int> kept, int preserved) {
+  std::ranges::sort(kept);
+  int from = listen_fds_start + preserved;
+  check(mark_close_on_exec(from, std::numeric_limits<int>::max()), "close_range");
+  for (const int fd : kept) {
+    if (fd > from) ::close_range(static_cast<unsigned>(from), static_cast<unsigned>(fd - 1), 0);
+    from = std::max(from, fd + 1);
+  }
+  ::close_range(static_cast<unsigned>(from), ~0U, 0);
+}
+
+std::vector<int> needed_by(const Birth& birth) { return {birth.pipe.get(), birth.console.get()}; }
+
+std::vector<int> needed_by(const FirstBirth& birth) {
+  std::vector<int> kept{birth.pipe.get(), birth.console.get(), birth.fifo.get()};
+  for (const Joined& each : birth.joined) kept.push_back(each.fd.get());
+  return kept;
+}
+
+void become_root_of_user_namespace() {
+  // As far as there is one: the files of an ordinary user's namespace belong to its 0.
+  (void)!::setresgid(0, 0, 0);
+  (void)!::setresuid(0, 0, 0);
+}
+
+void join(const std::vector<Joined>& namespaces) {
+  for (const Joined& each : namespaces) check(::setns(each.fd.get(), each.kind), "setns");
+}
+
+void leave_host(int new_namespaces) {
+  const int network = new_namespaces & CLONE_NEWNET;
+  if (network != 0) enter_network_namespace();
+  const int rest = new_namespaces & ~network;
+  if (rest != 0) check(::unshare(rest), "unshare");
+}
+
+void set_names(const Config& config) {
+  if (!config.hostname.empty())
+    check(::sethostname(config.hostname.data(), config.hostname.size()), "hostname", config.hostname);
+  if (!config.domainname.empty())
+    check(::setdomainname(config.domainname.data(), config.domainname.size()), "domainname",
+          config.domainname);
+}
+
+void new_keyring(const std::string& id) {
+  const std::string name = "_ses." + id;
+  if (::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, name.c_str()) >= 0) return;
+  // A kernel without keys, or one that has no more to give to this user: nothing to share then.
+  if (errno != ENOSYS && errno != EDQUOT && errno != EPERM) fail(errno, "keyctl");
+}
+
+// The host's /dev/null is a descriptor of the host's; the container has one of its own.
+void reopen_null() {
+  for (int fd = 0; fd <= 2; ++fd) {
+    struct stat status {};
+    if (::fstat(fd, &status) < 0 || !S_ISCHR(status.st_mode) || status.st_rdev != ::makedev(1, 3)) continue;
+    const OwnedFd own(::open("/dev/null", O_RDWR | O_NOFOLLOW | O_CLOEXEC));
+    struct stat found {};
+    if (!own || ::fstat(own.get(), &found) < 0 || !S_ISCHR(found.st_mode) || found.st_rdev != status.st_rdev)
+      continue;
+    check(::dup2(own.get(), fd), "dup2");
+  }
+}
+
+// CVE-2024-21626: a descriptor of the host's that was left open makes a working directory outside of the
+// root, such as /proc/self/fd/7; the kernel says so in front of its path.
+void check_directory(const std::string& cwd) {
+  std::array<char, PATH_MAX> path{};
+  const long length = ::syscall(SYS_getcwd, path.data(), path.size());
+  if (length > 0 && path[0] == '/') return;
+  throw Failure("process.cwd: " + printable(cwd) + ": outside of the container's root");
+}
+
+void change_directory(const std::string& cwd) {
+  check(::chdir(cwd.c_str()), "process.cwd: chdir", cwd);
+  check_directory(cwd);
+}
+
+Environment environment_of(const Birth& birth) {
+  Environment environment(birth.process.env);
+  if (!environment.get("HOME") || environment.get("HOME")->empty()) {
+    const auto user = look_up_user(birth.process.user.uid);
+    environment.set("HOME", user && !user->home.empty() ? user->home : "/");
+  }
+  if (birth.announced && !environment.get(listen_fds_name))
+    announce(environment, birth.announced->count, birth.announced->fdnames);
+  return environment;
+}
+
+// podman tells by these words what is not there (127) from what may not be executed (126).
+[[noreturn]] void reword(const Failure& failure) {
+  std::string text = failure.what();
+  const std::string_view word = failure.status() == exit_status::not_found       ? "No such file or directory"
+                                : failure.status() == exit_status::cannot_invoke ? "Permission denied"
+                                                                                 : "";
+  if (text.find(word) == std::string::npos) text.append(": ").append(word);
+  throw Failure(text, failure.status());
+}
+
+std::string find_payload(const Process& process, const Environment& environment) try {
+  const std::string& name = process.args.front();
+  std::string program = find_program(name, environment.get("PATH").value_or(standard_path));
+  struct stat status {};
+  if (::faccessat(AT_FDCWD, program.c_str(), X_OK, AT_EACCESS) < 0) throw_exec_failure(program, errno);
+  if (::stat(program.c_str(), &status) == 0 && !S_ISREG(status.st_mode)) throw_exec_failure(program, EACCES);
+  return program;
+} catch (const Failure& failure) {
+  reword(failure);
+}
+
+/// The last part, which both kinds of process share.
+class Departure {
+ public:
+  explicit Departure(const Birth& birth) : birth_(birth) {}
+
+  /// Everything that needs the runtime to be told of a failure.
+  void prepare() {
+    ::umask(birth_.process.user.umask.value_or(0022));
+    const std::string& cwd = birth_.process.cwd;
+    bool changed = ::chdir(cwd.c_str()) == 0;
+    // A directory that root may not enter and the user may, on NFS.
+    if (!changed && errno != EACCES) fail(errno, "process.cwd: chdir", cwd);
+    set_limits(birth_.process);
+    give_stdio_to(birth_.process.user);
+    take_privileges(birth_.process);
+    if (!changed) change_directory(cwd);
+    check_directory(cwd);
+    next_.from = Hop::runtime_shim;
+    next_.environment = environment_of(birth_);
+    next_.program = find_payload(birth_.process, next_.environment);
+    next_.argv = birth_.process.args;
+    if (birth_.preserved > 0)
+      next_.passed = {{listen_fds_start, listen_fds_start, birth_.preserved, false, "preserved"}};
+    // It is in this process that the number is known: 1 in a pid namespace, as podman says already.
+    next_.name_pid = next_.environment.get(listen_fds_name).has_value();
+    next_.name_pidfdid =
+        next_.environment.get(listen_pidfdid_name).has_value() && observe_self().pidfdid.has_value();
+    if (!next_.name_pidfdid) next_.environment.unset(listen_pidfdid_name);
+  }
+
+  [[noreturn]] void depart() {
+    sigset_t none;
+    ::sigemptyset(&none);
+    ExecImage image(next_, none);
+    const ExecFailure failure = become(image.plan());
+    if (failure.stage != Step::Kind::exec) throw Failure(image.describe(failure));
+    try {
+      throw_exec_failure(image.program(), failure.error);
+    } catch (const Failure& worded) {
+      reword(worded);
+    }
+  }
+
+ private:
+  const Birth& birth_;
+  HandOver next_;
+};
+
+// Tells the runtime why there will be no container, or, when that has gone, whoever reads stderr.
+[[noreturn]] void fail_birth(const Birth& birth, std::string_view text, int status) noexcept {
+  if (birth.pipe) {
+    say(birth.pipe, Word::failed, std::string(text));
+  } else {
+    print_error(Hop::runtime_shim, text);
+  }
+  ::_exit(status);
+}
+
+// One byte from `start`. The FIFO is open for writing here, too: its end is never seen.
+void wait_for_start(const OwnedFd& fifo) {
+  char byte = 0;
+  pollfd waiting{fifo.get(), POLLIN, 0};
+  do {
+    check(retry([&] { return ::poll(&waiting, 1, -1); }), "poll", "exec.fifo");
+  } while (retry([&] { return ::read(fifo.get(), &byte, 1); }) <= 0);
+}
+
+void be_first(FirstBirth& birth) {
+  const Config& config = birth.config;
+  if (birth.awaits_users) await(birth.pipe, Word::mapped);
+  if (birth.in_user_namespace) become_root_of_user_namespace();
+  join(birth.joined);
+  birth.joined.clear();
+  leave_host(birth.new_namespaces);
+  set_names(config);
+  std::string state;
+  const Hooks& hooks = config.hooks;
+  if (!hooks.prestart.empty() || !hooks.create_runtime.empty() || !hooks.create_container.empty() ||
+      !hooks.start_container.empty()) {
+    say(birth.pipe, Word::namespaces);
+    const StageMessage answer = hear(birth.pipe);
+    if (answer.word != Word::go) throw Failure("the runtime has died");
+    state = answer.text;
+  }
+  set_sysctls(config);
+  std::vector<std::string> warnings;
+  begin_mounts(birth.root, config.linux_.rootfs_propagation);
+  make_mounts(config, birth.root, birth.in_user_namespace, warnings);
+  for (const std::string& warning : warnings) say(birth.pipe, Word::warning, warning);
+  if (birth.process.terminal)
+    show_console(birth.root, take_terminal(birth.root, birth.console, birth.process));
+  birth.console.close();
+  run_hooks(hooks.create_container, "createContainer", state);
+  protect_paths(config, birth.root);
+  enter_root(birth.root, birth.no_pivot);
+  reopen_null();
+  if (!birth.no_new_keyring) new_keyring(birth.id);
+  Departure departure(birth);
+  departure.prepare();
+  // The runtime may be gone as soon as it has answered; if it goes without an answer, the pipe tells.
+  check(::prctl(PR_SET_PDEATHSIG, 0), "prctl");
+  say(birth.pipe, Word::ready);
+  await(birth.pipe, Word::go);
+  if (birth.fifo) {
+    birth.pipe.close();
+    wait_for_start(birth.fifo);
+    birth.fifo.close();
+  }
+  run_hooks(hooks.start_container, "startContainer", state);
+  if (birth.pipe) say(birth.pipe, Word::next_exec);
+  departure.depart();
+}
+
+void be_joiner(Birth& birth, bool in_user_namespace) {
+  if (in_user_namespace) become_root_of_user_namespace();
+  if (birth.process.terminal) (void)take_terminal("/", birth.console, birth.process);
+  birth.console.close();
+  reopen_null();
+  Departure departure(birth);
+  departure.prepare();
+  check(::prctl(PR_SET_PDEATHSIG, 0), "prctl");
+  say(birth.pipe, Word::next_exec);
+  departure.depart();
+}
+
+template <typename Kind, typename Life>
+[[noreturn]] void live(Kind& birth, Life life) noexcept {
+  (void)guarded(
+      [&]() -> int {
+        // The runtime's death would leave half a container.
+        check(::prctl(PR_SET_PDEATHSIG, SIGKILL), "prctl");
+        reset_signals();
+        close_all_but(needed_by(birth), birth.preserved);
+        check(::setsid(), "setsid");
+        life();
+        return 0;
+      },
+      [&](std::string_view text, int status) { fail_birth(birth, text, status); });
+  ::_exit(exit_status::hop_failed);
+}
+
+}  // namespace
+
+int namespace_flag(const std::string& type) {
+  if (type == "pid") return CLONE_NEWPID;
+  if (type == "network") return CLONE_NEWNET;
+  if (type == "mount") return CLONE_NEWNS;
+  if (type == "ipc") return CLONE_NEWIPC;
+  if (type == "uts") return CLONE_NEWUTS;
+  if (type == "user") return CLONE_NEWUSER;
+  if (type == "cgroup") return CLONE_NEWCGROUP;
+  throw Failure("linux.namespaces: " + printable(type) + ": not a namespace that this runtime makes");
+}
+
+void live_as_first(FirstBirth& birth) noexcept {
+  live(birth, [&] { be_first(birth); });
+}
+
+void live_as_joiner(Birth& birth, bool in_user_namespace) noexcept {
+  live(birth, [&] { be_joiner(birth, in_user_namespace); });
+}
+
+}  // namespace fdchain::oci

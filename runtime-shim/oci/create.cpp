@@ -1,0 +1,298 @@
+#include "runtime-shim/oci/create.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <climits>
+#include <cstdlib>
+#include <ctime>
+#include <memory>
+
+#include "fdchain/model/failure.h"
+#include "fdchain/model/printable.h"
+#include "fdchain/protocol/oci_config.h"
+#include "fdchain/system/files.h"
+#include "fdchain/system/handshake.h"
+#include "fdchain/system/signals.h"
+#include "fdchain/system/sys.h"
+#include "runtime-shim/attend.h"
+#include "runtime-shim/oci/birth.h"
+#include "runtime-shim/oci/console.h"
+#include "runtime-shim/oci/hooks.h"
+#include "runtime-shim/oci/newborn.h"
+#include "runtime-shim/oci/passwd.h"
+#include "runtime-shim/oci/privileges.h"
+#include "runtime-shim/oci/remove.h"
+#include "runtime-shim/oci/scope.h"
+#include "runtime-shim/oci/store.h"
+
+namespace fdchain::oci {
+namespace {
+
+std::string canonical(const std::string& path, const std::string& shown) {
+  std::unique_ptr<char, void (*)(void*)> resolved(::realpath(path.c_str(), nullptr), std::free);
+  if (!resolved) fail(errno, shown, path);
+  return resolved.get();
+}
+
+struct Bundle {
+  std::string path;
+  std::string text;  ///< of its config.json
+  Config config;
+  std::string root;
+};
+
+Bundle read_bundle(const Command& command) {
+  Bundle bundle;
+  bundle.path = canonical(command.bundle, "--bundle");
+  const std::string& file = command.config_file;
+  const std::string path = file.starts_with('/') ? file : bundle.path + '/' + file;
+  bundle.text = read_small_file(path, config_max, path);
+  bundle.config = decode_config(bundle.text, path);
+  const std::string& root = bundle.config.root.path;
+  bundle.root = canonical(root.starts_with('/') ? root : bundle.path + '/' + root, "root.path");
+  check(::access((bundle.root + "/.").c_str(), X_OK), "root.path", bundle.root);
+  if (bundle.root == "/") throw Failure("root.path: /: the host's own root cannot be a container's");
+  return bundle;
+}
+
+std::string now() {
+  const auto time = std::chrono::system_clock::now().time_since_epoch();
+  const auto micros = std::chrono::duration_cast<std::chrono::microseconds>(time).count();
+  const std::time_t seconds = micros / 1'000'000;
+  std::tm utc{};
+  ::gmtime_r(&seconds, &utc);
+  char text[64];
+  const std::size_t length = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc);
+  return std::string(text, length) + '.' + std::to_string(1'000'000 + micros % 1'000'000).substr(1) + 'Z';
+}
+
+std::string own_name() {
+  const auto user = look_up_user(::geteuid());
+  return user ? user->name : std::to_string(::geteuid());
+}
+
+// The namespaces of config.json, sorted by when they have to be entered.
+struct Spaces {
+  std::vector<Joined> by_helper;  ///< user and pid, which exist
+  int by_clone = 0;               ///< user and pid, new
+};
+
+Spaces open_namespaces(const Config& config, FirstBirth& birth) {
+  Spaces spaces;
+  for (const Namespace& each : config.linux_.namespaces) {
+    const int kind = namespace_flag(each.type);
+    const bool early = kind == CLONE_NEWUSER || kind == CLONE_NEWPID;
+    if (kind == CLONE_NEWUSER) birth.in_user_namespace = true;
+    if (each.path.empty()) {
+      (early ? spaces.by_clone : birth.new_namespaces) |= kind;
+      if (kind == CLONE_NEWUSER) birth.awaits_users = true;
+      continue;
+    }
+    OwnedFd fd(
+        check(::open(each.path.c_str(), O_RDONLY | O_CLOEXEC), "linux.namespaces: " + each.type, each.path));
+    auto& list = early ? spaces.by_helper : birth.joined;
+    // The user namespace first: it permits the others.
+    list.insert(kind == CLONE_NEWUSER ? list.begin() : list.end(), Joined{kind, std::move(fd)});
+  }
+  return spaces;
+}
+
+void enter(const std::vector<Joined>& namespaces) {
+  for (const Joined& each : namespaces) check(::setns(each.fd.get(), each.kind), "linux.namespaces: setns");
+}
+
+State state_of(const Bundle& bundle, const std::string& id, pid_t pid) {
+  const auto start = start_time_of(pid);
+  if (!start) throw Failure("the container's process died before it became the payload");
+  return {id, pid, *start, bundle.path, bundle.root, now(), own_name(), bundle.config.annotations};
+}
+
+/// Removes what a failed creation leaves.
+class Cleanup {
+ public:
+  Cleanup(const Entry& entry, std::string pid_file) : entry_(entry), pid_file_(std::move(pid_file)) {}
+  Cleanup(const Cleanup&) = delete;
+  Cleanup& operator=(const Cleanup&) = delete;
+  ~Cleanup() {
+    if (done_) return;
+    if (wrote_pid_file_) ::unlink(pid_file_.c_str());
+    entry_.remove();
+  }
+  void pid_file_written() { wrote_pid_file_ = true; }
+  void done() { done_ = true; }
+
+ private:
+  const Entry& entry_;
+  std::string pid_file_;
+  bool wrote_pid_file_ = false;
+  bool done_ = false;
+};
+
+FirstBirth prepare_birth(const Command& command, const Bundle& bundle, const Arrival& arrival,
+                         int preserved) {
+  FirstBirth birth;
+  birth.config = bundle.config;
+  if (!bundle.config.process) throw Failure("config.json: process: missing");
+  birth.process = *bundle.config.process;
+  birth.preserved = preserved;
+  birth.announced = announced_to_payload(arrival);
+  birth.id = command.id;
+  birth.root = bundle.root;
+  birth.no_pivot = command.no_pivot;
+  birth.no_new_keyring = command.no_new_keyring;
+  return birth;
+}
+
+pid_t give_birth(FirstBirth& birth, const Spaces& spaces, OwnedFd& ours) {
+  const auto life = [&] { live_as_first(birth); };
+  if (spaces.by_helper.empty()) return fork_into(spaces.by_clone, life);
+  return fork_by_helper([&] { enter(spaces.by_helper); }, spaces.by_clone, life, ours, birth.pipe);
+}
+
+// From the fork to the moment when the container waits for its start.
+void bring_up(const Newborn& newborn, const FirstBirth& birth, const Bundle& bundle, const Entry& entry,
+              const Command& command, Cleanup& cleanup, const Journal& journal) {
+  const pid_t pid = newborn.pid();
+  raise_hard_limits(pid, birth.process);
+  if (birth.process.oom_score_adj) set_oom_score(pid, *birth.process.oom_score_adj);
+  if (birth.awaits_users) {
+    map_users(pid, bundle.config.linux_);
+    say(newborn.pipe(), Word::mapped);
+  }
+  StageMessage message = newborn.next(journal);
+  if (message.word == Word::namespaces) {
+    const State state{command.id, pid, 0, bundle.path, bundle.root, "", "", bundle.config.annotations};
+    const std::string text = describe(state, Status::creating, false);
+    run_hooks(bundle.config.hooks.prestart, "prestart", text);
+    run_hooks(bundle.config.hooks.create_runtime, "createRuntime", text);
+    say(newborn.pipe(), Word::go, text);
+    message = newborn.next(journal);
+  }
+  if (message.word != Word::ready) throw Failure("the container's process died before it became the payload");
+  entry.write("state.json", encode(state_of(bundle, command.id, pid)));
+  write_pid_file(command, pid);
+  cleanup.pid_file_written();
+}
+
+OwnedFd make_fifo(const Entry& entry) {
+  check(::mkfifo(entry.fifo().c_str(), 0600), "mkfifo", entry.fifo());
+  return OwnedFd(check(::open(entry.fifo().c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC), "open", entry.fifo()));
+}
+
+/// The part of create and run that is the same.
+struct Made {
+  Entry entry;
+  Bundle bundle;
+  pid_t pid = 0;
+  OwnedFd pipe;
+  Console console;
+};
+
+Made make_container(const Command& command, const Arrival& arrival, int preserved, const Journal& journal,
+                    bool with_fifo) {
+  Bundle bundle = read_bundle(command);
+  for (const std::string& ignored : check_scope(bundle.config, command)) journal.warning(ignored);
+  FirstBirth birth = prepare_birth(command, bundle, arrival, preserved);
+  Console console = open_console(command, birth.process, !with_fifo && !command.detach);
+  birth.console = std::move(console.theirs);
+  const Spaces spaces = open_namespaces(bundle.config, birth);
+  const std::string root = state_root(command);
+  Entry entry = Entry::make(root, command.id);
+  Cleanup cleanup(entry, command.pid_file);
+  entry.write("config.json", bundle.text);
+  if (with_fifo) birth.fifo = make_fifo(entry);
+  SocketPair pair = make_socket_pair();
+  birth.pipe = std::move(pair.theirs);
+  const pid_t pid = give_birth(birth, spaces, pair.ours);
+  Newborn newborn(pid, std::move(pair.ours));
+  birth.pipe.close();
+  birth.console.close();
+  birth.fifo.close();
+  bring_up(newborn, birth, bundle, entry, command, cleanup, journal);
+  say(newborn.pipe(), Word::go);
+  cleanup.done();
+  return {std::move(entry), std::move(bundle), pid, newborn.release(), std::move(console)};
+}
+
+}  // namespace
+
+int accept_preserved(const Arrival& arrival, const Command& command, const Journal& journal) {
+  int count = command.preserve_fds;
+  if (const auto* const env = std::get_if<ListenEnv>(&arrival.listen)) {
+    if (arrival.missing)
+      throw Failure("LISTEN_FDS=" + std::to_string(env->count) + ": descriptor " +
+                    std::to_string(*arrival.missing) + " is not open");
+    count = std::max(count, env->count);
+  } else {
+    const auto& problem = std::get<ListenProblem>(arrival.listen);
+    if (problem.kind == ListenProblem::Kind::malformed || problem.kind == ListenProblem::Kind::names_count)
+      throw Failure(problem.text);
+    if (problem.kind == ListenProblem::Kind::ignored) journal.debug(problem.text);
+  }
+  for (int fd = listen_fds_start; fd < listen_fds_start + command.preserve_fds; ++fd) {
+    if (::fcntl(fd, F_GETFD) < 0)
+      throw Failure("--preserve-fds " + std::to_string(command.preserve_fds) + ": descriptor " +
+                    std::to_string(fd) + " is not open");
+  }
+  return count;
+}
+
+int create(const Command& command, const Arrival& arrival, int preserved, const Journal& journal) {
+  (void)make_container(command, arrival, preserved, journal, true);
+  return 0;
+}
+
+int run(const Command& command, const Arrival& arrival, int preserved, const Journal& journal) {
+  const SignalFd signals = receive_signals_for_payload();
+  Made made = make_container(command, arrival, preserved, journal, false);
+  Newborn newborn(made.pid, std::move(made.pipe));
+  const auto forget = [&] { forget_container(made.entry, journal); };
+  try {
+    newborn.expect(Word::next_exec, journal);
+    // Its exec closes the pipe; a failure comes on it.
+    (void)newborn.next(journal);
+    run_hooks(made.bundle.config.hooks.poststart, "poststart",
+              describe(*made.entry.state(), Status::running, false));
+  } catch (...) {
+    end_child(made.pid);
+    (void)newborn.release();
+    forget();
+    if (!command.pid_file.empty()) ::unlink(command.pid_file.c_str());
+    throw;
+  }
+  (void)newborn.release();
+  if (command.detach) return 0;
+  const int status = made.console.ours ? pass_terminal_through(made.console.ours, made.pid, signals)
+                                       : attend(made.pid, signals);
+  forget();
+  return status;
+}
+
+int start(const Command& command, const Journal& journal) {
+  const Entry entry = Entry::at(state_root(command), command.id);
+  entry.lock();
+  const auto state = entry.state();
+  const Status status = state ? status_of(entry, *state) : Status::creating;
+  if (status != Status::created)
+    throw Failure("container " + command.id + ": it is " + std::string(to_string(status)) + ", not created");
+  const OwnedFd fifo(
+      check(::open(entry.fifo().c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC), "open", entry.fifo()));
+  // Gone first: who comes second must not find it.
+  check(::unlink(entry.fifo().c_str()), "unlink", entry.fifo());
+  write_all(fifo.get(), std::string_view("\0", 1), entry.fifo());
+  const Config config = decode_config(entry.read("config.json"), entry.path("config.json"));
+  try {
+    run_hooks(config.hooks.poststart, "poststart", describe(*state, Status::running, false));
+  } catch (const std::exception& error) {
+    journal.warning(error.what());
+  }
+  return 0;
+}
+
+}  // namespace fdchain::oci

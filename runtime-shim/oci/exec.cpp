@@ -1,0 +1,156 @@
+// One more process in a container: runtime-shim exec.
+
+#include <sched.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include <algorithm>
+#include <array>
+
+#include "fdchain/model/failure.h"
+#include "fdchain/model/number.h"
+#include "fdchain/model/printable.h"
+#include "fdchain/protocol/oci_config.h"
+#include "fdchain/system/handshake.h"
+#include "fdchain/system/pidfd.h"
+#include "fdchain/system/signals.h"
+#include "fdchain/system/sys.h"
+#include "runtime-shim/attend.h"
+#include "runtime-shim/oci/birth.h"
+#include "runtime-shim/oci/console.h"
+#include "runtime-shim/oci/create.h"
+#include "runtime-shim/oci/newborn.h"
+#include "runtime-shim/oci/privileges.h"
+#include "runtime-shim/oci/store.h"
+
+namespace fdchain::oci {
+namespace {
+
+struct Kind {
+  const char* name;
+  int flag;
+};
+constexpr std::array kinds{Kind{"user", CLONE_NEWUSER},    Kind{"mnt", CLONE_NEWNS},
+                           Kind{"pid", CLONE_NEWPID},      Kind{"net", CLONE_NEWNET},
+                           Kind{"ipc", CLONE_NEWIPC},      Kind{"uts", CLONE_NEWUTS},
+                           Kind{"cgroup", CLONE_NEWCGROUP}};
+
+// The namespaces in which the container is and this process is not.
+int namespaces_to_join(pid_t pid) {
+  int flags = 0;
+  for (const Kind& kind : kinds) {
+    struct stat theirs {};
+    struct stat ours {};
+    const std::string name = std::string("/ns/") + kind.name;
+    check(::stat(("/proc/" + std::to_string(pid) + name).c_str(), &theirs), "stat",
+          "the container's namespaces");
+    check(::stat(("/proc/self" + name).c_str(), &ours), "stat", "/proc/self" + name);
+    if (theirs.st_ino != ours.st_ino) flags |= kind.flag;
+  }
+  return flags;
+}
+
+std::uint32_t parse_id(std::string_view option, std::string_view text) {
+  const auto number = parse_decimal(text, UINT32_MAX - 1);
+  if (!number) throw Failure(std::string(option) + ' ' + printable(text) + ": not a number");
+  return static_cast<std::uint32_t>(*number);
+}
+
+void refuse_what_is_absent(const Command& command) {
+  if (!command.apparmor.empty() || !command.process_label.empty() || !command.cgroup.empty())
+    throw Failure("exec: --apparmor, --process-label and --cgroup are not carried out by this runtime");
+}
+
+void apply_options(const Command& command, Process& process) {
+  process.args = command.args;
+  if (process.args.empty()) throw Failure("exec: neither a PROGRAM nor --process is given");
+  process.terminal = command.tty;
+  process.console_size.reset();
+  for (const std::string& assignment : command.env) {
+    const std::size_t equals = assignment.find('=');
+    if (equals == 0 || equals == std::string::npos)
+      throw Failure("--env " + printable(assignment) + ": not NAME=VALUE");
+    Environment environment(process.env);
+    environment.set(assignment.substr(0, equals), assignment.substr(equals + 1));
+    process.env = environment.assignments();
+  }
+  if (!command.cwd.empty()) process.cwd = command.cwd;
+  if (!process.cwd.starts_with('/'))
+    throw Failure("--cwd " + printable(process.cwd) + ": not an absolute path");
+  if (!command.user.empty()) {
+    const std::size_t colon = command.user.find(':');
+    process.user.uid = parse_id("--user", std::string_view(command.user).substr(0, colon));
+    if (colon != std::string::npos)
+      process.user.gid = parse_id("--user", std::string_view(command.user).substr(colon + 1));
+  }
+  for (const std::string& gid : command.additional_gids)
+    process.user.additional_gids.push_back(parse_id("--additional-gids", gid));
+  process.no_new_privileges |= command.no_new_privileges;
+  if (command.capabilities.empty()) return;
+  if (!process.capabilities) process.capabilities = Capabilities{};
+  for (const std::string& name : command.capabilities) {
+    for (auto* const set : {&process.capabilities->bounding, &process.capabilities->effective,
+                            &process.capabilities->permitted})
+      set->push_back(name);
+  }
+}
+
+Process wanted_process(const Command& command, const Entry& entry) {
+  Process process;
+  if (!command.process_file.empty()) {
+    process = decode_process(read_small_file(command.process_file, config_max, command.process_file),
+                             command.process_file);
+    process.terminal |= command.tty;
+  } else {
+    const Config config = decode_config(entry.read("config.json"), entry.path("config.json"));
+    if (config.process) process = *config.process;
+    // The sockets are the first process's; here they are announced only with the descriptors.
+    Environment environment(process.env);
+    unset_listen_env(environment);
+    process.env = environment.assignments();
+    apply_options(command, process);
+  }
+  check_privileges(process);
+  return process;
+}
+
+}  // namespace
+
+int exec(const Command& command, const Arrival& arrival, int preserved, const Journal& journal) {
+  refuse_what_is_absent(command);
+  const Entry entry = Entry::at(state_root(command), command.id);
+  const auto state = entry.state();
+  const Status status = state ? status_of(entry, *state) : Status::creating;
+  if (status != Status::running && status != Status::created)
+    throw Failure("container " + command.id + ": it is " + std::string(to_string(status)) + ", not running");
+  Birth birth;
+  birth.process = wanted_process(command, entry);
+  birth.preserved = preserved;
+  birth.announced = announced_to_payload(arrival);
+  Console console = open_console(command, birth.process, !command.detach);
+  birth.console = std::move(console.theirs);
+  const OwnedFd first(check(open_pidfd(state->pid), "pidfd_open", command.id));
+  const int joined = namespaces_to_join(state->pid);
+  if (start_time_of(state->pid) != state->start_time)
+    throw Failure("container " + command.id + ": it has stopped");
+  const SignalFd signals = receive_signals_for_payload();
+  SocketPair pair = make_socket_pair();
+  birth.pipe = std::move(pair.theirs);
+  const auto enter = [&] {
+    // All at once, and of that very process.
+    if (joined != 0) check(::setns(first.get(), joined), "setns", "the container's namespaces");
+  };
+  const auto life = [&] { live_as_joiner(birth, (joined & CLONE_NEWUSER) != 0); };
+  const pid_t pid = fork_by_helper(enter, 0, life, pair.ours, birth.pipe);
+  Newborn newborn(pid, std::move(pair.ours));
+  birth.pipe.close();
+  birth.console.close();
+  newborn.expect(Word::next_exec, journal);
+  (void)newborn.next(journal);
+  write_pid_file(command, pid);
+  (void)newborn.release();
+  if (command.detach) return 0;
+  return console.ours ? pass_terminal_through(console.ours, pid, signals) : attend(pid, signals);
+}
+
+}  // namespace fdchain::oci

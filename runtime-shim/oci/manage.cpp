@@ -1,0 +1,227 @@
+#include "runtime-shim/oci/manage.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <boost/json.hpp>
+#include <charconv>
+#include <csignal>
+#include <filesystem>
+
+#include "fdchain/model/capability.h"
+#include "fdchain/model/failure.h"
+#include "fdchain/model/number.h"
+#include "fdchain/model/printable.h"
+#include "fdchain/plan/mount_options.h"
+#include "fdchain/protocol/oci_config.h"
+#include "fdchain/system/files.h"
+#include "fdchain/system/pidfd.h"
+#include "fdchain/system/sys.h"
+#include "runtime-shim/oci/hooks.h"
+#include "runtime-shim/oci/remove.h"
+#include "runtime-shim/oci/store.h"
+
+namespace fdchain::oci {
+namespace {
+
+namespace fs = std::filesystem;
+namespace json = boost::json;
+
+void print(const std::string& text) { write_all(STDOUT_FILENO, text, "stdout"); }
+
+State finished_state(const Entry& entry) {
+  auto state = entry.state();
+  if (!state)
+    throw Failure("container " + entry.id() + ": it is not made yet, or its maker has died; delete it");
+  return std::move(*state);
+}
+
+/// A process that is one and the same as long as this lives, whoever gets its number later.
+class Held {
+ public:
+  explicit Held(const State& state) : pidfd_(open_pidfd(state.pid)) {
+    // Only now is the number certain: looked at before, it could have changed hands meanwhile.
+    if (pidfd_ && start_time_of(state.pid) != state.start_time) pidfd_.close();
+  }
+  explicit operator bool() const { return static_cast<bool>(pidfd_); }
+
+  [[nodiscard]] int signal(int number) const {
+    return static_cast<int>(::syscall(SYS_pidfd_send_signal, pidfd_.get(), number, nullptr, 0));
+  }
+
+  void wait_for_end() const {
+    pollfd ended{pidfd_.get(), POLLIN, 0};
+    retry([&] { return ::poll(&ended, 1, -1); });
+  }
+
+ private:
+  OwnedFd pidfd_;
+};
+
+std::optional<ino_t> pid_namespace_of(const std::string& pid) {
+  struct stat status {};
+  if (::stat(("/proc/" + pid + "/ns/pid").c_str(), &status) < 0) return std::nullopt;
+  return status.st_ino;
+}
+
+// Every process in the pid namespace of `first`; itself alone when that is this process's own, too.
+std::vector<pid_t> processes_with(pid_t first) {
+  const auto wanted = pid_namespace_of(std::to_string(first));
+  if (!wanted || wanted == pid_namespace_of("self")) return {first};
+  std::vector<pid_t> found;
+  for (const auto& entry : fs::directory_iterator("/proc")) {
+    const std::string name = entry.path().filename();
+    const auto pid = parse_decimal(name, INT32_MAX);
+    if (pid && pid_namespace_of(name) == wanted) found.push_back(static_cast<pid_t>(*pid));
+  }
+  return found;
+}
+
+std::string pad(std::string text, std::size_t width) {
+  text.resize(std::max(text.size() + 1, width), ' ');
+  return text;
+}
+
+void end_and_wait(const State& state) {
+  const Held process(state);
+  if (!process) return;
+  (void)process.signal(SIGKILL);
+  process.wait_for_end();
+}
+
+}  // namespace
+
+void forget_container(const Entry& entry, const Journal& journal) {
+  try {
+    const auto state = entry.state();
+    if (state) {
+      const Config config = decode_config(entry.read("config.json"), entry.path("config.json"));
+      const std::string text = describe(*state, Status::stopped, false);
+      // Each of them, whatever becomes of the others.
+      for (const Hook& hook : config.hooks.poststop) {
+        try {
+          run_hooks({hook}, "poststop", text);
+        } catch (const std::exception& error) {
+          journal.warning(error.what());
+        }
+      }
+    }
+  } catch (const std::exception& error) {
+    journal.warning(error.what());
+  }
+  entry.remove();
+}
+
+int print_state(const Command& command) {
+  const Entry entry = Entry::at(state_root(command), command.id);
+  const State state = finished_state(entry);
+  print(describe(state, status_of(entry, state), true));
+  return 0;
+}
+
+int send_signal(const Command& command) {
+  const auto number = parse_signal(command.signal);
+  if (!number) throw Failure("kill: " + printable(command.signal) + ": not a signal");
+  const Entry entry = Entry::at(state_root(command), command.id);
+  const State state = finished_state(entry);
+  const Held process(state);
+  if (!process) throw Failure("container " + command.id + ": it is stopped: No such process");
+  if (command.all) {
+    for (const pid_t pid : processes_with(state.pid)) ::kill(pid, *number);
+    return 0;
+  }
+  check(process.signal(*number), "kill", command.id);
+  return 0;
+}
+
+int remove(const Command& command, const Journal& journal) {
+  const auto entry = Entry::find(state_root(command), command.id);
+  if (!entry) {
+    if (command.force) return 0;
+    throw Failure("container " + command.id + ": there is none of this name");
+  }
+  entry->lock();
+  const auto state = entry->state();
+  if (state) {
+    const Status status = status_of(*entry, *state);
+    if (status == Status::running && !command.force)
+      throw Failure("container " + command.id + ": it is running; kill it first, or use --force");
+    if (status != Status::stopped) end_and_wait(*state);
+  }
+  forget_container(*entry, journal);
+  return 0;
+}
+
+int list(const Command& command) {
+  const std::string root = state_root(command);
+  std::string text;
+  json::array all;
+  if (!command.quiet)
+    text =
+        pad("ID", 20) + pad("PID", 9) + pad("STATUS", 9) + pad("BUNDLE", 40) + pad("CREATED", 29) + "OWNER\n";
+  for (const std::string& id : all_ids(root)) {
+    const auto entry = Entry::find(root, id);
+    const auto state = entry ? entry->state() : std::nullopt;
+    if (!state) continue;
+    const Status status = status_of(*entry, *state);
+    if (command.format == "json") {
+      all.push_back(json::parse(describe(*state, status, false)));
+    } else if (command.quiet) {
+      text += id + '\n';
+    } else {
+      text += pad(id, 20) + pad(std::to_string(status == Status::stopped ? 0 : state->pid), 9) +
+              pad(std::string(to_string(status)), 9) + pad(printable(state->bundle), 40) +
+              pad(state->created, 29) + state->owner + '\n';
+    }
+  }
+  print(command.format == "json" && !command.quiet ? json::serialize(all) + '\n' : text);
+  return 0;
+}
+
+int print_processes(const Command& command) {
+  const Entry entry = Entry::at(state_root(command), command.id);
+  const State state = finished_state(entry);
+  if (status_of(entry, state) == Status::stopped)
+    throw Failure("container " + command.id + ": it is stopped");
+  json::array pids;
+  std::string table = "PID\n";
+  for (const pid_t pid : processes_with(state.pid)) {
+    pids.push_back(pid);
+    table += std::to_string(pid) + '\n';
+  }
+  print(command.format == "json" ? json::serialize(pids) + '\n' : table);
+  return 0;
+}
+
+int print_features() {
+  const auto names = [](const auto& list) {
+    json::array array;
+    for (const auto& name : list) array.push_back(json::value(std::string_view(name)));
+    return array;
+  };
+  const std::vector<std::string> hooks{"prestart",       "createRuntime", "createContainer",
+                                       "startContainer", "poststart",     "poststop"};
+  const std::vector<std::string> namespaces{"cgroup", "ipc", "mount", "network", "pid", "user", "uts"};
+  const json::object none{{"enabled", false}};
+  const json::object features{
+      {"ociVersionMin", "1.0.0"},
+      {"ociVersionMax", specification},
+      {"hooks", names(hooks)},
+      {"mountOptions", names(known_mount_options())},
+      {"linux",
+       json::object{
+           {"namespaces", names(namespaces)},
+           {"capabilities", names(capability_names)},
+           {"cgroup", json::object{{"v1", false}, {"v2", false}, {"systemd", false}, {"systemdUser", false}}},
+           {"seccomp", none},
+           {"apparmor", none},
+           {"selinux", none}}},
+      {"annotations", json::object{{"io.fdchain.version", FDCHAIN_VERSION}}}};
+  print(json::serialize(features) + '\n');
+  return 0;
+}
+
+}  // namespace fdchain::oci

@@ -1,0 +1,39 @@
+// The file system of a container, made in its own process while that still sees the host's.
+//
+// Every path of config.json that is meant inside the container is resolved inside its root, symbolic links
+// included (openat2 with RESOLVE_IN_ROOT), and what is mounted is mounted on the descriptor that this gave:
+// nothing between looking and mounting can lead out. New mounts are made by fsopen(2), open_tree(2) and
+// mount_setattr(2), so that each has its final attributes before it can be seen.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "fdchain/model/oci_config.h"
+
+namespace fdchain::oci {
+
+/// Takes this process's mount namespace away from the host's, and makes `root` a mount point in it.
+void begin_mounts(const std::string& root, const std::string& propagation);
+
+/// Everything that config.json mounts, the device files, and the links of /dev. `in_user_namespace`: device
+/// files cannot be made, and are the host's. `warn` is told of what could not be had as it was asked for.
+void make_mounts(const Config& config, const std::string& root, bool in_user_namespace,
+                 std::vector<std::string>& warnings);
+
+/// Shows a terminal as the container's /dev/console.
+void show_console(const std::string& root, const std::string& terminal);
+
+/// What shall not be seen, and what shall not be written; then the root itself, when it is read-only.
+void protect_paths(const Config& config, const std::string& root);
+
+/// Makes `root` this process's /, and lets go of the host's.
+void enter_root(const std::string& root, bool no_pivot);
+
+/// Sets the kernel parameters. Throws Failure for one that is not the container's own.
+void set_sysctls(const Config& config);
+
+/// Whether the container has a new namespace of this type.
+bool has_new(const Config& config, std::string_view type);
+
+}  // namespace fdchain::oci

@@ -1,0 +1,59 @@
+// A process that the runtime has made and waits for.
+#pragma once
+
+#include <sys/types.h>
+
+#include <optional>
+
+#include "fdchain/protocol/oci_cli.h"
+#include "fdchain/system/arrival.h"
+#include "runtime-shim/oci/birth.h"
+#include "runtime-shim/oci/journal.h"
+
+namespace fdchain::oci {
+
+/// A process being made: killed and reaped if anything goes wrong before it is released.
+class Newborn {
+ public:
+  Newborn(pid_t pid, OwnedFd pipe) : pid_(pid), pipe_(std::move(pipe)) {}
+  Newborn(const Newborn&) = delete;
+  Newborn& operator=(const Newborn&) = delete;
+  ~Newborn() {
+    if (pid_ > 0) end_child(pid_);
+  }
+
+  [[nodiscard]] pid_t pid() const { return pid_; }
+  [[nodiscard]] const OwnedFd& pipe() const { return pipe_; }
+
+  /// It lives on, whatever becomes of this; returns the pipe.
+  OwnedFd release() {
+    pid_ = 0;
+    return std::move(pipe_);
+  }
+
+  /// The next word that needs an answer. Throws Failure with its reason when there will be none.
+  [[nodiscard]] StageMessage next(const Journal& journal) const;
+
+  /// Throws Failure when another word comes: the process has died then.
+  void expect(Word word, const Journal& journal) const;
+
+ private:
+  pid_t pid_;
+  OwnedFd pipe_;
+};
+
+/// Where the terminal goes: to --console-socket, or to this process, which passes it through.
+struct Console {
+  OwnedFd ours;  ///< only when it is passed through
+  OwnedFd theirs;
+};
+
+/// Throws Failure when the process wants a terminal and nobody would hold its other end.
+Console open_console(const Command& command, const Process& process, bool may_pass_through);
+
+void write_pid_file(const Command& command, pid_t pid);
+
+/// The sockets that this process was given, for a payload whose configuration does not speak of them.
+std::optional<ListenEnv> announced_to_payload(const Arrival& arrival);
+
+}  // namespace fdchain::oci

@@ -1,0 +1,77 @@
+#include "runtime-shim/oci/oci.h"
+
+#include <unistd.h>
+
+#include "fdchain/model/oci_config.h"
+#include "fdchain/program/guard.h"
+#include "fdchain/system/files.h"
+#include "runtime-shim/oci/create.h"
+#include "runtime-shim/oci/journal.h"
+#include "runtime-shim/oci/manage.h"
+#include "runtime-shim/oci/own_executable.h"
+
+namespace fdchain::oci {
+namespace {
+
+constexpr int failed = 1;
+constexpr int failed_exec = 255;
+
+int print(const std::string& text) {
+  write_all(STDOUT_FILENO, text, "stdout");
+  return 0;
+}
+
+std::string version() {
+  return std::string("runtime-shim version ") + FDCHAIN_VERSION + "\ncommit: fdchain " + FDCHAIN_VERSION +
+         "\nspec: " + specification + "\n";
+}
+
+int make_process(const Command& command, const Arrival& arrival, const Journal& journal, char** argv) {
+  const int preserved = accept_preserved(arrival, command, journal);
+  // Before anything of the container's can see this process, or what it becomes.
+  protect_own_executable(argv, preserved);
+  if (command.verb == Verb::create) return create(command, arrival, preserved, journal);
+  if (command.verb == Verb::run) return run(command, arrival, preserved, journal);
+  return exec(command, arrival, preserved, journal);
+}
+
+int carry_out(const Command& command, const Arrival& arrival, const Journal& journal, char** argv) {
+  switch (command.verb) {
+    case Verb::create:
+    case Verb::run:
+    case Verb::exec: return make_process(command, arrival, journal, argv);
+    case Verb::start: return start(command, journal);
+    case Verb::state: return print_state(command);
+    case Verb::kill: return send_signal(command);
+    case Verb::remove: return remove(command, journal);
+    case Verb::list: return list(command);
+    case Verb::ps: return print_processes(command);
+    case Verb::features: return print_features();
+    case Verb::spec: return write_spec(command);
+    case Verb::version: return print(version());
+    case Verb::help: return print(usage(command.help_about));
+  }
+  return failed;
+}
+
+}  // namespace
+
+int serve(const std::vector<std::string>& words, const Arrival& arrival, char** argv) {
+  Command command;
+  Journal journal;
+  bool ok = true;
+  const int status = guarded(
+      [&] {
+        command = decode_command(words);
+        journal = Journal(command);
+        return carry_out(command, arrival, journal, argv);
+      },
+      [&](std::string_view text, int) {
+        ok = false;
+        journal.error(text);
+      });
+  if (ok) return status;
+  return command.verb == Verb::exec ? failed_exec : failed;
+}
+
+}  // namespace fdchain::oci

@@ -1,0 +1,76 @@
+#include "runtime-shim/oci/own_executable.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cstring>
+
+#include "fdchain/model/failure.h"
+#include "fdchain/model/listen_env.h"
+#include "fdchain/system/owned_fd.h"
+#include "fdchain/system/sys.h"
+
+namespace fdchain::oci {
+namespace {
+
+constexpr const char* own_executable = "/proc/self/exe";
+constexpr int seals = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+
+// Asked of the executable itself: a variable that says so could be set by anybody.
+bool is_protected() {
+  struct statvfs mount {};
+  if (::statvfs(own_executable, &mount) == 0 && (mount.f_flag & ST_RDONLY) != 0) return true;
+  const OwnedFd file(::open(own_executable, O_RDONLY | O_CLOEXEC));
+  const int sealed = file ? ::fcntl(file.get(), F_GET_SEALS) : -1;
+  return sealed >= 0 && (sealed & F_SEAL_WRITE) != 0;
+}
+
+OwnedFd read_only_mount() {
+  OwnedFd tree(::open_tree(AT_FDCWD, own_executable, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
+  if (!tree) return {};
+  mount_attr read_only{};
+  read_only.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID;
+  if (::mount_setattr(tree.get(), "", AT_EMPTY_PATH, &read_only, sizeof read_only) < 0) return {};
+  return tree;
+}
+
+OwnedFd sealed_copy() {
+  const OwnedFd file(::open(own_executable, O_RDONLY | O_CLOEXEC));
+  OwnedFd copy(::memfd_create("runtime-shim", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (!file || !copy) return {};
+  struct stat status {};
+  if (::fstat(file.get(), &status) < 0) return {};
+  off_t done = 0;
+  while (done < status.st_size) {
+    if (retry([&] {
+          return ::sendfile(copy.get(), file.get(), &done, static_cast<std::size_t>(status.st_size - done));
+        }) <= 0)
+      return {};
+  }
+  if (::fchmod(copy.get(), 0755) < 0 || ::fcntl(copy.get(), F_ADD_SEALS, seals) < 0) return {};
+  return copy;
+}
+
+}  // namespace
+
+void protect_own_executable(char** argv, int preserved) {
+  if (is_protected()) return;
+  for (int fd = listen_fds_start; fd < listen_fds_start + preserved; ++fd) {
+    check(::fcntl(fd, F_SETFD, 0), "fcntl", std::to_string(fd));
+  }
+  for (const auto make : {read_only_mount, sealed_copy}) {
+    if (const OwnedFd image = make()) {
+      ::syscall(SYS_execveat, image.get(), "", argv, environ, AT_EMPTY_PATH);
+    }
+  }
+  throw Failure(std::string("this program cannot be protected against the container's writing to it: ") +
+                std::strerror(errno));
+}
+
+}  // namespace fdchain::oci

@@ -1,0 +1,37 @@
+#include "runtime-shim/oci/passwd.h"
+
+#include <sstream>
+
+#include "fdchain/model/number.h"
+#include "runtime-shim/oci/store.h"
+
+namespace fdchain::oci {
+namespace {
+
+constexpr std::size_t largest = 4UL * 1024 * 1024;
+
+}  // namespace
+
+std::optional<PasswdEntry> look_up_user(uid_t uid) try {
+  std::istringstream lines(read_small_file("/etc/passwd", largest, "/etc/passwd"));
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream fields(line);
+    std::string name;
+    std::string skipped;
+    std::string number;
+    std::string home;
+    std::getline(fields, name, ':');
+    std::getline(fields, skipped, ':');
+    std::getline(fields, number, ':');
+    std::getline(fields, skipped, ':');
+    std::getline(fields, skipped, ':');
+    std::getline(fields, home, ':');
+    if (parse_decimal(number, UINT32_MAX) == std::optional<std::uint64_t>(uid))
+      return PasswdEntry{name, home};
+  }
+  return std::nullopt;
+} catch (const std::exception&) {
+  return std::nullopt;
+}
+
+}  // namespace fdchain::oci

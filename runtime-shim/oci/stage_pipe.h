@@ -1,0 +1,38 @@
+// How the runtime and the container's process that it has made talk while the container is being made: one
+// message is one datagram of a socket pair. Each end is its process's own, close-on-exec; the end of one
+// tells the other that it has died.
+#pragma once
+
+#include <string>
+
+#include "fdchain/system/owned_fd.h"
+
+namespace fdchain::oci {
+
+/// What a message says.
+enum class Word : char {
+  mapped = 'm',      ///< runtime: the user namespace has its users, go on
+  pid = 'p',         ///< text: the pid of the container's process, said by the helper that made it
+  namespaces = 'n',  ///< container: its namespaces are there; hooks may run
+  ready = 'r',       ///< container: it waits for start
+  go = 'g',          ///< runtime: go on
+  next_exec = 'x',   ///< container: nothing but exec is left; the end of the pipe is then its success
+  warning = 'w',     ///< container: text, for the log
+  failed = 'e',      ///< container: text, why there will be none
+  end = 0,           ///< nobody is at the other end any more
+};
+
+struct StageMessage {
+  Word word = Word::end;
+  std::string text;
+};
+
+void say(const OwnedFd& pipe, Word word, const std::string& text = {});
+
+/// Waits for the next message.
+StageMessage hear(const OwnedFd& pipe);
+
+/// Waits for this one word. Throws Failure when the other process has died instead.
+void await(const OwnedFd& pipe, Word word);
+
+}  // namespace fdchain::oci

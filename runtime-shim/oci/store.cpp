@@ -1,0 +1,169 @@
+#include "runtime-shim/oci/store.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <filesystem>
+#include <sstream>
+
+#include "fdchain/model/failure.h"
+#include "fdchain/model/printable.h"
+#include "fdchain/protocol/oci_config.h"
+#include "fdchain/system/files.h"
+#include "fdchain/system/sys.h"
+
+namespace fdchain::oci {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::array entry_files{"state.json", "config.json", "exec.fifo"};
+
+void check_id(const std::string& id) {
+  if (const std::string_view problem = problem_of_id(id); !problem.empty())
+    throw Failure("container '" + printable(id) + "': not an id: " + std::string(problem));
+}
+
+void make_directories(const std::string& path) {
+  std::error_code error;
+  // As fdchain's own: what containers there are is nobody else's business.
+  const mode_t before = ::umask(0077);
+  fs::create_directories(path, error);
+  ::umask(before);
+  if (error) throw Failure("--root " + printable(path) + ": " + error.message());
+}
+
+OwnedFd open_directory(const std::string& path) {
+  return OwnedFd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+}
+
+}  // namespace
+
+std::string state_root(const Command& command) {
+  // Absolute: a call from another directory has to find it.
+  if (!command.root.empty()) return fs::absolute(command.root).lexically_normal();
+  const char* const runtime_directory = ::getenv("XDG_RUNTIME_DIR");
+  // podman sets it to nothing for root. And for root it is ignored: sudo and su leave the caller's.
+  if (::geteuid() == 0 || runtime_directory == nullptr || *runtime_directory != '/') return "/run/fdchain";
+  return std::string(runtime_directory) + "/fdchain";
+}
+
+Entry Entry::make(const std::string& root, const std::string& id) {
+  check_id(id);
+  make_directories(root);
+  const std::string path = root + '/' + id;
+  if (::mkdir(path.c_str(), 0700) < 0) {
+    if (errno == EEXIST) throw Failure("container " + id + ": it exists already");
+    fail(errno, "mkdir", path);
+  }
+  Entry entry(id, path, open_directory(path));
+  if (!entry.directory_) fail(errno, "open", path);
+  entry.lock();
+  return entry;
+}
+
+std::optional<Entry> Entry::find(const std::string& root, const std::string& id) {
+  check_id(id);
+  std::string path = root + '/' + id;
+  OwnedFd directory = open_directory(path);
+  if (directory) return Entry(id, std::move(path), std::move(directory));
+  if (errno != ENOENT) fail(errno, "open", path);
+  return std::nullopt;
+}
+
+Entry Entry::at(const std::string& root, const std::string& id) {
+  auto found = find(root, id);
+  if (!found) throw Failure("container " + id + ": there is none of this name (in " + printable(root) + ")");
+  return std::move(*found);
+}
+
+void Entry::lock() const {
+  check(retry([&] { return ::flock(directory_.get(), LOCK_EX); }), "flock", directory_path_);
+}
+
+void Entry::write(const std::string& name, std::string_view content) const {
+  write_file_atomically(path(name), content, path(name));
+}
+
+std::string Entry::read(const std::string& name) const {
+  return read_small_file(path(name), config_max, path(name));
+}
+
+std::optional<State> Entry::state() const {
+  const std::string file = path("state.json");
+  if (::access(file.c_str(), F_OK) < 0 && errno == ENOENT) return std::nullopt;
+  return decode_state(read("state.json"), file);
+}
+
+void Entry::remove() const {
+  for (const char* const name : entry_files) ::unlinkat(directory_.get(), name, 0);
+  // A temporary file of a writer that was killed.
+  std::error_code ignored;
+  fs::remove_all(directory_path_, ignored);
+}
+
+std::vector<std::string> all_ids(const std::string& root) {
+  std::vector<std::string> ids;
+  std::error_code error;
+  for (fs::directory_iterator at(root, error), end; !error && at != end; at.increment(error)) {
+    const std::string name = at->path().filename();
+    if (problem_of_id(name).empty()) ids.push_back(name);
+  }
+  std::ranges::sort(ids);
+  return ids;
+}
+
+std::optional<std::uint64_t> start_time_of(pid_t pid) {
+  if (pid <= 0) return std::nullopt;
+  const OwnedFd file(::open(("/proc/" + std::to_string(pid) + "/stat").c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file) return std::nullopt;
+  std::array<char, 1024> buffer{};
+  const ssize_t got = retry([&] { return ::read(file.get(), buffer.data(), buffer.size()); });
+  if (got <= 0) return std::nullopt;
+  const std::string_view text(buffer.data(), static_cast<std::size_t>(got));
+  // The second field is a name in parentheses, with whatever in it.
+  const std::size_t name_end = text.rfind(')');
+  if (name_end == std::string_view::npos) return std::nullopt;
+  std::istringstream fields{std::string(text.substr(name_end + 1))};
+  std::string field;
+  std::string state;
+  fields >> state;
+  if (state == "Z" || state == "X") return std::nullopt;
+  for (int number = 4; number < 22; ++number) fields >> field;
+  std::uint64_t start = 0;
+  fields >> start;
+  return fields ? std::optional(start) : std::nullopt;
+}
+
+Status status_of(const Entry& entry, const State& state) {
+  if (start_time_of(state.pid) != state.start_time) return Status::stopped;
+  return ::access(entry.fifo().c_str(), F_OK) == 0 ? Status::created : Status::running;
+}
+
+std::string read_small_file(const std::string& path, std::size_t most, const std::string& shown) {
+  // Not waiting for the writer of a FIFO.
+  const OwnedFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  if (!file) fail(errno, "open", shown);
+  struct stat status {};
+  check(::fstat(file.get(), &status), "fstat", shown);
+  if (!S_ISREG(status.st_mode)) throw Failure(printable(shown) + ": not a regular file");
+  if (static_cast<std::size_t>(status.st_size) > most)
+    throw Failure(printable(shown) + ": " + std::to_string(status.st_size) + " bytes, more than the " +
+                  std::to_string(most) + " that are read");
+  std::string content;
+  std::array<char, 65536> buffer;
+  while (true) {
+    const ssize_t got =
+        check(retry([&] { return ::read(file.get(), buffer.data(), buffer.size()); }), "read", shown);
+    if (got == 0) return content;
+    content.append(buffer.data(), static_cast<std::size_t>(got));
+    if (content.size() > most) throw Failure(printable(shown) + ": grows while it is read");
+  }
+}
+
+}  // namespace fdchain::oci
