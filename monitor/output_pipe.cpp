@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 
 #include "fdchain/system/sys.h"
@@ -10,6 +11,16 @@
 namespace fdchain {
 
 namespace asio = boost::asio;
+
+namespace {
+
+// No more can be left than fits: what comes after that is from somebody who still writes, and may never stop.
+std::size_t capacity(int fd) {
+  const int size = ::fcntl(fd, F_GETPIPE_SZ);
+  return size > 0 ? static_cast<std::size_t>(size) : 65'536;  // a terminal holds less
+}
+
+}  // namespace
 
 // The buffer is left as it is: a page that is never read into is never there.
 OutputPipe::OutputPipe(asio::io_context& io, Take take)  // NOLINT(*-member-init)
@@ -69,8 +80,12 @@ void OutputPipe::drain() {
   again_.cancel();
   if (!ours_.is_open()) return;
   boost::system::error_code error;
-  while (const std::size_t size = ours_.read_some(asio::buffer(buffer_), error))
+  for (std::size_t left = capacity(fd_); left > 0;) {
+    const std::size_t size = ours_.read_some(asio::buffer(buffer_), error);
+    if (size == 0) break;
     take_({buffer_.data(), size});
+    left -= std::min(left, size);
+  }
   ours_.close();
   fd_ = -1;
   is_terminal_ = false;

@@ -2,6 +2,7 @@
 
 #include <spdlog/sinks/base_sink.h>
 #include <spdlog/spdlog.h>
+#include <syslog.h>
 
 #include <algorithm>
 #include <array>
@@ -37,6 +38,7 @@ constexpr spdlog::level::level_enum to_spdlog(Level level) {
 struct State {
   std::string name = "fdchain";
   spdlog::level::level_enum level = spdlog::level::warn;
+  bool syslog = false;
 };
 
 State& state() {
@@ -52,7 +54,9 @@ class StderrSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex> 
     formatter_->format(message, line);
     std::string_view text(line.data(), line.size());
     if (text.ends_with('\n')) text.remove_suffix(1);
-    write_to_stderr(printable(text, 4000) + '\n');
+    const std::string shown = printable(text, 4000);
+    write_to_stderr(shown + '\n');
+    if (state().syslog) ::syslog(LOG_DAEMON | LOG_INFO, "%s", shown.c_str());
   }
   void flush_() override {}
 };
@@ -107,6 +111,11 @@ void start(Hop hop) {
 }
 
 void set_level(Level level) { state().level = to_spdlog(level); }
+
+void also_to_syslog() {
+  state().syslog = true;
+  ::openlog("conmon", LOG_PID, LOG_DAEMON);
+}
 
 bool enabled(Level level) { return to_spdlog(level) >= state().level; }
 

@@ -26,6 +26,10 @@ void start(Hop hop);
 /// Overrides what FDCHAIN_LOG said.
 void set_level(Level level);
 
+/// Sends every line to syslog(3) too, under the name `conmon`, as whoever looks there for a monitor's words
+/// does.
+void also_to_syslog();
+
 [[nodiscard]] bool enabled(Level level);
 
 /// Writes one line to stderr: `monitor: warning: TEXT`.

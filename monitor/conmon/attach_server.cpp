@@ -23,7 +23,7 @@ constexpr int backlog = 10;
 constexpr mode_t only_the_owner = 0700;
 
 // How long a client that takes nothing any more can hold up the end of its container.
-constexpr int patience_ms = 10'000;
+constexpr int patience_ms = 5000;
 
 }  // namespace
 

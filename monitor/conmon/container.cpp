@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <boost/asio.hpp>
 #include <cerrno>
 #include <csignal>
@@ -83,14 +84,23 @@ void point_at_dev_null() {
 class OomScore {
  public:
   void protect_myself() {
-    std::ifstream(path) >> before_;
-    std::ofstream(path) << "-1000";
+    std::array<char, 16> text{};
+    const OwnedFd file(::open(path, O_RDWR | O_CLOEXEC));
+    const ssize_t got = ::read(file.get(), text.data(), text.size());
+    if (got <= 0) return;
+    before_.assign(text.data(), static_cast<std::size_t>(got));
+    write("-1000");
   }
   void restore() const {
-    if (!before_.empty()) std::ofstream(path) << before_;
+    if (!before_.empty()) write(before_);
   }
 
  private:
+  static void write(std::string_view score) {
+    const OwnedFd file(::open(path, O_WRONLY | O_CLOEXEC));
+    (void)!::write(file.get(), score.data(), score.size());
+  }
+
   static constexpr const char* path = "/proc/self/oom_score_adj";
   std::string before_;
 };

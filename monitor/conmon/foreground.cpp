@@ -170,6 +170,7 @@ int run(Arrival arrival, const ConmonOptions& options, const ConmonLogs& logs) {
   // Before anything is opened: later, a number that was announced wrongly could be a descriptor of our own.
   const std::vector<int> numbers = inherited_fds();
   set_log_level(options);
+  if (options.syslog) log::also_to_syslog();
   check_paths(options, logs);
   ContainerStart start;
   start.options = options;
@@ -183,9 +184,8 @@ int run(Arrival arrival, const ConmonOptions& options, const ConmonLogs& logs) {
   if (start_pipe) read_byte(start_pipe);
   if (options.exec_attach) start.start_pipe = std::move(start_pipe);
   start_pipe.close();
-  if (options.sync) {
-    write_pidfile(options, ::getpid());
-  } else {
+  // Who stays in the foreground is known to its caller, and writes no pid file, as conmon does not.
+  if (!options.sync) {
     Gate gate;
     if (const pid_t monitor = split_process(); monitor != 0) leave_foreground(options, gate, monitor);
     if (!gate.wait()) leave_at_once(refused);

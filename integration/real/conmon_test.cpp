@@ -1,0 +1,701 @@
+// The monitor in conmon's dialect: beside the real conmon, under the real podman, over the real runtimes.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <regex>
+#include <utility>
+
+#include "fdchain/protocol/attach.h"
+#include "fdchain/protocol/conmon_sync.h"
+#include "fdchain/system/listening_socket.h"
+#include "fdchain/system/observe.h"
+#include "fdchain/system/sys.h"
+#include "integration/harness/chain_test.h"
+#include "integration/real/monitored.h"
+
+namespace fdchain::test {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+using Words = std::vector<std::string>;
+
+class Conmon : public ChainTest {
+ protected:
+  /// One call of `program`, in a directory of its own, over a fake runtime that runs `payload`.
+  MonitorStart call(const std::string& program, const std::string& payload,
+                    Words options = {"--api-version"}) {
+    MonitorStart start;
+    start.program = program;
+    start.directory = file("bundle" + std::to_string(++calls_));
+    fs::create_directory(start.directory);
+    start.runtime = file("runtime" + std::to_string(calls_));
+    write_fake_runtime(start.runtime, payload);
+    start.options = std::move(options);
+    return start;
+  }
+  MonitorStart ours(const std::string& payload, Words options = {"--api-version"}) {
+    return call(bin("monitor"), payload, std::move(options));
+  }
+
+  int calls_ = 0;
+};
+
+// --- beside the real conmon ---
+
+struct Case {
+  std::string name;
+  std::string payload;  ///< of the fake runtime; with `runtime` the runtime itself
+  Words options;
+  Words environment;
+  std::string log = "k8s-file:";
+  bool runtime = false;
+  bool go = true;
+};
+
+void PrintTo(const Case& instance, std::ostream* out) { *out << instance.name; }
+
+const Words api{"--api-version"};
+
+const std::vector<Case> cases{
+    {"plain", "echo out; echo err >&2; exit 5", api, {}},
+    {"legacy_key", "exit 5", {}, {}},
+    {"by_signal", "kill -9 $$", api, {}},
+    {"partial_line", "printf 'one\\ntwo'", api, {}},
+    {"long_line",
+     "head -c 20000 /dev/zero | tr '\\0' x > $0.x; dd if=$0.x bs=20000 count=1 2>/dev/null; echo",
+     api,
+     {}},
+    {"size_max", "seq 100 > $0.x; cat $0.x", {"--api-version", "--log-size-max", "500"}, {}},
+    {"global_size_max", "seq 100 > $0.x; cat $0.x", {"--api-version", "--log-global-size-max", "500"}, {}},
+    {"no_log", "echo out", api, {}, "none"},
+    {"persist", "exit 3", {"--api-version", "--persist-dir", "DIR/persist"}, {}},
+    {"sync", "exit 6", {"--api-version", "--sync"}, {}},
+    {"exec", "exit 9", {"--api-version", "-e", "--exec-process-spec", "/spec"}, {}},
+    {"legacy_exec", "exit 9", {"-e", "--exec-process-spec", "/spec"}, {}},
+    {"timeout", "exec sleep 100", {"--api-version", "--timeout", "1"}, {}},
+    {"timeout_of_exec",
+     "exec sleep 100",
+     {"--api-version", "--timeout", "1", "-e", "--exec-process-spec", "/s"},
+     {}},
+    {"no_go", "exit 4", api, {}, "k8s-file:", false, false},
+    {"exit_command",
+     "exit 4",
+     {"--api-version", "--exit-command", "DIR/exit-command", "--exit-command-arg", "a b",
+      "--exit-command-arg", "-c"},
+     {}},
+    {"exit_delay",
+     "exit 4",
+     {"--api-version", "--exit-command", "DIR/exit-command", "--exit-delay", "1"},
+     {}},
+    {"refused_create",
+     "echo '{\"q\"} \\ boom' >&2; exit 3",
+     {"--api-version", "--exit-command", "DIR/exit-command"},
+     {},
+     "k8s-file:",
+     true},
+    {"refused_create_sync", "echo boom >&2; exit 3", {"--sync"}, {}, "k8s-file:", true},
+    {"refused_exec",
+     "echo boom >&2; exit 3",
+     {"--api-version", "-e", "--exec-process-spec", "/s"},
+     {},
+     "none",
+     true},
+    {"what_the_runtime_gets",
+     "echo \"$@\" | sed \"s#$PWD##g\" >&2; exit 1",
+     {"--api-version", "--runtime-arg", "--root", "--runtime-arg=/r", "-s", "--no-pivot", "--runtime-opt",
+      "--x"},
+     {},
+     "none",
+     true},
+    {"listen_pid_is_left",
+     "echo \"$LISTEN_PID $LISTEN_FDS\" >&2; exit 1",
+     api,
+     {"LISTEN_PID=77", "LISTEN_FDS=2"},
+     "none",
+     true},
+    {"listen_pid_is_replaced",
+     "[ $LISTEN_PID = $$ ] && echo \"mine $LISTEN_FDS\" >&2; exit 1",
+     {"--api-version", "--replace-listen-pid"},
+     {"LISTEN_PID=77", "LISTEN_FDS=2"},
+     "none",
+     true},
+};
+
+class BesideConmon : public Conmon, public ::testing::WithParamInterface<Case> {
+ protected:
+  std::string outcome(const std::string& program) {
+    const Case& instance = GetParam();
+    MonitorStart start = call(program, instance.payload, instance.options);
+    if (instance.runtime) write_script(start.runtime, instance.payload);
+    for (std::string& option : start.options) {
+      if (option.starts_with("DIR/")) option.replace(0, 3, start.directory);
+    }
+    fs::create_directory(start.directory + "/persist");
+    write_script(start.directory + "/exit-command", "echo \"$# $*\" > '" + start.directory +
+                                                        "/exit-command-said'\nls /proc/self/fd | wc -l >> '" +
+                                                        start.directory + "/exit-command-said'\n");
+    start.environment = instance.environment;
+    start.log = instance.log;
+    start.go = instance.go;
+    const std::string directory = start.directory;
+    std::string text = Monitored(std::move(start)).outcome();
+    for (std::size_t at = 0; (at = text.find(directory)) != std::string::npos;)
+      text.replace(at, directory.size(), "DIR");
+    return text;
+  }
+};
+
+TEST_P(BesideConmon, CannotBeToldApart) {
+  const std::string conmons = outcome(real_conmon);
+  EXPECT_EQ(outcome(bin("monitor")), conmons);
+  EXPECT_THAT(conmons, StartsWith("foreground: "));
+}
+
+INSTANTIATE_TEST_SUITE_P(All, BesideConmon, ::testing::ValuesIn(cases),
+                         [](const auto& param_info) { return param_info.param.name; });
+
+TEST_F(Conmon, RefusesWhatConmonRefusesInTheSameWay) {
+  const auto verdict = [&](const std::string& program, const Words& words) {
+    Start start;
+    start.argv = words;
+    start.argv.insert(start.argv.begin(), program);
+    start.working_directory = directory_.path();
+    const Result result = run(start);
+    return result.status.describe() + (result.out.empty() ? "" : ", on stdout") +
+           (result.err.empty() ? "" : ", on stderr");
+  };
+  const Words base{"--api-version", "-c", "a", "-u", "a", "-r", "/bin/true"};
+  for (Words more : std::vector<Words>{{"--bogus"},
+                                       {"-Z"},
+                                       {"-l"},
+                                       {"--timeout", "abc"},
+                                       {"--timeout", "99999999999"},
+                                       {},
+                                       {"-l", ""},
+                                       {"-l", "bogus:x"},
+                                       {"-l", "k8s-file"},
+                                       {"-l", "journald"},
+                                       {"-l", "/nonexistent/x"},
+                                       {"-l", "log", "--log-tag", "x"},
+                                       {"-l", "none", "-r", "/nonexistent"},
+                                       {"-l", "none", "-e"},
+                                       {"-l", "none", "--exec-attach"},
+                                       {"-l", "none", "-e", "--restore", "x"},
+                                       {"-l", "none", "--log-level", "loud"},
+                                       {"-l", "none", "--exit-delay", "-1"},
+                                       {"-l", "none", "-P", "/nonexistent/pid"},
+                                       {"--version"},
+                                       {"--version=x", "--sync=y", "stray", "-ti"},
+                                       {"--help"}}) {
+    more.insert(more.begin(), base.begin(), base.end());
+    const std::string conmons = verdict(real_conmon, more);
+    EXPECT_EQ(verdict(bin("monitor"), more), conmons) << ::testing::PrintToString(more);
+    expect_nobody_left();
+  }
+  for (const Words& words : std::vector<Words>{{"-c", "a"}, {"-u", "a"}, {"-c", "a", "-u", "a"}})
+    EXPECT_EQ(verdict(bin("monitor"), words), verdict(real_conmon, words)) << ::testing::PrintToString(words);
+}
+
+// --- where conmon 2.1.6 fails or says nothing ---
+
+TEST_F(Conmon, ASilentRuntimeIsReportedToo) {
+  MonitorStart start = ours("");
+  write_script(start.runtime, "exit 3");
+  Monitored monitored(std::move(start));
+  EXPECT_THAT(monitored.hear_all(), ElementsAre(HasSubstr("exited with status 3 and said nothing")));
+}
+
+TEST_F(Conmon, ARuntimeWithoutAPidFileIsReported) {
+  MonitorStart start = ours("");
+  write_script(start.runtime, "exit 0");
+  std::ofstream(start.directory + "/pidfile") << "1";  // of another time
+  Monitored monitored(std::move(start));
+  EXPECT_THAT(monitored.hear_all(), ElementsAre(StartsWith("{\"data\": -1, \"message\": \"monitor: ")));
+}
+
+TEST_F(Conmon, ALongMessageFitsIntoWhatPodmanReads) {
+  MonitorStart start = ours("");
+  write_script(start.runtime, "yes '\"quoted\"' | head -c 100000 >&2; exit 1");
+  Monitored monitored(std::move(start));
+  const auto messages = monitored.hear_all();
+  ASSERT_EQ(messages.size(), 1U);
+  EXPECT_LE(messages.front().size(), conmon_message_max);
+  EXPECT_GT(messages.front().size(), conmon_message_max - 10);
+  EXPECT_TRUE(decode_conmon_message(messages.front()));
+}
+
+TEST_F(Conmon, AProcessThatHoldsTheRuntimesStderrDoesNotHoldUpTheReport) {
+  MonitorStart start = ours("");
+  write_script(start.runtime, "sleep 1000 & echo $! > '" + file("left") + "'; echo boom >&2; exit 1");
+  Monitored monitored(std::move(start));
+  EXPECT_THAT(monitored.hear(), HasSubstr("boom"));
+  ::kill(std::stoi(read_file(file("left"))), SIGKILL);
+}
+
+TEST_F(Conmon, ABundleThatIsNotThereIsReported) {
+  MonitorStart start = ours("exit 1");
+  start.options.insert(start.options.end(), {"-b", file("nowhere")});
+  Monitored monitored(std::move(start));
+  EXPECT_THAT(monitored.hear_all(), ElementsAre(HasSubstr("nowhere: No such file or directory")));
+}
+
+TEST_F(Conmon, ACallerThatHasGoneChangesNothing) {
+  MonitorStart start = ours("echo out; exit 5");
+  start.sync_reader = false;
+  EXPECT_THAT(Monitored(std::move(start)).outcome(), HasSubstr("TIME stdout F out\nexit file: 5\n"));
+}
+
+TEST_F(Conmon, AFullDiskDoesNotStopTheContainer) {
+  MonitorStart start = ours("seq 10000; exit 5");
+  start.log = "k8s-file:/dev/full";
+  EXPECT_THAT(Monitored(std::move(start)).outcome(), HasSubstr("exit file: 5\n"));
+}
+
+TEST_F(Conmon, AWrongHandshakeIsRefusedBeforeTheCallerIsLeft) {
+  for (const std::string number : {"x", "2", "1000"}) {
+    for (const std::string name : {"_OCI_SYNCPIPE", "_OCI_STARTPIPE"}) {
+      MonitorStart call = ours("");
+      Start start;
+      start.argv = {call.program, "-c",           "a",  "-u",  "a", "-r", call.runtime,
+                    "-b",         call.directory, "-l", "none"};
+      start.environment = {name + '=' + number};
+      const Result result = run(start);
+      EXPECT_EQ(result.status, WaitStatus::for_exit_code(1));
+      EXPECT_THAT(result.err, StartsWith("monitor: " + name + '=' + number + ": "));
+    }
+  }
+}
+
+TEST_F(Conmon, WithoutADirectoryForTheExitFileTheExitCommandRunsAllTheSame) {
+  MonitorStart start = ours("exit 5");
+  write_script(start.directory + "/clean-up", "echo yes > '" + file("cleaned") + "'\n");
+  start.options.insert(start.options.end(),
+                       {"--exit-dir", file("nowhere"), "--exit-command", start.directory + "/clean-up"});
+  Monitored(std::move(start)).outcome();
+  EXPECT_EQ(read_file(file("cleaned")), "yes\n");
+}
+
+// --- streams and clients ---
+
+TEST_F(Conmon, ClientsWriteToStdinAndEveryOneReadsEverything) {
+  MonitorStart start = ours("read first; echo \"got $first\"; cat; echo done >&2", {"--api-version", "-i"});
+  const std::string bundle = start.directory;
+  Monitored monitored(std::move(start));
+  monitored.container();
+  const OwnedFd writer = attach_to(bundle);
+  const OwnedFd reader = attach_to(bundle);
+  ASSERT_EQ(::send(writer.get(), "one\ntwo\n", 8, 0), 8);
+  ASSERT_EQ(::shutdown(writer.get(), SHUT_WR), 0);
+  for (const OwnedFd* const client : {&writer, &reader}) {
+    const Attached attached = read_frames(client->get());
+    EXPECT_EQ(attached.out, "got one\ntwo\n");
+    EXPECT_EQ(attached.err, "done\n");
+  }
+  EXPECT_EQ(monitored.hear(), "");
+  EXPECT_EQ(read_file(monitored.file("exits/container")), "0");
+  EXPECT_FALSE(fs::exists(bundle + "/attach"));
+}
+
+TEST_F(Conmon, StdinStaysOpenWhenThatIsAskedFor) {
+  MonitorStart start =
+      ours("read first; read second; echo \"$first $second\"", {"--api-version", "-i", "--leave-stdin-open"});
+  const std::string bundle = start.directory;
+  Monitored monitored(std::move(start));
+  monitored.container();
+  const OwnedFd first = attach_to(bundle);
+  ASSERT_EQ(::send(first.get(), "one\n", 4, 0), 4);
+  ASSERT_EQ(::shutdown(first.get(), SHUT_WR), 0);
+  const OwnedFd second = attach_to(bundle);
+  ASSERT_EQ(::send(second.get(), "two\n", 4, 0), 4);
+  EXPECT_EQ(read_frames(second.get()).out, "one two\n");
+}
+
+TEST_F(Conmon, MoreInputThanAPipeHoldsArrivesWhole) {
+  MonitorStart start = ours("sha256sum", {"--api-version", "-i"});
+  const std::string bundle = start.directory;
+  Monitored monitored(std::move(start));
+  monitored.container();
+  const OwnedFd client = attach_to(bundle);
+  const std::string packet(32'000, 'x');
+  for (int i = 0; i < 40; ++i) ASSERT_EQ(::send(client.get(), packet.data(), packet.size(), 0), 32'000);
+  ASSERT_EQ(::shutdown(client.get(), SHUT_WR), 0);
+  Start expected;
+  expected.argv = {"sha256sum"};
+  for (int i = 0; i < 40; ++i) expected.input += packet;
+  EXPECT_EQ(read_frames(client.get()).out, run(expected).out);
+}
+
+TEST_F(Conmon, AClientThatNeverReadsHoldsUpNeitherSignalsNorTheEnd) {
+  MonitorStart start = ours("trap 'exit 7' TERM; yes & wait", {"--api-version"});
+  const std::string bundle = start.directory;
+  Monitored monitored(std::move(start));
+  monitored.container();
+  const OwnedFd lazy = attach_to(bundle);
+  const std::string log = monitored.file("log");
+  // The log stands still when the client's socket is full, since the container waits for it.
+  for (std::uintmax_t before = 0, now = 1; before != now; before = std::exchange(now, fs::file_size(log)))
+    ::poll(nullptr, 0, 200);
+  ASSERT_EQ(::kill(monitored.monitor(), SIGTERM), 0);
+  EXPECT_EQ(monitored.hear(), "");
+  EXPECT_EQ(read_file(monitored.file("exits/container")), "7");
+}
+
+TEST_F(Conmon, ControlLinesReopenTheLog) {
+  MonitorStart start = ours("echo before; read line; echo after", {"--api-version", "-i"});
+  const std::string bundle = start.directory;
+  Monitored monitored(std::move(start));
+  monitored.container();
+  const OwnedFd client = attach_to(bundle);
+  while (read_file(bundle + "/log").find("before") == std::string::npos) ::poll(nullptr, 0, 5);
+  fs::rename(bundle + "/log", bundle + "/log.old");
+  std::ofstream(bundle + "/ctl") << "9 9 9\n2 0 0\n";
+  while (!fs::exists(bundle + "/log")) ::poll(nullptr, 0, 5);
+  ASSERT_EQ(::send(client.get(), "go\n", 3, 0), 3);
+  EXPECT_EQ(monitored.hear(), "");
+  EXPECT_EQ(without_times(read_file(bundle + "/log.old")), "TIME stdout F before\n");
+  EXPECT_EQ(without_times(read_file(bundle + "/log")), "TIME stdout F after\n");
+}
+
+TEST_F(Conmon, FullLogsAreKeptWhereThatIsAskedFor) {
+  MonitorStart start = ours("seq 30 > $0.x; cat $0.x", {"--api-version", "--log-size-max", "480",
+                                                        "--log-rotate", "--log-max-files", "2"});
+  const std::string bundle = start.directory;
+  Monitored(std::move(start)).outcome();
+  EXPECT_THAT(read_file(bundle + "/log"), HasSubstr("stdout F 30\n"));
+  EXPECT_THAT(read_file(bundle + "/log.1"), HasSubstr("stdout F 20\n"));
+  EXPECT_THAT(read_file(bundle + "/log.2"), HasSubstr("stdout F 10\n"));
+  EXPECT_FALSE(fs::exists(bundle + "/log.3"));
+}
+
+TEST_F(Conmon, ExecSessionsWaitForTheirClient) {
+  MonitorStart start =
+      ours("echo out; exit 9", {"--api-version", "-e", "--exec-attach", "--exec-process-spec", "/s"});
+  const std::string bundle = start.directory;
+  SocketPair sync = make_socket_pair();
+  SocketPair go = make_socket_pair();
+  SocketPair attach = make_socket_pair();
+  Start call;
+  call.argv = {
+      start.program,   "-c", "a",   "-u", "a", "-r", start.runtime, "-b", bundle, "-p", bundle + "/pid",
+      "--full-attach", "-l", "none"};
+  call.argv.insert(call.argv.end(), start.options.begin(), start.options.end());
+  call.pass = {{sync.theirs.get(), 3}, {go.theirs.get(), 4}, {attach.theirs.get(), 5}};
+  call.environment = {"_OCI_SYNCPIPE=3", "_OCI_STARTPIPE=4", "_OCI_ATTACHPIPE=5"};
+  Program program(call);
+  for (SocketPair* const pair : {&sync, &go, &attach}) pair->theirs.close();
+  const auto hear = [](const OwnedFd& pipe) {
+    std::string message(4096, '\0');
+    message.resize(
+        static_cast<std::size_t>(std::max<ssize_t>(0, ::recv(pipe.get(), message.data(), 4096, 0))));
+    return message;
+  };
+  ASSERT_EQ(::send(go.ours.get(), "", 1, 0), 1);
+  EXPECT_EQ(hear(attach.ours), "{\"data\": 0}\n");
+  EXPECT_FALSE(fs::exists(bundle + "/pid")) << "started before its client was there";
+  const OwnedFd client = attach_to(bundle);
+  ASSERT_EQ(::send(go.ours.get(), "", 1, 0), 1);
+  EXPECT_EQ(read_frames(client.get()).out, "out\n");
+  EXPECT_EQ(hear(sync.ours), "{\"data\": " + read_file(bundle + "/pid") + "}\n");
+  EXPECT_EQ(hear(sync.ours), "{\"data\": 9}\n");
+  EXPECT_EQ(program.finish().status, WaitStatus::for_exit_code(0));
+}
+
+TEST_F(Conmon, NotificationsAreRelayed) {
+  const auto listen = [](const std::string& path) {
+    OwnedFd socket(check(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket"));
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path.copy(address.sun_path, sizeof address.sun_path - 1);
+    check(::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), "bind");
+    return socket;
+  };
+  const OwnedFd host = listen(file("host.sock"));
+  MonitorStart start = ours(
+      "NOTIFY_SOCKET=\"$(dirname \"$0\")/bundle1/notify/notify.sock\" systemd-notify --pid=1 --ready "
+      "--status=up",
+      {"--api-version", "--sdnotify-socket=" + file("host.sock")});
+  fs::create_directory(start.directory + "/notify");
+  Monitored(std::move(start)).outcome();
+  std::string said(4096, '\0');
+  const ssize_t got = ::recv(host.get(), said.data(), said.size(), MSG_DONTWAIT);
+  ASSERT_GT(got, 0);
+  said.resize(static_cast<std::size_t>(got));
+  EXPECT_EQ(said, "READY=1\nSTATUS=up");
+}
+
+// --- the sockets ---
+
+TEST_F(Conmon, PromisedDescriptorsArriveHeldUntilTheEndAndNothingElse) {
+  MonitorStart start =
+      ours("ls -l /proc/$$/fd | sed -n 's/.* \\([0-9]*\\) -> \\(socket.*\\)/\\1 \\2/p'; read wait",
+           {"--api-version", "-i", "--runtime-opt", "--preserve-fds", "--runtime-opt", "2"});
+  std::string expected;
+  std::vector<std::string> links;
+  for (int number = 3; number < 6; ++number) {
+    OwnedFd socket(check(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
+    links.push_back(fs::read_symlink("/proc/self/fd/" + std::to_string(socket.get())));
+    if (number < 5) expected += "TIME stdout F " + std::to_string(number) + ' ' + links.back() + '\n';
+    start.sockets.push_back(std::move(socket));  // the third was promised to nobody
+  }
+  const std::string trace = file("trace");
+  start.environment = {"FDCHAIN_TRACE=run:" + trace};
+  const std::string bundle = start.directory;
+  Monitored monitored(std::move(start));
+  monitored.container();
+  const auto held = [&] {
+    int count = 0;
+    for (const auto& entry : fs::directory_iterator("/proc/" + std::to_string(monitored.monitor()) + "/fd")) {
+      std::error_code gone;
+      count += static_cast<int>(std::ranges::count(links, fs::read_symlink(entry.path(), gone).string()));
+    }
+    return count;
+  };
+  EXPECT_EQ(held(), 3) << "a reserved port has to be held as well";
+  const OwnedFd client = attach_to(bundle);
+  ASSERT_EQ(::shutdown(client.get(), SHUT_WR), 0);
+  EXPECT_EQ(monitored.hear(), "");
+  EXPECT_EQ(without_times(read_file(bundle + "/log")), expected);
+  // The last look at the monitor is taken just before the exit file is there.
+  std::string last;
+  std::ifstream records(trace);
+  for (std::string line; std::getline(records, line);) {
+    if (line.find("\"after-exit\"") != std::string::npos) last = line;
+  }
+  ASSERT_NE(last, "");
+  for (const std::string& link : links) {
+    const std::string inode = link.substr(8, link.size() - 9);
+    EXPECT_THAT(last, Not(HasSubstr("\"inode\":" + inode))) << "still held when the status could be seen";
+  }
+}
+
+// --- real runtimes, without podman ---
+
+struct Runtime {
+  std::string name;
+  Words arguments;
+};
+
+class OverRuntime : public Conmon, public ::testing::WithParamInterface<Runtime> {
+ protected:
+  OverRuntime() : bundle_(file("box")), id_("fdchain-conmon-" + std::to_string(::getpid())) {
+    fs::create_directory(bundle_);
+  }
+  Start monitor(Words options) {
+    Start start;
+    start.argv = {bin("monitor"),
+                  "--api-version",
+                  "-c",
+                  id_,
+                  "-u",
+                  id_,
+                  "-r",
+                  "/usr/bin/" + GetParam().name,
+                  "-b",
+                  bundle_,
+                  "-p",
+                  bundle_ + "/pidfile",
+                  "--conmon-pidfile",
+                  bundle_ + "/monitor",
+                  "--exit-dir",
+                  bundle_,
+                  "--full-attach",
+                  "-l",
+                  "k8s-file:" + bundle_ + "/log",
+                  "--runtime-arg",
+                  "--root",
+                  "--runtime-arg",
+                  file("state")};
+    for (const std::string& word : GetParam().arguments)
+      start.argv.insert(start.argv.end(), {"--runtime-arg", word});
+    start.argv.insert(start.argv.end(), options.begin(), options.end());
+    if (GetParam().name == "crun") start.argv = with_cgroup2(start.argv);
+    return start;
+  }
+  void runtime(Words words) {
+    Start start;
+    start.argv = {"/usr/bin/" + GetParam().name, "--root", file("state")};
+    start.argv.insert(start.argv.end(), GetParam().arguments.begin(), GetParam().arguments.end());
+    start.argv.insert(start.argv.end(), words.begin(), words.end());
+    if (GetParam().name == "crun") start.argv = with_cgroup2(start.argv);
+    const Result result = run(start);
+    EXPECT_EQ(result.status, WaitStatus::for_exit_code(0)) << result.err;
+  }
+  std::string bundle_;
+  std::string id_;
+};
+
+TEST_P(OverRuntime, AContainerIsCreatedStartedLoggedAndItsStatusPublished) {
+  write_bundle(bundle_, {{"/bin/sh", "-c", "echo out; echo err >&2; exit 5"}, false, {}});
+  ASSERT_EQ(run(monitor({})).status, WaitStatus::for_exit_code(0));
+  while (!fs::exists(bundle_ + "/pidfile")) ::poll(nullptr, 0, 5);
+  const OwnedFd client = attach_to(bundle_);
+  ASSERT_EQ(::shutdown(client.get(), SHUT_WR), 0);
+  while (!fs::exists(file("state") + '/' + id_)) ::poll(nullptr, 0, 5);
+  runtime({"start", id_});
+  const Attached attached = read_frames(client.get());
+  expect_nobody_left();
+  EXPECT_EQ(attached.out, "out\n");
+  EXPECT_EQ(attached.err, "err\n");
+  EXPECT_EQ(without_times(read_file(bundle_ + "/log")), "TIME stderr F err\nTIME stdout F out\n");
+  EXPECT_EQ(read_file(bundle_ + '/' + id_), "5");
+  runtime({"delete", "--force", id_});
+}
+
+TEST_P(OverRuntime, ATerminalIsTakenOverAndResized) {
+  write_bundle(bundle_, {{"/bin/sh", "-c", "read go; stty size"}, true, {}});
+  ASSERT_EQ(run(monitor({"-t"})).status, WaitStatus::for_exit_code(0));
+  while (!fs::exists(bundle_ + "/pidfile")) ::poll(nullptr, 0, 5);
+  const OwnedFd client = attach_to(bundle_);
+  runtime({"start", id_});
+  std::ofstream(bundle_ + "/ctl") << "1 33 77\n";
+  // The monitor obeys in order of arrival on one thread, but the two come on two channels.
+  ::poll(nullptr, 0, 200);
+  ASSERT_EQ(::send(client.get(), "go\n", 3, 0), 3);
+  const Attached attached = read_frames(client.get());
+  expect_nobody_left();
+  EXPECT_THAT(attached.out, HasSubstr("33 77\r\n"));
+  EXPECT_EQ(attached.err, "");
+  EXPECT_EQ(read_file(bundle_ + '/' + id_), "0");
+  runtime({"delete", "--force", id_});
+}
+
+INSTANTIATE_TEST_SUITE_P(All, OverRuntime,
+                         ::testing::Values(Runtime{"runc", {}},
+                                           Runtime{"crun", {"--cgroup-manager=disabled"}}),
+                         [](const auto& param_info) { return param_info.param.name; });
+
+// --- under podman ---
+
+class UnderPodman : public Conmon {
+ protected:
+  UnderPodman() {
+    write_bundle(directory_.path(), {{"/bin/true"}, false, {}});  // for its root file system
+  }
+  ~UnderPodman() override {
+    Start start;
+    start.argv = podman(bin("monitor"), "runc", {"rm", "--all", "--force", "--time", "0"});
+    run(start);
+    // Its overlay of nothing stays mounted otherwise.
+    start.argv = {"umount", file("storage/overlay")};
+    run(start);
+  }
+  Words podman(const std::string& conmon, const std::string& runtime, Words words) {
+    words.insert(words.begin(), {"podman", "--root", file("storage"), "--runroot", file("run"), "--tmpdir",
+                                 file("tmp"), "--storage-driver", "vfs", "--events-backend", "none",
+                                 "--conmon", conmon, "--runtime", runtime});
+    return runtime == "crun" ? with_cgroup2(words) : words;
+  }
+  /// `podman run OPTIONS --rootfs … COMMAND`
+  Words run_words(Words options, Words command) {
+    Words words{"run", "--network=none", "--ulimit", "nofile=1000:1000", "--ulimit", "nproc=1000:1000"};
+    words.insert(words.end(), options.begin(), options.end());
+    words.insert(words.end(), {"--rootfs", directory_.file("rootfs")});
+    words.insert(words.end(), command.begin(), command.end());
+    return words;
+  }
+  Result call(const std::string& conmon, const Words& words, const std::string& input = {}) {
+    Start start;
+    start.argv = podman(conmon, "runc", words);
+    start.input = input;
+    return run(start, std::chrono::seconds(60));
+  }
+  /// What a user sees, without what is another each time.
+  std::string seen(const std::string& conmon, const Words& words, const std::string& input = {}) {
+    const Result result = call(conmon, words, input);
+    const std::string text = result.status.describe() + "\n-- out\n" + result.out + "-- err\n" + result.err;
+    return std::regex_replace(text, std::regex("[0-9a-f]{64}|time=\"[^\"]*\""), "(some)");
+  }
+};
+
+TEST_F(UnderPodman, UsersSeeNoDifference) {
+  struct Use {
+    std::vector<Words> commands;
+    std::string input;
+  };
+  const std::vector<Use> uses{
+      {{run_words({"--rm"}, {"sh", "-c", "echo out; echo err >&2; exit 7"})}, ""},
+      {{run_words({"--rm", "-i"}, {"cat"})}, "one\ntwo\n"},
+      {{run_words({"--rm", "-t"}, {"echo", "tty"})}, ""},
+      {{run_words({"--rm"}, {"/nonexistent"})}, ""},
+      {{run_words({"--rm"}, {"/bin"})}, ""},
+      {{run_words({"--rm", "--log-driver", "none"}, {"echo", "none"})}, ""},
+      {{run_words({"--rm", "--log-driver", "passthrough"}, {"echo", "passed"})}, ""},
+      {{run_words({"--rm", "--timeout", "1"}, {"sleep", "100"})}, ""},
+      {{run_words({"-d", "--name", "box", "--log-driver", "k8s-file"},
+                  {"sh", "-c", "echo one; echo two >&2; exec sleep 100"}),
+        {"logs", "box"},
+        {"exec", "box", "echo", "exec"},
+        {"exec", "box", "sh", "-c", "exit 9"},
+        {"exec", "-i", "box", "cat"},
+        {"exec", "-t", "box", "echo", "tty"},
+        {"exec", "box", "/nonexistent"},
+        {"stop", "--time", "0", "box"},
+        {"wait", "box"},
+        {"rm", "box"}},
+       "input\n"},
+      {{run_words({"-d", "--name", "late"}, {"sh", "-c", "read x; echo late; exit 3"}),
+        {"attach", "late"},
+        {"wait", "late"},
+        {"rm", "late"}},
+       ""},
+      {{{"ps", "--all", "--quiet"}}, ""},
+  };
+  for (const Use& use : uses) {
+    std::vector<std::string> conmons;
+    std::vector<std::string> ours;
+    for (const Words& command : use.commands) conmons.push_back(seen(real_conmon, command, use.input));
+    for (const Words& command : use.commands) ours.push_back(seen(bin("monitor"), command, use.input));
+    EXPECT_EQ(ours, conmons);
+  }
+}
+
+TEST_F(UnderPodman, AContainerThatRemovesItselfIsGone) {
+  ASSERT_EQ(call(bin("monitor"), run_words({"-d", "--rm"}, {"echo"})).status, WaitStatus::for_exit_code(0));
+  expect_nobody_left();  // the exit command too
+  EXPECT_EQ(call(bin("monitor"), {"ps", "--all", "--quiet"}).out, "");
+}
+
+class SocketsUnderPodman : public UnderPodman, public ::testing::WithParamInterface<std::string> {};
+
+TEST_P(SocketsUnderPodman, ReachThePayloadAsTheyAre) {
+  const OwnedFd web = std::move(open_listening(parse_listen_spec("tcp:127.0.0.1:8080")).fd);
+  const OwnedFd other = std::move(open_listening(parse_listen_spec("unix:" + file("s"))).fd);
+  std::vector<PayloadReport::Identity> identities;
+  for (const FdRow& row : observe_fds()) {
+    if (row.number == web.get() || row.number == other.get()) identities.push_back(identity_of(row));
+  }
+  Start start;
+  Words options{"--rm"};
+  if (GetParam() == "crun") options.push_back("--cgroups=disabled");
+  start.argv = as_activated(podman(bin("monitor"), GetParam(), run_words(options, {"/payload", "report"})));
+  start.environment = {"LISTEN_FDS=2", "LISTEN_FDNAMES=web:other"};
+  start.pass = {{web.get(), 3}, {other.get(), 4}};
+  const Result result = run(start, std::chrono::seconds(60));
+  ASSERT_EQ(result.status, WaitStatus::for_exit_code(0)) << result.err;
+  const PayloadReport report(result.out);
+  EXPECT_EQ(report.adopted(), 2);
+  EXPECT_THAT(report.names(), ElementsAre("web", "other"));
+  EXPECT_THAT(report.numbers(), ElementsAre(0, 1, 2, 3, 4));
+  EXPECT_THAT((std::vector{report.identity(3), report.identity(4)}),
+              ::testing::UnorderedElementsAreArray(identities));
+  expect_nobody_left();
+}
+
+INSTANTIATE_TEST_SUITE_P(All, SocketsUnderPodman, ::testing::Values("runc", "crun"),
+                         [](const auto& param_info) { return param_info.param; });
+
+}  // namespace
+}  // namespace fdchain::test
