@@ -110,9 +110,10 @@ OwnedFd move_out_of_the_way(const OwnedFd& fd, const FdTable& open) {
 
 Caller make_caller(const ShimOptions& options, const Arrival& arrival) {
   if (options.sync_fd < 0) return Caller(Hop::runtime_shim);
-  OwnedFd sync = take_handshake_fd(options.sync_fd, "--sync-fd", arrival.window.end() + options.preserve_fds);
   // A real runtime has no such pipe: out of the way of what a profile may have at its number.
   const bool has_profile = profiles_in(arrival.environment).of(Hop::runtime_shim) != nullptr;
+  const int lowest = has_profile ? listen_fds_start : arrival.window.end() + options.preserve_fds;
+  OwnedFd sync = take_handshake_fd(options.sync_fd, "--sync-fd", lowest);
   if (has_profile) sync = move_out_of_the_way(sync, arrival.record->fds);
   return Caller(Hop::runtime_shim, std::move(sync));
 }

@@ -62,7 +62,8 @@ int podman_count(const Environment& environment) {
   const auto number = parse_decimal(*text, most_kept);
   if (!number)
     throw Failure(std::string(listen_fds_name) + '=' + printable(*text) +
-                  ": podman takes it for a count of descriptors, whatever LISTEN_PID says, and gives up");
+                      ": podman takes it for a count of descriptors, whatever LISTEN_PID says, and gives up",
+                  exit_status::cannot_invoke);
   return static_cast<int>(*number);
 }
 
@@ -109,6 +110,10 @@ void announce_in_config(HopPlan& plan, const FaultContext& context) {
 
 void as_podman(HopPlan& plan, const FaultContext& context) {
   const int count = context.sockets + static_cast<int>(context.free.size());
+  // Of --preserve-fds it asks whether they are there; of LISTEN_FDS it does not.
+  if (context.preserve_fds > 0 && !context.free.empty())
+    throw Failure("--preserve-fds " + std::to_string(context.preserve_fds) + ": descriptor " +
+                  std::to_string(context.free.front()) + " is not open");
   announce_in_config(plan, context);
   if (count > 0) {
     add_runtime_option(plan.next.argv, "--preserve-fds", std::to_string(count));

@@ -111,6 +111,10 @@ class Container {
   std::vector<std::string> clean_up_words() const;
   std::optional<std::string> notify_socket() const;
   [[nodiscard]] bool is_crun() const { return fs::path(runtime_).filename() == "crun"; }
+  [[nodiscard]] bool is_cri_o() const {
+    const Profile* const profile = options_.profiles.of(Hop::launcher);
+    return profile != nullptr && profile->name == "cri-o";
+  }
   Environment plain_environment() const;
 
   const RunOptions& options_;
@@ -248,7 +252,9 @@ ConmonOptions Container::monitor_options() const {
   if (options_.timeout > 0) options.timeout = options_.timeout;
   if (const auto socket = notify_socket()) options.sdnotify_socket = *socket;
   const int passed = accepted_.kept_end - listen_fds_start + static_cast<int>(sockets_.opened.size());
-  if (passed > 0) options.runtime_opts = {"--preserve-fds", std::to_string(passed)};
+  // CRI-O leaves it to LISTEN_* and the runtime.
+  options.replace_listen_pid = is_cri_o();
+  if (passed > 0 && !is_cri_o()) options.runtime_opts = {"--preserve-fds", std::to_string(passed)};
   options.exit_command = find_own_program("launcher");
   options.exit_command_args = clean_up_words();
   return options;
@@ -271,6 +277,9 @@ void Container::start_monitor() {
   monitor.command = encode(monitor_options());
   monitor.command.insert(monitor.command.begin(), monitor_);
   HopPlan plan{hand_over_to_conmon(monitor), ideal_conduct(Hop::launcher)};
+  // What a profile makes of an announcement it cannot make of none.
+  if (options_.profiles.of(Hop::launcher) != nullptr)
+    announce(plan.next.environment, sockets_.count(), all_fdnames(options_, sockets_.inherited));
   for (Passed& passed : relay_.passed()) plan.next.passed.push_back(std::move(passed));
   edit_plan(plan, arrival_, accepted_, {static_cast<int>(sockets_.opened.size())});
   write_bundle();
@@ -299,7 +308,7 @@ void Container::write_bundle() {
   ContainerMatters matters;
   const std::string& rootfs = options_.isolation.rootfs;
   matters.root = rootfs.empty() ? place_.root() : rootfs;
-  const int count = sockets_.count();
+  const int count = is_cri_o() ? 0 : sockets_.count();
   if (count > 0) {
     Environment announced;
     announce(announced, count, all_fdnames(options_, sockets_.inherited));
