@@ -60,6 +60,8 @@ HopRecord full_record() {
   record.exe = "/usr/bin/monitor";
   record.environment = {{"LISTEN_FDS", "1"}, {"_OCI_SYNCPIPE", "4"}};
   record.nofile_soft = 1024;
+  record.preserve_fds = 2;
+  record.replaces_listen_pid = true;
   record.nofile_hard = most;
   record.ignored_signals = {1, 13, 64};
   record.fds = {listening_socket(), refused()};
