@@ -431,6 +431,27 @@ TEST_F(BadInput, ANotifySocketThatIsGoneIsAWarning) {
             "launcher: warning: send to NOTIFY_SOCKET=/nonexistent/notify: No such file or directory\n");
 }
 
+TEST_F(BadInput, ANotifySocketThatCannotBeOneIsAWarning) {
+  const std::string path = '/' + std::string(200, 'n');
+  for (const auto& [socket, why] : std::map<std::string, std::string>{
+           {path, path.substr(0, 120) + "...: longer than a unix socket address can be"},
+           {"run/notify", "run/notify: neither a /path nor an @abstract name"}}) {
+    for (const auto& [words, hop] : std::map<std::vector<std::string>, std::string>{
+             {{"--sdnotify", "conmon", "true"}, "launcher"},
+             {{"--listen", "unix:@a", "payload", "hold"}, "payload"}}) {
+      Start start = launcher(words);
+      start.environment = {"NOTIFY_SOCKET=" + socket};
+      Program chain(start);
+      const std::string line = hop + ": warning: NOTIFY_SOCKET=" + why + "\n";
+      EXPECT_EQ(chain.wait_for_err("\n"), line);
+      if (hop == "payload") chain.signal(SIGTERM);
+      const Result result = chain.finish();
+      EXPECT_EQ(result.status, WaitStatus::for_exit_code(0));
+      EXPECT_EQ(result.err, line);
+    }
+  }
+}
+
 TEST_F(BadInput, AnAnnouncedFileOrConnectionIsPassedOnAndServedOrNamed) {
   Start start;
   start.argv = as_activated({bin("launcher"), "payload"});

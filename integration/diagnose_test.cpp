@@ -195,13 +195,24 @@ TEST_F(Diagnose, OfAHealthyTraceFindsNothingWhereverItEnds) {
   }
 }
 
+// Who has left lines out does not call the trace clean: 2, unless there is something to be found all the
+// same.
 TEST_F(Diagnose, LeavesOutLinesThatAreNoRecords) {
-  std::string text;
-  for (const std::string& line : traced_run()) text += "{}\n" + line + "noise\n\n";
-  write(text);
+  const auto with_noise = [](const std::vector<std::string>& lines) {
+    std::string text = "{}\n";
+    for (const std::string& line : lines) text += line + "noise\n\n";
+    return text;
+  };
+  const auto healthy = traced_run();
+  write(with_noise(healthy));
   const Result result = diagnose();
-  EXPECT_EQ(result.status, WaitStatus::for_exit_code(0));
-  EXPECT_THAT(result.err, HasSubstr("lines left out: no record; the first one: schema is missing\n"));
+  EXPECT_EQ(result.status, WaitStatus::for_exit_code(2));
+  EXPECT_THAT(result.out, HasSubstr("no findings"));
+  EXPECT_EQ(result.err, "launcher: " + trace() + ": " + std::to_string(healthy.size() + 1) +
+                            " lines left out: no record; the first one: schema is missing\n");
+  ::unlink(trace().c_str());
+  write(with_noise(traced_run({"--fault", "monitor:drop-fdnames"})));
+  EXPECT_EQ(diagnose().status, WaitStatus::for_exit_code(1));
 }
 
 TEST_F(Diagnose, JudgesMixedRunsOneByOne) {
@@ -239,7 +250,7 @@ TEST_F(Diagnose, OfAGigabyteInOneLineStaysSmall) {
   const std::vector<std::string> records = traced_run();
   check(::truncate(trace().c_str(), gigabyte), "truncate");
   const Result result = diagnose({"--json"});
-  EXPECT_EQ(result.status, WaitStatus::for_exit_code(0));
+  EXPECT_EQ(result.status, WaitStatus::for_exit_code(2));
   EXPECT_EQ(result.err, "launcher: " + trace() + ": 1 line left out: longer than 8 MiB\n");
   EXPECT_THAT(result.max_rss_kib, Lt(most_memory_kib));
 }

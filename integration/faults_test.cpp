@@ -89,6 +89,26 @@ TEST_F(AskedFaults, AreRefusedBeforeAnythingRunsEvenIfOthersAreFine) {
   EXPECT_FALSE(std::ifstream(file("ran")));
 }
 
+TEST_F(AskedFaults, ThatHadNoOccasionAreToldOfInALine) {
+  const Result result = run(launcher({"--fault", "monitor:leak-per-signal", "true"}));
+  EXPECT_EQ(result.status, WaitStatus::for_exit_code(0));
+  EXPECT_EQ(
+      result.err,
+      "monitor: warning: --fault monitor:leak-per-signal had no occasion: no signal came for the payload\n");
+  EXPECT_EQ(run(launcher({"--fault", "monitor:leave-orphans", "sh", "-c", "sleep 100 & exit 0"})).err, "");
+}
+
+TEST_F(AskedFaults, OfTheActivatorLeaveThePayloadsWordsAlone) {
+  const Opened socket = open_listening(parse_listen_spec("unix:@a"));
+  const std::string fault = "activator:set-listen-pid=1";
+  Start start = launcher({"--fault", fault, "--fault=" + fault, "sh", "-c", "printf '%s|' \"$@\"", "sh",
+                          "--fault", fault, "--fault=" + fault});
+  start.argv = as_activated(start.argv);
+  start.environment = {"LISTEN_FDS=1"};
+  start.pass = {{socket.fd.get(), 3}};
+  EXPECT_EQ(run(start).out, "--fault|" + fault + "|--fault=" + fault + "|");
+}
+
 TEST_F(AskedFaults, AreListedForPeople) {
   const Result result = run(launcher({"faults"}));
   EXPECT_EQ(result.status, WaitStatus::for_exit_code(0));

@@ -127,6 +127,44 @@ TEST_F(Generate, EveryPathIsAbsoluteAndEveryOptionKept) {
                 file("daemon") + " --option");
 }
 
+TEST_F(Generate, NothingIsOverwrittenUnlessItIsAskedFor) {
+  const std::vector<std::string> words{"web", "--files", "--listen", "tcp:8080", "daemon"};
+  std::ofstream(file("web.service")) << "precious\n";
+  const Result refused = generate(words);
+  EXPECT_EQ(refused.status, WaitStatus::for_exit_code(125));
+  EXPECT_EQ(
+      refused.err,
+      "launcher: generate systemd --files: web.service is there and says something else; --replace writes "
+      "it anew\n");
+  EXPECT_EQ(refused.out, "");
+  EXPECT_EQ(read_file(file("web.service")), "precious\n");
+  EXPECT_FALSE(std::filesystem::exists(file("web.socket"))) << "all or nothing";
+
+  std::vector<std::string> replacing = words;
+  replacing.insert(replacing.begin() + 2, "--replace");
+  EXPECT_EQ(generate(replacing).err, "");
+  EXPECT_THAT(read_file(file("web.service")), HasSubstr("ExecStart="));
+  EXPECT_EQ(generate(words).err, "") << "what is there is what would be written";
+}
+
+TEST_F(Generate, HelpNamesNAME) {
+  for (const std::vector<std::string>& words :
+       {std::vector<std::string>{"--help"}, {"-h"}, {"web", "--help"}, {"web", "-h"}}) {
+    const Result result = generate(words);
+    EXPECT_EQ(result.status, WaitStatus::for_exit_code(0));
+    EXPECT_THAT(result.out, ::testing::StartsWith("Usage: launcher generate systemd NAME ["));
+    EXPECT_EQ(result.err, "");
+  }
+}
+
+TEST_F(Generate, InARootTheWorkingDirectoryIsFromItsTop) {
+  const Result result = generate({"web", "--rootfs", "root", "--workdir", "srv", "/daemon"});
+  EXPECT_EQ(result.err, "");
+  EXPECT_EQ(line_of(result.out, "ExecStart="), "ExecStart=" + bin("launcher") +
+                                                   " --sdnotify=conmon --workdir=/srv --rootfs " +
+                                                   file("root") + " -- /daemon");
+}
+
 TEST_F(Generate, WhatCannotBeIsRefusedInALine) {
   const auto expect_refusal = [&](const std::vector<std::string>& words, const std::string& text) {
     const Result result = generate(words);
@@ -135,6 +173,13 @@ TEST_F(Generate, WhatCannotBeIsRefusedInALine) {
     EXPECT_EQ(result.out, "");
   };
   expect_refusal({}, ": no NAME; see generate --help");
+  expect_refusal({"web", "--replace"}, " web --replace: nothing is written without --files");
+  expect_refusal({""}, " '': a unit needs a name");
+  expect_refusal({"a b"}, " a b: a unit's name has letters, digits and : - _ . only");
+  expect_refusal({"a@b"}, " a@b: a unit's name has letters, digits and : - _ . only");
+  expect_refusal({std::string(248, 'n')},
+                 ' ' + std::string(200, 'n') + "...: longer than a unit's name can be");
+  expect_refusal({"a\nb"}, " a\\x0ab: a unit's name has letters, digits and : - _ . only");
   expect_refusal({"a/b"}, " a/b: a unit's name has letters, digits and : - _ . only");
   expect_refusal({"web.service"}, " web.service: the name without .service or .socket is asked for");
   expect_refusal({"web", "--detach"}, " --detach: systemd starts it in the foreground");

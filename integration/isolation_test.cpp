@@ -524,23 +524,18 @@ TEST_F(Refused, WordsThatNameNoNamespace) {
 }
 
 TEST_F(Refused, ANotifySocketThatCannotBeReached) {
+  const std::string without = "; --sdnotify conmon or ignore does without";
+  const auto shown = [](const std::string& socket) { return "runtime-shim: NOTIFY_SOCKET=" + socket + ": "; };
+  const auto not_shown = [&](const std::string& socket, const std::string& why) {
+    return shown(socket) + "cannot be shown in the root file system: stat " + socket + ": " + why + without;
+  };
   environment_ = {"NOTIFY_SOCKET=" + file("gone")};
-  const std::string root = rootfs();
-  Start gone = launcher({"--rootfs", root, "payload", "report"});
-  gone.environment = environment_;
-  EXPECT_THAT(run(gone).err,
-              HasSubstr("launcher: runtime-shim: NOTIFY_SOCKET=" + file("gone") +
-                        ": cannot be shown in the root file system: stat " + file("gone") +
-                        ": No such file or directory; --sdnotify conmon or ignore does without\n"));
+  expect_refusal({bin("launcher"), "--rootfs", rootfs(), "payload", "report"},
+                 not_shown(file("gone"), "No such file or directory"));
   environment_ = {"NOTIFY_SOCKET=@abstract"};
-  Start abstract = launcher({"--network", "none", "payload", "report"});
-  abstract.environment = environment_;
-  const Result result = run(abstract);
-  EXPECT_EQ(result.status, WaitStatus::for_exit_code(125));
-  EXPECT_THAT(result.err,
-              HasSubstr("launcher: runtime-shim: NOTIFY_SOCKET=@abstract: an abstract name, which "
-                        "cannot be reached with --network none; --sdnotify conmon or ignore does "
-                        "without\n"));
+  expect_refusal(
+      {bin("launcher"), "--network", "none", "payload", "report"},
+      shown("@abstract") + "an abstract name, which cannot be reached with --network none" + without);
 }
 
 /// The shim with nobody above it: it stays with its payload.

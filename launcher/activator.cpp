@@ -12,11 +12,18 @@ namespace {
 
 bool is_activator_fault(const std::string& value) { return value.starts_with("activator:"); }
 
-// The command line without the faults that have been committed by then.
-std::vector<std::string> without_activator_faults(const std::vector<std::string>& words) {
+// The command line without the faults that have been committed by then. What the last words, the payload's,
+// say is for the payload.
+std::vector<std::string> without_activator_faults(const std::vector<std::string>& words,
+                                                  std::size_t payload_words) {
   std::vector<std::string> kept{find_own_program("launcher")};
+  const std::size_t own = words.size() - payload_words;
   for (std::size_t i = 0; i < words.size(); ++i) {
-    if (words[i] == "--fault" && i + 1 < words.size() && is_activator_fault(words[i + 1])) {
+    if (i >= own) {
+      kept.push_back(words[i]);
+      continue;
+    }
+    if (words[i] == "--fault" && i + 1 < own && is_activator_fault(words[i + 1])) {
       ++i;
       continue;
     }
@@ -48,7 +55,7 @@ void commit_activator_faults(const RunOptions& options, const Arrival& arrival,
                              const std::vector<std::string>& words) {
   auto plan = plan_activator(options, arrival);
   if (!plan) return;
-  plan->next.argv = without_activator_faults(words);
+  plan->next.argv = without_activator_faults(words, options.payload_words);
   depart_in_place(plan->next, Trace());
 }
 

@@ -39,7 +39,7 @@ constexpr std::string_view diagnose_usage =
     "Usage: launcher diagnose [OPTIONS] TRACE\n\n"
     "Says what went wrong in each run of a trace. Exits 0 when there is no finding, 1 when there is, 2 when "
     "the trace\n"
-    "cannot be judged.\n";
+    "cannot be judged, or has lines that are no records and no finding in the others.\n";
 constexpr std::string_view report_usage =
     "Usage: launcher report [OPTIONS] TRACE\n\n"
     "Shows each run of a trace: what every hop held, and what is wrong with it.\n";
@@ -144,18 +144,24 @@ struct Case {
   [[nodiscard]] JudgedRun judged() const { return {records, judge(records, contract), contract}; }
 };
 
-std::vector<Case> read_cases(const Question& question) {
+/// What a trace has to be judged, and how much of it could not be read.
+struct Cases {
+  std::vector<Case> runs;
+  std::size_t lines_rejected = 0;
+};
+
+Cases read_cases(const Question& question) {
   const auto only = question.run.empty() ? std::nullopt : std::optional(question.run);
   std::optional<StatedContract> stated;
   if (!question.contract.empty()) stated = parse_contract(question.contract);
   TraceContent content = read_trace(question.trace, only);
   for (const std::string& remark : content.remarks)
     print_error(Hop::launcher, question.trace + ": " + remark);
-  std::vector<Case> cases;
+  Cases cases{{}, content.lines_rejected};
   for (auto& run : content.runs) {
     std::optional<Contract> contract;
     if (stated) contract = contract_of(*stated, run);
-    cases.push_back({std::move(run), std::move(contract)});
+    cases.runs.push_back({std::move(run), std::move(contract)});
   }
   return cases;
 }
@@ -193,17 +199,19 @@ int diagnose(const std::vector<std::string>& words) {
   return answer([&] {
     const auto question = parse(words, true);
     if (!question) return 0;
-    const std::vector<Case> cases = read_cases(*question);
+    const Cases cases = read_cases(*question);
     bool clean = true;
-    for (const Case& shown : cases) {
+    for (const Case& shown : cases.runs) {
       const JudgedRun run = shown.judged();
       clean &= run.diagnosis.findings.empty();
       write_all(STDOUT_FILENO,
                 question->json ? json_findings(run)
-                               : heading(cases, shown) + text_report(run, may_colour(STDOUT_FILENO)),
+                               : heading(cases.runs, shown) + text_report(run, may_colour(STDOUT_FILENO)),
                 "stdout");
     }
-    return clean ? 0 : 1;
+    if (!clean) return 1;
+    // Who left lines out cannot say that nothing is wrong.
+    return cases.lines_rejected > 0 ? unusable : 0;
   });
 }
 
@@ -212,10 +220,11 @@ int report(const std::vector<std::string>& words) {
     const auto question = parse(words, false);
     if (!question) return 0;
     const ReportFormat format = parse_format(question->format);
-    const std::vector<Case> cases = read_cases(*question);
-    for (const Case& shown : cases) {
+    const Cases cases = read_cases(*question);
+    for (const Case& shown : cases.runs) {
       const std::string text = write_report(format, shown.judged(), may_colour(STDOUT_FILENO));
-      write_all(STDOUT_FILENO, (format == ReportFormat::text ? heading(cases, shown) : "") + text, "stdout");
+      write_all(STDOUT_FILENO, (format == ReportFormat::text ? heading(cases.runs, shown) : "") + text,
+                "stdout");
     }
     return 0;
   });

@@ -3,8 +3,11 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 
 #include "fdchain/model/failure.h"
+#include "fdchain/model/printable.h"
 #include "fdchain/program/isolation_options.h"
 #include "fdchain/program/options.h"
 #include "fdchain/protocol/systemd_unit.h"
@@ -14,10 +17,11 @@ namespace fdchain {
 namespace {
 
 constexpr std::string_view usage =
-    "Usage: launcher generate systemd NAME [--files] [RUN OPTIONS] [--] [PAYLOAD [ARG...]]\n\n"
+    "Usage: launcher generate systemd NAME [--files [--replace]] [RUN OPTIONS] [--] [PAYLOAD [ARG...]]\n\n"
     "Prints NAME.service for a run with these options, and NAME.socket for what it listens on; with --files, "
     "writes them\n"
-    "into the working directory. Sockets with different names, modes or backlogs come in several units, "
+    "into the working directory, and with --replace over what is there. Sockets with different names, modes "
+    "or backlogs come in several units, "
     "NAME-….socket.\n"
     "Type=notify waits for the payload's READY=1 with --sdnotify container, which is the default for "
     "fdchain's "
@@ -26,6 +30,10 @@ constexpr std::string_view usage =
 
 std::string absolute(const std::string& path) {
   return path.empty() ? path : std::filesystem::absolute(path).lexically_normal().native();
+}
+
+std::string absolute_in_root(const std::string& path) {
+  return path.empty() ? path : (std::filesystem::path("/") / path).lexically_normal().native();
 }
 
 // A program without a slash is looked for in PATH, when it is started.
@@ -82,7 +90,9 @@ std::vector<std::string> to_words(const RunOptions& options) {
   if (options.runtime != find_own_program("runtime-shim"))
     add("--runtime", absolute_program(options.runtime));
   for (const std::string& assignment : options.environment) add("--env", assignment);
-  add("--workdir", options.isolation.rootfs.empty() ? absolute(options.workdir) : options.workdir);
+  // In a root of its own the payload starts at /, whoever starts it.
+  add("--workdir",
+      options.isolation.rootfs.empty() ? absolute(options.workdir) : absolute_in_root(options.workdir));
   add("--pidfile", absolute(options.pidfile));
   add("--exit-file", absolute(options.exit_file));
   add("--trace", absolute(options.trace));
@@ -100,22 +110,68 @@ std::vector<std::string> to_words(const RunOptions& options) {
   return words;
 }
 
+namespace {
+
+bool asks_for_help(const std::string& word) { return word == "--help" || word == "-h"; }
+
+/// `systemd NAME [--files [--replace]] RUN WORDS…`
+struct Request {
+  std::string name;
+  bool files = false;
+  bool replace = false;
+  std::vector<std::string> run_words;
+};
+
+Request parse(const std::vector<std::string>& words) {
+  if (words.front() != "systemd")
+    throw Failure("generate " + printable(words.front()) + ": only systemd is known; see --help");
+  if (words.size() < 2 || words[1].starts_with('-'))
+    throw Failure("generate systemd: no NAME; see generate --help");
+  Request request{words[1], false, false, {}};
+  std::size_t next = 2;
+  for (; next < words.size(); ++next) {
+    if (words[next] == "--files")
+      request.files = true;
+    else if (words[next] == "--replace")
+      request.replace = true;
+    else
+      break;
+  }
+  if (request.replace && !request.files)
+    throw Failure("generate systemd " + printable(request.name) +
+                  " --replace: nothing is written without --files");
+  request.run_words.assign(words.begin() + static_cast<std::ptrdiff_t>(next), words.end());
+  return request;
+}
+
+// All of them are looked at before the first is written. One that says the same already is in nobody's way.
+void refuse_to_overwrite(const std::vector<UnitFile>& units) {
+  for (const UnitFile& unit : units) {
+    std::error_code unknown;
+    if (!std::filesystem::exists(std::filesystem::symlink_status(unit.name, unknown))) continue;
+    std::ifstream file(unit.name);
+    if (std::string(std::istreambuf_iterator<char>(file), {}) == unit.text) continue;
+    throw Failure("generate systemd --files: " + unit.name +
+                  " is there and says something else; --replace writes it anew");
+  }
+}
+
+}  // namespace
+
 int generate(const std::vector<std::string>& words) {
-  if (words.empty() || words.front() == "--help" || words.front() == "-h") {
+  const bool named = words.size() > 2 && words.front() == "systemd";
+  if (words.empty() || asks_for_help(words.front()) || (words.size() > 1 && asks_for_help(words[1])) ||
+      (named && asks_for_help(words[2]))) {
     write_all(STDOUT_FILENO, usage, "stdout");
     return 0;
   }
-  if (words.front() != "systemd")
-    throw Failure("generate " + words.front() + ": only systemd is known; see --help");
-  if (words.size() < 2 || words[1].starts_with('-'))
-    throw Failure("generate systemd: no NAME; see generate --help");
-  std::vector<std::string> run_words(words.begin() + 2, words.end());
-  const bool files = !run_words.empty() && run_words.front() == "--files";
-  if (files) run_words.erase(run_words.begin());
-  const auto options = parse_run_options(run_words);
+  const Request request = parse(words);
+  const auto options = parse_run_options(request.run_words);
   if (!options) return 0;
-  for (const UnitFile& unit : make_units(request_for(words[1], *options))) {
-    if (files) {
+  const std::vector<UnitFile> units = make_units(request_for(request.name, *options));
+  if (request.files && !request.replace) refuse_to_overwrite(units);
+  for (const UnitFile& unit : units) {
+    if (request.files) {
       write_file_atomically(unit.name, unit.text);
       write_all(STDOUT_FILENO, absolute(unit.name) + '\n', "stdout");
     } else {

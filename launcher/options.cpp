@@ -27,7 +27,8 @@ constexpr std::string_view usage =
     "  launcher report --format FORMAT TRACE             the report of a trace\n"
     "  launcher faults                                   the mistakes that --fault can have a hop make\n"
     "  launcher profiles                                 what --profile has real versions do, hop by hop\n"
-    "  launcher generate systemd NAME [--files] [OPTIONS] [PAYLOAD [ARG...]]   units for a run\n\n"
+    "  launcher generate systemd NAME [--files [--replace]] [OPTIONS] [PAYLOAD [ARG...]]   units for a "
+    "run\n\n"
     "All but the first two lines answer --help of their own.\n";
 
 constexpr std::string_view own_payload = "payload";
@@ -143,6 +144,7 @@ std::optional<RunOptions> parse_run_options(const std::vector<std::string>& word
   contain(texts.isolation, options.profiles, command_line);
   options.isolation = parse_isolation(texts.isolation);
   options.pid_given = command_line.options.count("pid") != 0;
+  options.payload_words = command_line.rest.size();
   options.payload = payload_command(command_line.rest, !options.isolation.rootfs.empty());
   for (const std::string& report : texts.reports) options.reports.push_back(parse_report_request(report));
   for (const std::string& fault : texts.faults) options.faults.push_back(parse_fault(fault));

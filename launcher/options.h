@@ -58,6 +58,7 @@ struct RunOptions {
   std::vector<FaultRequest> faults;
   ProfileChoice profiles;
   std::vector<std::string> payload;
+  std::size_t payload_words = 0;  ///< how many words at the end of the command line are the payload's
 };
 
 /// Reads `FORMAT[:FILE]`. Throws Failure.

@@ -6,12 +6,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <csignal>
 #include <filesystem>
 #include <utility>
 
 #include "fdchain/model/failure.h"
+#include "fdchain/model/variables.h"
+#include "fdchain/plan/fault.h"
 #include "fdchain/plan/roles.h"
 #include "fdchain/program/checkpoint.h"
 #include "fdchain/program/departure.h"
@@ -282,6 +285,7 @@ void Supervisor::arm_timeout() {
 }
 
 void Supervisor::pass_on_signal(int number) {
+  signal_came_ = true;
   for (const OnSignal step : conduct_.on_signal) {
     switch (step) {
       case OnSignal::forward: forward(number); break;
@@ -329,7 +333,19 @@ void Supervisor::observe_myself(Moment moment) {
   });
 }
 
+// A fault that was asked for and could not be made shows nothing: whoever asked for it is told.
+void Supervisor::tell_missed_faults() const {
+  const auto faults = arrival_.environment.get(fault_name);
+  if (!faults) return;
+  Happened happened{ran_, signal_came_, false};
+  for (const pid_t child : children_of_this_process())
+    happened.leftovers |= std::ranges::find(spared_, child) == spared_.end();
+  for (const std::string& sentence : without_occasion(parse_faults(*faults), happened))
+    log::warn("--fault {}", sentence);
+}
+
 int Supervisor::finish(std::span<const AtEnd> steps) {
+  tell_missed_faults();
   // What is held when the status can first be seen is what the trace says of the end.
   bool observed = false;
   for (const AtEnd step : steps) {

@@ -55,6 +55,7 @@ class Supervisor {
   void pass_on_signal(int number);
   void forward(int number);
   void kill_payload(int number);
+  void tell_missed_faults() const;
   int finish(std::span<const AtEnd> steps);
   void finish(AtEnd step);
   void write_exit_file() const;
@@ -70,6 +71,7 @@ class Supervisor {
   Caller& caller_;
   Trace trace_;
   Conduct conduct_;
+  bool signal_came_ = false;  ///< for the payload
   std::vector<MadeName> made_names_;
 
   boost::asio::io_context io_;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <climits>
+#include <numeric>
+#include <utility>
 
 #include "fdchain/model/listen_env.h"
 #include "fdchain/model/number.h"
@@ -38,6 +40,29 @@ bool counts_all(Hop hop, const HopRecord& record, const Contract& contract) {
              contract.sockets.size() + contract.preserved.size();
 }
 
+using Object = std::pair<dev_t, ino_t>;
+
+Object object_of(const FdRow& row) { return {row.device, row.inode}; }
+
+// The numbers of `entries`, sorted by the objects that `row_of` has of them; of one object the first comes
+// first.
+template <typename Entries, typename RowOf>
+std::vector<std::size_t> sorted_by_object(const Entries& entries, RowOf row_of) {
+  std::vector<std::size_t> numbers(entries.size());
+  std::iota(numbers.begin(), numbers.end(), std::size_t{0});
+  std::ranges::stable_sort(numbers, {},
+                           [&](std::size_t number) { return object_of(row_of(entries[number])); });
+  return numbers;
+}
+
+// Those of `sorted` that are the object of `row`, when `object` says of each which one it is.
+template <typename Entry, typename ObjectOfEntry>
+std::span<const Entry> find_all(const std::vector<Entry>& sorted, const FdRow& row, ObjectOfEntry object) {
+  const auto first = std::ranges::lower_bound(sorted, object_of(row), {}, object);
+  const auto last = std::ranges::upper_bound(first, sorted.end(), object_of(row), {}, object);
+  return {sorted.data() + (first - sorted.begin()), static_cast<std::size_t>(last - first)};
+}
+
 bool is_pipe(const FdRow& row) { return row.type == "FIFO" || (row.socket && !row.socket->listening); }
 
 bool is_announced_handshake(const HopRecord& record, const FdRow& row) {
@@ -53,6 +78,8 @@ bool is_announced_handshake(const HopRecord& record, const FdRow& row) {
 Evidence::Evidence(std::span<const HopRecord> records, const std::optional<Contract>& contract) {
   sort(records);
   make_contract(contract);
+  measure_contract();
+  index();
   collect_sightings();
 }
 
@@ -124,6 +151,7 @@ void Evidence::presume_preserved() {
     const FdRow* const row = row_at(first.fds, number);
     return row == nullptr || row->close_on_exec ? nullptr : row;
   };
+  measure_contract();
   int number = window_end();
   for (const FdRow* row = crossing(number); row != nullptr; row = crossing(++number)) {
     // The monitor's pipes are announced. The shim's is known by its place alone: it is the last.
@@ -152,16 +180,58 @@ const HopRecord* Evidence::crossed_into(Hop hop) const {
   return of(static_cast<Hop>(static_cast<int>(hop) - 1)).departure;
 }
 
-int Evidence::window_end() const {
-  int end = listen_fds_start;
-  for (const ContractSocket& socket : contract_.sockets) end = std::max(end, socket.fd + 1);
-  return end;
+void Evidence::measure_contract() {
+  window_end_ = listen_fds_start;
+  for (const ContractSocket& socket : contract_.sockets) window_end_ = std::max(window_end_, socket.fd + 1);
+  payload_end_ = window_end_;
+  for (const FdRow& row : contract_.preserved) payload_end_ = std::max(payload_end_, row.number + 1);
 }
 
-int Evidence::payload_end() const {
-  int end = window_end();
-  for (const FdRow& row : contract_.preserved) end = std::max(end, row.number + 1);
-  return end;
+void Evidence::index() {
+  sockets_by_object_ = sorted_by_object(
+      contract_.sockets, [](const ContractSocket& socket) -> const FdRow& { return socket.row; });
+  preserved_by_object_ =
+      sorted_by_object(contract_.preserved, [](const FdRow& row) -> const FdRow& { return row; });
+  for (const HopEvidence& hop : hops_) {
+    for (const HopRecord* const record : {hop.arrival, hop.departure, hop.outside, hop.after_exit}) {
+      if (record != nullptr) indexes_.emplace(record, record->fds);
+    }
+  }
+}
+
+const ContractSocket* Evidence::socket_of(const FdRow& row) const {
+  const auto& sockets = contract_.sockets;
+  const auto alike =
+      find_all(sockets_by_object_, row, [&](std::size_t number) { return object_of(sockets[number].row); });
+  const auto found =
+      std::ranges::find_if(alike, [&](std::size_t number) { return is_socket_of(sockets[number], row); });
+  return found == alike.end() ? nullptr : &sockets[*found];
+}
+
+bool Evidence::is_preserved(const FdRow& row) const {
+  const auto& preserved = contract_.preserved;
+  const auto alike =
+      find_all(preserved_by_object_, row, [&](std::size_t number) { return object_of(preserved[number]); });
+  return std::ranges::any_of(alike, [&](std::size_t number) {
+    return preserved[number].number == row.number && preserved[number].same_object(row);
+  });
+}
+
+std::vector<const FdRow*> Evidence::rows_with(const HopRecord& record, const FdRow& object) const {
+  std::vector<const FdRow*> rows;
+  for (const FdRow* const row : indexes_.at(&record).rows_like(object)) {
+    if (row->same_object(object)) rows.push_back(row);
+  }
+  return rows;
+}
+
+ObjectIndex::ObjectIndex(const FdTable& table) {
+  for (const FdRow& row : table) rows_.push_back(&row);
+  std::ranges::stable_sort(rows_, {}, [](const FdRow* row) { return object_of(*row); });
+}
+
+std::span<const FdRow* const> ObjectIndex::rows_like(const FdRow& row) const {
+  return find_all(rows_, row, [](const FdRow* other) { return object_of(*other); });
 }
 
 void Evidence::collect_sightings() {

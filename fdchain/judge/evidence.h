@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -28,6 +29,19 @@ struct HopEvidence {
 
   /// What it had when it started: its own word, else what was seen from outside; null when neither is there.
   [[nodiscard]] const HopRecord* received() const { return arrival != nullptr ? arrival : outside; }
+};
+
+/// The rows of a table by the object that they are, so that one is found without a look at all others: a
+/// trace can have many thousands. Refers to the table.
+class ObjectIndex {
+ public:
+  explicit ObjectIndex(const FdTable& table);
+
+  /// Those with this row's device and inode, in ascending order of their numbers.
+  [[nodiscard]] std::span<const FdRow* const> rows_like(const FdRow& row) const;
+
+ private:
+  std::vector<const FdRow*> rows_;
 };
 
 class Evidence {
@@ -60,10 +74,19 @@ class Evidence {
   [[nodiscard]] bool wrote_the_contract(Hop hop) const;
 
   /// One past the number of the last socket.
-  [[nodiscard]] int window_end() const;
+  [[nodiscard]] int window_end() const { return window_end_; }
 
   /// One past the number of the last preserved descriptor.
-  [[nodiscard]] int payload_end() const;
+  [[nodiscard]] int payload_end() const { return payload_end_; }
+
+  /// The socket of the contract that this row is; null when it is none. The first, if it is several.
+  [[nodiscard]] const ContractSocket* socket_of(const FdRow& row) const;
+
+  /// Whether this row is what was to be preserved at its number.
+  [[nodiscard]] bool is_preserved(const FdRow& row) const;
+
+  /// The rows of a record that are this object, in ascending order of their numbers.
+  [[nodiscard]] std::vector<const FdRow*> rows_with(const HopRecord& record, const FdRow& object) const;
 
   /// All sightings, in the order of travel, without those that an earlier breach of the announcement has
   /// spoilt: a hop that was told wrongly what it has does rightly not pass it on.
@@ -84,11 +107,18 @@ class Evidence {
   void make_contract(const std::optional<Contract>& given);
   void presume_contract();
   void presume_preserved();
+  void measure_contract();
+  void index();
   void collect_sightings();
 
   std::array<HopEvidence, 5> hops_;
   Contract contract_;
   bool contract_is_known_ = false;
+  int window_end_ = 0;
+  int payload_end_ = 0;
+  std::vector<std::size_t> sockets_by_object_;  // numbers in the contract, sorted by device and inode
+  std::vector<std::size_t> preserved_by_object_;
+  std::map<const HopRecord*, ObjectIndex> indexes_;
   std::optional<Hop> misled_;
   std::vector<Sighting> sightings_;
 };

@@ -74,6 +74,18 @@ std::vector<int> parse_numbers(std::string_view text, const Fault& fault,
   return numbers;
 }
 
+// What did not happen; empty when it did.
+std::string_view missed(Occasion occasion, const Happened& happened) {
+  switch (occasion) {
+    case Occasion::hand_over: break;
+    case Occasion::signal: return happened.signal ? "" : "no signal came for the payload";
+    case Occasion::failed_start: return happened.ran ? "the payload could be started" : "";
+    case Occasion::end: return happened.ran ? "" : "the payload never ran";
+    case Occasion::leftovers: return happened.leftovers ? "" : "the payload left no process";
+  }
+  return "";
+}
+
 }  // namespace
 
 std::span<const Fault> all_faults() {
@@ -117,6 +129,15 @@ std::vector<FaultRequest> parse_faults(std::string_view text) {
     text.remove_prefix(comma == std::string_view::npos ? text.size() : comma + 1);
   }
   return requests;
+}
+
+std::vector<std::string> without_occasion(std::span<const FaultRequest> requests, const Happened& happened) {
+  std::vector<std::string> sentences;
+  for (const FaultRequest& request : requests) {
+    const std::string_view what = missed(find_fault(request.name)->occasion, happened);
+    if (!what.empty()) sentences.push_back(to_string(request) + " had no occasion: " + std::string(what));
+  }
+  return sentences;
 }
 
 std::string to_string(const FaultRequest& request) {

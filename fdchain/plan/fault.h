@@ -50,6 +50,22 @@ struct FaultRequest {
   friend bool operator==(const FaultRequest&, const FaultRequest&) = default;
 };
 
+/// What has to happen in a run for a mistake to be made.
+enum class Occasion {
+  hand_over,     ///< nothing more: it is in what is passed on
+  signal,        ///< a signal comes for the payload
+  failed_start,  ///< a hop cannot start the next program
+  end,           ///< the payload runs and ends
+  leftovers,     ///< the payload ends and leaves a process
+};
+
+/// What has happened in a run, as its monitor knows it.
+struct Happened {
+  bool ran = false;  ///< the payload, and it has ended
+  bool signal = false;
+  bool leftovers = false;
+};
+
 /// Some hops, as a value that needs no code to run before main: every exec of a hop would pay for it.
 class Hops {
  public:
@@ -79,6 +95,7 @@ struct Fault {
   std::string_view bug;            ///< the real bug it replays
   std::string_view finding;        ///< what the judge must find
   std::string_view summary;        ///< one line
+  Occasion occasion = Occasion::hand_over;
   /// Makes the mistake. Throws Failure with status 2 when there is nothing to do it to.
   void (*edit)(HopPlan& plan, const std::vector<int>& numbers, const FaultContext& context);
 };
@@ -94,6 +111,9 @@ FaultRequest parse_fault(std::string_view text);
 
 /// Reads FDCHAIN_FAULT: --fault values with commas between them.
 std::vector<FaultRequest> parse_faults(std::string_view text);
+
+/// A sentence for each of these that had no occasion: `monitor:leak-per-signal had no occasion: …`.
+std::vector<std::string> without_occasion(std::span<const FaultRequest> requests, const Happened& happened);
 
 /// The text that parse_fault() reads.
 std::string to_string(const FaultRequest& request);

@@ -309,16 +309,15 @@ bool is_command_line(const std::vector<std::string>& words) {
   return false;
 }
 
-Command decode_command(const std::vector<std::string>& words) {
+void decode_command(const std::vector<std::string>& words, Command& command) {
   Reader reader(words);
-  Command command;
   while (!reader.at_end()) {
     const std::string& word = reader.take();
     if (asks_for_version(word)) {
       command.verb = Verb::version;
-      return command;
+      return;
     }
-    if (asks_for_help(word)) return command;
+    if (asks_for_help(word)) return;
     if (is_option(word)) {
       read_option(word, before_verb, reader, command);
       continue;
@@ -331,9 +330,15 @@ Command decode_command(const std::vector<std::string>& words) {
     read_after_verb(reader, command);
     check_choice("--log-format", command.log_format, "text", "json");
     if (!command.format.empty()) check_choice("--format", command.format, "table", "json");
-    return command;
+    return;
   }
   throw Failure("no command; see --help");
+}
+
+Command decode_command(const std::vector<std::string>& words) {
+  Command command;
+  decode_command(words, command);
+  return command;
 }
 
 std::vector<std::string> encode(const Command& command) {

@@ -67,7 +67,8 @@ bool is_command_line(const std::vector<std::string>& words);
 
 /// Reads such a command line. Options are taken before and after the id; the program of `exec` keeps its own.
 ///
-/// Throws Failure naming the word that is wrong.
+/// Throws Failure naming the word that is wrong; `command` then has what stood before it, such as --log.
+void decode_command(const std::vector<std::string>& words, Command& command);
 Command decode_command(const std::vector<std::string>& words);
 
 /// The words after the program's name, so that decode_command() gives the same.

@@ -24,12 +24,10 @@ std::string_view inheritance(const HopRecord& before, const HopRecord& after) {
 }
 
 // The numbers at which a hop has sockets of the contract.
-std::vector<int> held_sockets(const HopRecord& record, const Contract& contract) {
+std::vector<int> held_sockets(const HopRecord& record, const Evidence& evidence) {
   std::vector<int> numbers;
   for (const FdRow& row : record.fds) {
-    const bool ours = std::ranges::any_of(
-        contract.sockets, [&](const ContractSocket& socket) { return is_socket_of(socket, row); });
-    if (ours) numbers.push_back(row.number);
+    if (evidence.socket_of(row) != nullptr) numbers.push_back(row.number);
   }
   return numbers;
 }
@@ -55,6 +53,7 @@ std::string quoted(const std::string& text) {
 
 std::string mermaid_report(const JudgedRun& run) {
   const Ledger ledger = make_ledger(run);
+  const Evidence evidence(run.records, run.contract);
   std::string text = "stateDiagram-v2\n";
   const HopRecord* before = nullptr;
   for (const HopRecord* const record : ledger.columns) {
@@ -62,7 +61,7 @@ std::string mermaid_report(const JudgedRun& run) {
                         node(record->hop));
   }
   for (const HopRecord* const record : ledger.columns) {
-    const std::vector<int> held = held_sockets(*record, ledger.contract);
+    const std::vector<int> held = held_sockets(*record, evidence);
     if (before == nullptr)
       text += fmt::format("    [*] --> {}: {} from the activator\n", node(record->hop), carries(held));
     else
@@ -82,6 +81,7 @@ std::string mermaid_report(const JudgedRun& run) {
 
 std::string dot_report(const JudgedRun& run) {
   const Ledger ledger = make_ledger(run);
+  const Evidence evidence(run.records, run.contract);
   std::string text = "digraph fdchain {\n  rankdir=LR;\n  node [shape=box];\n";
   const HopRecord* before = nullptr;
   for (const HopRecord* const record : ledger.columns) {
@@ -98,10 +98,10 @@ std::string dot_report(const JudgedRun& run) {
     text += fmt::format("  socket{} [shape=ellipse, label={}];\n", i,
                         quoted(socket.name + ' ' + socket.row.type + ' ' + address));
     for (const HopRecord* const record : ledger.columns) {
-      for (const FdRow& row : record->fds) {
-        if (is_socket_of(socket, row))
+      for (const FdRow* const row : evidence.rows_with(*record, socket.row)) {
+        if (is_socket_of(socket, *row))
           text += fmt::format("  {} -> socket{} [style=dashed, arrowhead=none, label=\"{}\"];\n",
-                              node(record->hop), i, row.number);
+                              node(record->hop), i, row->number);
       }
     }
   }

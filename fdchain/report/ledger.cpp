@@ -63,10 +63,10 @@ class Builder {
   // The numbers at which a hop has the object. The launcher may only be about to open it.
   std::string numbers_of(const HopRecord& record, const FdRow& object) {
     std::string numbers;
-    for (const FdRow& row : record.fds) {
-      if (!is_socket_of({object.number, "", object}, row)) continue;
-      numbers.append(numbers.empty() ? "" : ",").append(std::to_string(row.number));
-      shown_.insert({&record, row.number});
+    for (const FdRow* const row : evidence_.rows_with(record, object)) {
+      if (!is_socket_of({object.number, "", object}, *row)) continue;
+      numbers.append(numbers.empty() ? "" : ",").append(std::to_string(row->number));
+      shown_.insert({&record, row->number});
     }
     if (numbers.empty()) return record.hop == Hop::launcher ? "opened" : "-";
     return numbers;
@@ -111,16 +111,14 @@ class Builder {
       for (const FdRow& row : column->fds) {
         if (row.number < listen_fds_start || shown_.contains({column, row.number})) continue;
         if (column->moment == Moment::running && row.close_on_exec) continue;  // the payload's own
-        strangers.insert({row.number, row.type + (row.name.empty() ? "" : ' ' + row.name)});
+        strangers.insert({row.number, describe_object(row)});
       }
     }
     for (const auto& [number, what] : strangers) {
       add_row(what, [&, stranger = number, kind = what](const HopRecord& record) {
-        const bool there =
-            record.hop != Hop::launcher && std::ranges::any_of(record.fds, [&](const FdRow& row) {
-              return row.number == stranger && row.type + (row.name.empty() ? "" : ' ' + row.name) == kind &&
-                     !shown_.contains({&record, stranger});
-            });
+        const FdRow* const row = row_at(record.fds, stranger);
+        const bool there = record.hop != Hop::launcher && row != nullptr && describe_object(*row) == kind &&
+                           !shown_.contains({&record, stranger});
         return there ? std::to_string(stranger) : std::string("-");
       });
     }

@@ -31,9 +31,14 @@ struct Style {
   }
 };
 
+// Of what is too long the middle is left out: the kind is at the start, and the end of a path tells more than
+// its beginning.
 std::string fit(const std::string& text, std::size_t room) {
-  const std::string shown = printable(text, 400);
-  return shown.size() <= room ? shown : shown.substr(0, room - 1) + '~';
+  constexpr std::size_t most = 4096;
+  const std::string shown = printable(text, most);
+  if (shown.size() <= room) return shown;
+  const std::size_t start = room / 2;
+  return shown.substr(0, start) + '~' + shown.substr(shown.size() - (room - start - 1));
 }
 
 std::string table(const Ledger& ledger, const Style& style) {

@@ -174,6 +174,7 @@ class Reader {
       if (!run.records.empty()) content.runs.push_back(std::move(run.records));
     }
     content.remarks = std::move(remarks_);
+    content.lines_rejected = not_records_ + too_long_;
     if (!content.runs.empty()) return content;
     throw Failure(printable(path_) +
                       (only_ ? ": no record of the run " + printable(*only_) : ": no record of a hop in it") +

@@ -12,6 +12,7 @@ namespace fdchain {
 struct TraceContent {
   std::vector<std::vector<HopRecord>> runs;  ///< in the order in which they began
   std::vector<std::string> remarks;          ///< what was left out, a sentence each
+  std::size_t lines_rejected = 0;  ///< those that are no records; a last one cut short is not counted
 };
 
 /// Reads a trace file, or only the records of the run `only`. Memory is bounded, however long the file is:

@@ -95,12 +95,12 @@ void UserManager::write_unit(const std::string& name, const std::string& text) c
   std::ofstream(unit_directory() + '/' + name) << text;
 }
 
-Result UserManager::inside(std::vector<std::string> command) const {
+Result UserManager::inside(std::vector<std::string> command, std::chrono::seconds within) const {
   command.insert(command.begin(), {"nsenter", "-t", std::to_string(first_), "-m", "-p", "-C"});
   Start start;
   start.argv = std::move(command);
   start.environment = {"XDG_RUNTIME_DIR=" + directory_ + "/run", "HOME=" + home()};
-  return run(start);
+  return run(start, within);
 }
 
 Result UserManager::systemctl(std::vector<std::string> words) const {

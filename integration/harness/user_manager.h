@@ -1,6 +1,7 @@
 // The real systemd, as a user's own manager, in namespaces that end with the test.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <string>
 #include <vector>
@@ -50,7 +51,8 @@ class UserManager {
   [[nodiscard]] std::vector<std::string> processes(const std::string& unit) const;
 
   /// Runs a program beside the manager, in its namespaces.
-  [[nodiscard]] Result inside(std::vector<std::string> command) const;
+  [[nodiscard]] Result inside(std::vector<std::string> command,
+                              std::chrono::seconds within = usual_patience) const;
 
  private:
   std::string directory_;

@@ -138,10 +138,12 @@ void end(pid_t launcher, Outcome& outcome, const std::string& kind) {
     outcome.misses.push_back(kind + ": the launcher " + status.describe());
 }
 
-// What ReceiveBuffer= of a unit does: a datagram of each client fits in, and none need be dropped.
+// What ReceiveBuffer= and SendBuffer= of a unit do: a datagram of each client fits in, and an answer to each
+// that has not been read yet, so that none need be dropped.
 void make_room_for_datagrams(int fd) {
-  constexpr int wanted = 1 << 20;  // the kernel takes rmem_max for more than that, and doubles it
+  constexpr int wanted = 1 << 20;  // the kernel takes rmem_max or wmem_max for more than that, and doubles it
   check(::setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &wanted, sizeof wanted), "setsockopt SO_RCVBUF");
+  check(::setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &wanted, sizeof wanted), "setsockopt SO_SNDBUF");
 }
 
 void crowd(Outcome& outcome, const Manner& manner, std::size_t clients, std::size_t messages,
@@ -150,7 +152,7 @@ void crowd(Outcome& outcome, const Manner& manner, std::size_t clients, std::siz
   const bool inet = kind == "tcp" || kind == "udp";
   const std::string address = kind + (inet ? ":127.0.0.1:8081" : ":@crowd");
   const Activator activator({address}, directory);
-  if (kind == "udp") make_room_for_datagrams(activator.sockets().front().fd.get());
+  if (manner.window == 1) make_room_for_datagrams(activator.sockets().front().fd.get());
   const pid_t launcher = activator.activate({"payload"});
   const auto begin = Clock::now();
   std::vector<Conversation> all;

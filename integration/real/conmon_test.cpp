@@ -75,7 +75,7 @@ const std::vector<Case> cases{
     {"by_signal", "kill -9 $$", api, {}},
     {"partial_line", "printf 'one\\ntwo'", api, {}},
     {"long_line",
-     "head -c 20000 /dev/zero | tr '\\0' x > $0.x; dd if=$0.x bs=20000 count=1 2>/dev/null; echo",
+     "(head -c 20000 /dev/zero | tr '\\0' x; echo) > $0.x; dd if=$0.x bs=30000 count=1 2>/dev/null",
      api,
      {}},
     {"size_max", "seq 100 > $0.x; cat $0.x", {"--api-version", "--log-size-max", "500"}, {}},
@@ -286,6 +286,29 @@ TEST_F(Conmon, WithoutADirectoryForTheExitFileTheExitCommandRunsAllTheSame) {
                        {"--exit-dir", file("nowhere"), "--exit-command", start.directory + "/clean-up"});
   Monitored(std::move(start)).outcome();
   EXPECT_EQ(read_file(file("cleaned")), "yes\n");
+}
+
+TEST_F(Conmon, TheDialectIsReadOffTheCommandLine) {
+  const auto says = [](const Words& words) {
+    Start start;
+    start.argv = words;
+    start.argv.insert(start.argv.begin(), bin("monitor"));
+    const Result result = run(start);
+    return result.status.describe() + ": " + result.out + result.err;
+  };
+  const std::string no_id = "exited with status 1: conmon: Container ID not provided. Use --cid\n";
+  const std::string native = "exited with status 0: --cid\n";
+  EXPECT_EQ(says({"--api-version", "1"}), no_id);
+  EXPECT_EQ(says({"--log-level", "warn", "--timeout=5", "-ti"}), no_id) << "both dialects have the first two";
+  EXPECT_EQ(says({"echo", "--cid"}), native);
+  EXPECT_EQ(says({"--", "echo", "--cid"}), native);
+  EXPECT_EQ(says({"--timeout", "5", "--no-stdin", "--log", "passthrough", "echo", "--cid"}), native);
+  EXPECT_EQ(says({"--exit-file", file("--sync"), "echo", "--cid"}), native);
+  EXPECT_THAT(says({"--cid", "x", "--bogus"}),
+              StartsWith("exited with status 1: conmon: option parsing failed"));
+  EXPECT_THAT(says({"--bogus", "x", "--cid", "x"}),
+              StartsWith("exited with status 1: conmon: option parsing failed"));
+  EXPECT_THAT(says({"--bogus"}), StartsWith("exited with status 125: monitor: "));
 }
 
 // --- streams and clients ---
@@ -646,11 +669,11 @@ TEST_F(UnderPodman, UsersSeeNoDifference) {
         {"wait", "box"},
         {"rm", "box"}},
        "input\n"},
-      {{run_words({"-d", "--name", "late"}, {"sh", "-c", "read x; echo late; exit 3"}),
+      {{run_words({"-d", "-i", "--name", "late"}, {"sh", "-c", "read x; echo late; exit 3"}),
         {"attach", "late"},
         {"wait", "late"},
         {"rm", "late"}},
-       ""},
+       "go\n"},
       {{{"ps", "--all", "--quiet"}}, ""},
   };
   for (const Use& use : uses) {

@@ -146,13 +146,14 @@ void write_script(const std::string& path, const std::string& text) {
 }
 
 void write_fake_runtime(const std::string& path, const std::string& payload) {
-  write_script(path + ".payload", payload);
+  // The container waits for the runtime's end: one that ended before could be reaped by the runtime's shell.
+  write_script(path + ".payload", "read end <&8; exec 8<&-\n" + payload);
   write_script(path,
-               "exec 9<&0\n"
+               "exec 9<&0; mkfifo $0.gate; exec 7<>$0.gate 8<$0.gate\n"
                "while [ $# -gt 1 ]; do [ \"$1\" = --pid-file ] && pidfile=$2; shift; done\n"
                "setsid '" +
                    path +
-                   ".payload' <&9 9<&- &\n"
+                   ".payload' <&9 9<&- 7<&- &\n"
                    "printf %s $! > \"$pidfile\"\n");
 }
 
@@ -188,7 +189,8 @@ void write_bundle(const std::string& directory, const Bundle& bundle) {
                       {"source", "devpts"},
                       {"options", {"newinstance", "ptmxmode=0666", "mode=0620"}}}};
   json::array namespaces;
-  for (const auto* const type : {"pid", "mount", "ipc", "uts"}) namespaces.push_back(json::object{{"type", type}});
+  for (const auto* const type : {"pid", "mount", "ipc", "uts"})
+    namespaces.push_back(json::object{{"type", type}});
   json::array environment{"PATH=/bin"};
   for (const std::string& assignment : bundle.environment) environment.push_back(json::value(assignment));
   const json::object config{{"ociVersion", "1.0.2"},

@@ -244,7 +244,9 @@ int accept_preserved(const Arrival& arrival, const Command& command, const Journ
 }
 
 int create(const Command& command, const Arrival& arrival, int preserved, const Journal& journal) {
-  (void)make_container(command, arrival, preserved, journal, true);
+  const Made made = make_container(command, arrival, preserved, journal, true);
+  // Until it has let go of its end: what is created holds nothing of ours but the FIFO.
+  (void)hear(made.pipe);
   return 0;
 }
 

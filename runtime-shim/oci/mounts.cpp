@@ -315,6 +315,7 @@ void mask(const std::string& root, const std::string& path) {
   } else {
     // The host's: an image can have put something else at its own.
     cover = clone_of(AT_FDCWD, "/dev/null", false, "/dev/null");
+    set_attributes(cover.get(), {MOUNT_ATTR_RDONLY, 0}, false, path);
   }
   attach(cover.get(), target.get(), path);
 }

@@ -54,20 +54,32 @@ int carry_out(const Command& command, const Arrival& arrival, const Journal& jou
   return failed;
 }
 
+// For a command line that is wrong after its --log.
+void open_if_possible(const Command& command, Journal& journal) {
+  try {
+    journal = Journal(command);
+  } catch (const std::exception&) {
+    // Then stderr alone hears of it.
+  }
+}
+
 }  // namespace
 
 int serve(const std::vector<std::string>& words, const Arrival& arrival, char** argv) {
   Command command;
   Journal journal;
+  bool opened = false;
   bool ok = true;
   const int status = guarded(
       [&] {
-        command = decode_command(words);
+        decode_command(words, command);
         journal = Journal(command);
+        opened = true;
         return carry_out(command, arrival, journal, argv);
       },
       [&](std::string_view text, int) {
         ok = false;
+        if (!opened) open_if_possible(command, journal);
         journal.error(text);
       });
   if (ok) return status;

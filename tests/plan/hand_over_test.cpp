@@ -104,5 +104,40 @@ TEST(HandOver, TheFirstUnusedNumberIsAboveEverySourceAndTarget) {
   EXPECT_EQ(next.first_unused_fd(), 92);
 }
 
+TEST(OciRuntime, GetsWhatItWasPromisedAndNoWordOfTheHandshake) {
+  OciRuntimeStart start;
+  start.environment = Environment(
+      {"_OCI_SYNCPIPE=6", "LISTEN_FDS=3", "_OCI_STARTPIPE=7", "LISTEN_PID=77", "_OCI_ATTACHPIPE=8", "A=b"});
+  start.announced = {{3, 3, 1, false, "promised to the container"},
+                     {5, 5, 1, false, "promised to the container"}};
+  start.command = {"/usr/bin/crun", "create", "id"};
+  start.stdio = {10, 11, 12};
+  start.monitor_pid = 99;
+  const HandOver next = hand_over_to_oci_runtime(start);
+  EXPECT_THAT(next.environment.assignments(), ElementsAre("LISTEN_FDS=3", "LISTEN_PID=77", "A=b"))
+      << "LISTEN_* is between the caller and the runtime";
+  EXPECT_THAT(
+      words(next),
+      ElementsAre("die-with-parent: it must not outlive its monitor", "keep 3: promised to the container",
+                  "keep 5: promised to the container", "place 10 -> 0: stdin of the container",
+                  "place 11 -> 1: stdout of the container", "place 12 -> 2: stderr of the container",
+                  "seal 4 to 4: nothing announced is here", "seal 6 and above: nothing above is announced",
+                  "unblock: signals were blocked over the fork", "exec: /usr/bin/crun"));
+  start.name_pid = true;
+  EXPECT_THAT(words(hand_over_to_oci_runtime(start)),
+              ::testing::Contains("name-pid: LISTEN_PID names the process that shall adopt the sockets"));
+}
+
+TEST(ExitCommand, GetsNoDescriptorsAndNoWordOfAny) {
+  const HandOver next =
+      hand_over_to_exit_command(Environment({"_OCI_SYNCPIPE=6", "LISTEN_FDS=1", "LISTEN_PID=7",
+                                             "LISTEN_FDNAMES=a", "LISTEN_PIDFDID=5", "A=b"}),
+                                {"/usr/bin/podman", "container", "cleanup", "id"});
+  EXPECT_THAT(next.environment.assignments(), ElementsAre("A=b"));
+  EXPECT_THAT(words(next),
+              ElementsAre("seal 3 and above: nothing above is announced",
+                          "unblock: signals were blocked over the fork", "exec: /usr/bin/podman"));
+}
+
 }  // namespace
 }  // namespace fdchain

@@ -17,12 +17,14 @@ namespace fdchain::test {
 namespace {
 
 namespace json = boost::json;
+using ::testing::Contains;
 using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Le;
 using ::testing::Not;
+using ::testing::StartsWith;
 using enum Hop;
 using enum Moment;
 
@@ -134,6 +136,15 @@ TEST(TextReport, OfLongNamesFitsAHundredColumns) {
   const std::string text = report_of(run, ReportFormat::text);
   EXPECT_THAT(widths_of(text), Each(Le(100U)));
   EXPECT_THAT(text, HasSubstr("\n1 finding\n"));
+}
+
+TEST(TextReport, KeepsTheKindAndTheEndOfALongPath) {
+  RunBuilder run(RunShape{.named = false});
+  FdRow& row = run.at(launcher, arrival).contract->sockets[0].row;
+  row.type = "UNIX-STREAM";
+  row.socket->local = "/run/user/1000/some/where/far/down/http.sock";
+  EXPECT_THAT(lines_of(report_of(run, ReportFormat::text)),
+              Contains(StartsWith("UNIX-STREAM /run/u~ar/down/http.sock ")));
 }
 
 // A word that is too long for a line goes on in the next: nothing of the evidence is lost.

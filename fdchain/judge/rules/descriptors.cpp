@@ -36,9 +36,7 @@ class Walk {
     const Sighting* earlier = nullptr;
     for (const Sighting& sighting : evidence_.sightings()) {
       // What the launcher opens itself is not there when it arrives.
-      const bool not_yet = sighting.hop == Hop::launcher && sighting.received &&
-                           std::ranges::none_of(sighting.record->fds,
-                                                [&](const FdRow& row) { return is_socket_of(socket_, row); });
+      const bool not_yet = sighting.hop == Hop::launcher && sighting.received && !holds_it(*sighting.record);
       if (not_yet) continue;
       if (!step(earlier == nullptr ? origin() : *earlier, sighting)) return;
       earlier = &sighting;
@@ -46,6 +44,11 @@ class Walk {
   }
 
  private:
+  [[nodiscard]] bool holds_it(const HopRecord& record) const {
+    return std::ranges::any_of(evidence_.rows_with(record, socket_.row),
+                               [&](const FdRow* row) { return is_socket_of(socket_, *row); });
+  }
+
   // Before the first record of it, the object was the launcher's to pass on if it wrote so down; else whoever
   // came before can have lost it.
   [[nodiscard]] Sighting origin() const {
@@ -99,8 +102,9 @@ class Walk {
   }
 
   const FdRow* find_crossing(const Sighting& sighting) const {
-    for (const FdRow& row : sighting.record->fds) {
-      if (row.same_object(socket_.row) && crosses(sighting, row) && socket_.row.is_unique()) return &row;
+    if (!socket_.row.is_unique()) return nullptr;
+    for (const FdRow* const row : evidence_.rows_with(*sighting.record, socket_.row)) {
+      if (crosses(sighting, *row)) return row;
     }
     return nullptr;
   }
@@ -148,26 +152,13 @@ class Walk {
   FdRow last_;
 };
 
-bool is_contract_object(const Evidence& evidence, const FdRow& row) {
-  return std::ranges::any_of(evidence.contract().sockets,
-                             [&](const ContractSocket& socket) { return is_socket_of(socket, row); });
-}
-
-bool is_preserved(const Evidence& evidence, const FdRow& row) {
-  return std::ranges::any_of(evidence.contract().preserved, [&](const FdRow& kept) {
-    return kept.number == row.number && kept.same_object(row);
-  });
-}
-
 // Whether a hop before had this object, so that it crossed an exec, whoever saw it afterwards.
 bool was_held_before(const Evidence& evidence, Hop hop, const FdRow& row) {
   for (const Hop before : all_hops) {
     if (before >= hop) return false;
     const HopEvidence& looks = evidence.of(before);
     for (const HopRecord* const record : {looks.arrival, looks.departure}) {
-      if (record != nullptr &&
-          std::ranges::any_of(record->fds, [&](const FdRow& held) { return held.same_object(row); }))
-        return true;
+      if (record != nullptr && !evidence.rows_with(*record, row).empty()) return true;
     }
   }
   return false;
@@ -208,7 +199,7 @@ std::vector<const FdRow*> strangers_in(const Evidence& evidence, Hop hop, const 
     if (record.moment == Moment::running && !was_held_before(evidence, hop, row) &&
         !is_counted(evidence, hop, row))
       continue;
-    if (is_contract_object(evidence, row) || is_preserved(evidence, row) ||
+    if (evidence.socket_of(row) != nullptr || evidence.is_preserved(row) ||
         is_handshake(evidence, hop, record, row))
       continue;
     // A number of the window with something else in it is told as what happened to its socket.
@@ -274,8 +265,9 @@ void strangers(const Evidence& evidence, Findings& findings) {
     auto rows = strangers_in(evidence, hop, *record);
     const auto all = rows;
     std::erase_if(rows, [&](const FdRow* row) {
-      return std::ranges::any_of(
-          known, [&](const FdRow* old) { return old->number == row->number && old->same_object(*row); });
+      const auto number_of = [](const FdRow* other) { return other->number; };
+      const auto old = std::ranges::lower_bound(known, row->number, {}, number_of);
+      return old != known.end() && (*old)->number == row->number && (*old)->same_object(*row);
     });
     known = all;
     const int end = evidence.payload_end();

@@ -33,10 +33,8 @@ void for_each_hop(const Evidence& evidence, Judge judge) {
 
 bool holds_sockets(const Evidence& evidence, const HopRecord& record, std::string& held) {
   for (const FdRow& row : record.fds) {
-    const auto& sockets = evidence.contract().sockets;
-    const auto found = std::ranges::find_if(
-        sockets, [&](const ContractSocket& socket) { return is_socket_of(socket, row); });
-    if (found == sockets.end()) continue;
+    const ContractSocket* const found = evidence.socket_of(row);
+    if (found == nullptr) continue;
     held.append(held.empty() ? "" : ", ").append(fmt::format("{} at {}", describe(*found), row.number));
   }
   return !held.empty();

@@ -63,6 +63,7 @@ std::vector<Fault> conduct_faults() {
           .bug = "the exit file was there before the descriptors were closed (podman 3696, 9447)",
           .finding = "fd-retained",
           .summary = "publish the exit status before dropping the sockets",
+          .occasion = Occasion::end,
           .edit = publish_first,
       },
       {
@@ -72,6 +73,7 @@ std::vector<Fault> conduct_faults() {
           .bug = "nothing on the sync pipe when the runtime fails silently (conmon 2.1.6, crun dc9627cd)",
           .finding = "handshake-lost-error",
           .summary = "tell nobody why the payload did not start",
+          .occasion = Occasion::failed_start,
           .edit = swallow_failure,
       },
       {
@@ -81,6 +83,7 @@ std::vector<Fault> conduct_faults() {
           .bug = "the sync pipe was closed before the exit code was written (conmon 911c786)",
           .finding = "handshake-lost-error",
           .summary = "tell nobody how the payload ended",
+          .occasion = Occasion::end,
           .edit = swallow_status,
       },
       {
@@ -90,6 +93,7 @@ std::vector<Fault> conduct_faults() {
           .bug = "one descriptor more for each event (conmon bz 1671622, containerd 3949)",
           .finding = "fd-growth",
           .summary = "leak a descriptor with every signal it forwards",
+          .occasion = Occasion::signal,
           .edit = leak_per_signal,
       },
       {
@@ -108,6 +112,7 @@ std::vector<Fault> conduct_faults() {
           .bug = "children were not reaped, or left behind (conmon 290, 310)",
           .finding = "zombie-left",
           .summary = "leave what the payload started",
+          .occasion = Occasion::leftovers,
           .edit = leave_orphans,
       },
   };

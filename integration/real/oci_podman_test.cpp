@@ -1,0 +1,119 @@
+// The real podman and the real conmon, with our runtime at the end.
+
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <filesystem>
+
+#include "fdchain/system/observe.h"
+#include "fdchain/system/owned_fd.h"
+#include "fdchain/system/sys.h"
+#include "integration/real/oci_bundle.h"
+
+namespace fdchain::test {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+/// podman with storage of the test's own. The states are where they are by default: podman's own clean-up is
+/// not given the options of --runtime-flag.
+class OciPodman : public OciTest {
+ protected:
+  void TearDown() override {
+    OciTest::TearDown();
+    Start list;
+    list.argv = {bin("runtime-shim"), "list", "--format", "json"};
+    EXPECT_THAT(run(list).out, Not(HasSubstr(directory_.path()))) << "a container's directory is left";
+  }
+
+  [[nodiscard]] Start podman(Words words) const {
+    Words all{"podman",   "--root",    file("storage"),    "--runroot", file("runroot"),
+              "--tmpdir", file("tmp"), "--storage-driver", "vfs",       "--cgroup-manager",
+              "cgroupfs", "--runtime", bin("runtime-shim")};
+    all.insert(all.end(), words.begin(), words.end());
+    Start start;
+    start.argv = std::move(all);
+    return start;
+  }
+
+  // Limits below the usual ones: not every machine lets a container's be raised.
+  [[nodiscard]] Start podman_run(Words options, const Words& command) const {
+    Words words{"run", "--network=none", "--ulimit", "nofile=1000:1000", "--ulimit", "nproc=1000:1000"};
+    words.insert(words.end(), options.begin(), options.end());
+    words.insert(words.end(), {"--rootfs", root()});
+    words.insert(words.end(), command.begin(), command.end());
+    return podman(words);
+  }
+
+  Result does(const Start& start) {
+    Result result = run(start);
+    EXPECT_EQ(result.status, WaitStatus::for_exit_code(0)) << result.err;
+    return result;
+  }
+};
+
+TEST_F(OciPodman, RunsAttachedWithInputAndItsStatusIsThePayloads) {
+  EXPECT_EQ(does(podman_run({"--rm"}, {"echo", "hello"})).out, "hello\n");
+  Start with_input = podman_run({"--rm", "-i"}, {"cat"});
+  with_input.input = "words\n";
+  EXPECT_EQ(does(with_input).out, "words\n");
+  EXPECT_EQ(run(podman_run({"--rm"}, shell("exit 7"))).status, WaitStatus::for_exit_code(7));
+}
+
+TEST_F(OciPodman, TellsWhatIsNotThereFromWhatMayNotBeExecuted) {
+  EXPECT_EQ(run(podman_run({"--rm"}, {"nosuch"})).status, WaitStatus::for_exit_code(127));
+  EXPECT_EQ(run(podman_run({"--rm"}, {"/nosuch"})).status, WaitStatus::for_exit_code(127));
+  EXPECT_EQ(run(podman_run({"--rm"}, {"/etc"})).status, WaitStatus::for_exit_code(126));
+  EXPECT_EQ(run(podman_run({"--rm", "--memory", "100m"}, {"true"})).status, WaitStatus::for_exit_code(126));
+}
+
+TEST_F(OciPodman, StartsExecutesStopsAndRemoves) {
+  does(podman_run({"-d", "--name", "c"}, shell("trap 'exit 3' TERM; echo up; while :; do sleep 0.05; done")));
+  EXPECT_EQ(does(podman({"exec", "c", "echo", "in"})).out, "in\n");
+  EXPECT_EQ(run(podman({"exec", "c", "sh", "-c", "exit 9"})).status, WaitStatus::for_exit_code(9));
+  EXPECT_EQ(run(podman({"exec", "c", "nosuch"})).status, WaitStatus::for_exit_code(127));
+  does(podman({"stop", "-t", "20", "c"}));
+  EXPECT_EQ(does(podman({"wait", "c"})).out, "3\n");
+  EXPECT_EQ(does(podman({"logs", "c"})).out, "up\n");
+  does(podman({"rm", "c"}));
+}
+
+TEST_F(OciPodman, KillsAndRemovesByForce) {
+  does(podman_run({"-d", "--name", "c"}, {"sleep", "100"}));
+  does(podman({"kill", "c"}));
+  EXPECT_EQ(does(podman({"wait", "c"})).out, "137\n");
+  does(podman({"rm", "c"}));
+  does(podman_run({"-d", "--name", "d"}, {"sleep", "100"}));
+  does(podman({"rm", "-f", "-t", "0", "d"}));
+}
+
+TEST_F(OciPodman, HasTerminals) {
+  std::string line;
+  for (const std::string& word : podman_run({"--rm", "-t"}, {"tty"}).argv) line += word + ' ';
+  Start start;
+  start.argv = {"script", "-qec", line, "/dev/null"};
+  EXPECT_EQ(does(start).out, "/dev/pts/0\r\n");
+}
+
+TEST_F(OciPodman, PassesTheActivatorsVerySockets) {
+  const OwnedFd listener(check(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  check(::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(sa_family_t)), "bind");
+  check(::listen(listener.get(), 5), "listen");
+  Start start = podman_run({"--rm"}, {"/payload", "report"});
+  start.argv = as_activated(start.argv);
+  start.environment = {"LISTEN_FDS=2", "LISTEN_FDNAMES=a:b"};
+  start.pass = {{listener.get(), 3}, {listener.get(), 4}, {listener.get(), 20}};
+  const PayloadReport report(does(start).out);
+  EXPECT_EQ(report.adopted(), 2);
+  EXPECT_THAT(report.names(), ElementsAre("a", "b"));
+  EXPECT_THAT(report.numbers(), ElementsAre(0, 1, 2, 3, 4));
+  for (const int number : {3, 4})
+    EXPECT_EQ(report.identity(number), identity_of(*observe_fd(listener.get())));
+}
+
+}  // namespace
+}  // namespace fdchain::test
