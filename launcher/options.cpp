@@ -143,8 +143,8 @@ std::optional<RunOptions> parse_run_options(const std::vector<std::string>& word
   for (const std::string& profile : texts.profiles) options.profiles.choose(profile);
   contain(texts.isolation, options.profiles, command_line);
   options.isolation = parse_isolation(texts.isolation);
-  options.payload_words = command_line.rest.size();
   options.pid_given = command_line.options.count("pid") != 0;
+  options.payload_words = command_line.rest.size();
   options.payload = payload_command(command_line.rest, !options.isolation.rootfs.empty());
   for (const std::string& report : texts.reports) options.reports.push_back(parse_report_request(report));
   for (const std::string& fault : texts.faults) options.faults.push_back(parse_fault(fault));

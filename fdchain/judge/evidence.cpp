@@ -33,6 +33,13 @@ bool told_rightly(const HopRecord& record, std::size_t sockets, bool contract_is
   return true;
 }
 
+bool counts_all(Hop hop, const HopRecord& record, const Contract& contract) {
+  const bool by_command_line = hop == Hop::monitor || hop == Hop::runtime_shim;
+  return by_command_line && !contract.sockets.empty() && record.preserve_fds &&
+         static_cast<std::size_t>(*record.preserve_fds) >=
+             contract.sockets.size() + contract.preserved.size();
+}
+
 using Object = std::pair<dev_t, ino_t>;
 
 Object object_of(const FdRow& row) { return {row.device, row.inode}; }
@@ -54,13 +61,6 @@ std::span<const Entry> find_all(const std::vector<Entry>& sorted, const FdRow& r
   const auto first = std::ranges::lower_bound(sorted, object_of(row), {}, object);
   const auto last = std::ranges::upper_bound(first, sorted.end(), object_of(row), {}, object);
   return {sorted.data() + (first - sorted.begin()), static_cast<std::size_t>(last - first)};
-}
-
-bool counts_all(Hop hop, const HopRecord& record, const Contract& contract) {
-  const bool by_command_line = hop == Hop::monitor || hop == Hop::runtime_shim;
-  return by_command_line && !contract.sockets.empty() && record.preserve_fds &&
-         static_cast<std::size_t>(*record.preserve_fds) >=
-             contract.sockets.size() + contract.preserved.size();
 }
 
 bool is_pipe(const FdRow& row) { return row.type == "FIFO" || (row.socket && !row.socket->listening); }

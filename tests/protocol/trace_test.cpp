@@ -206,8 +206,8 @@ std::string refusal(const json::value& value) {
 TEST(TraceReader, NamesEveryKeyThatIsMissing) {
   const json::object whole = as_object(full_record());
   for (const auto& [key, value] : whole) {
-    static const std::vector<std::string> optional{"pidfdid", "contract", "heard",
-                                                   "told",    "ended",    "children"};
+    static const std::vector<std::string> optional{
+        "preserve_fds", "replaces_listen_pid", "pidfdid", "contract", "heard", "told", "ended", "children"};
     json::object object = whole;
     object.erase(key);
     const bool can_do_without = std::ranges::find(optional, key) != optional.end();
