@@ -324,7 +324,7 @@ TEST_F(BadInput, ATemporaryFileOfSomebodyElsesIsLeftToHim) {
 TEST_F(BadInput, ARuntimeThatLeavesItsSyncPipeToSomebodyIsADeadRuntime) {
   std::ofstream(file("runtime")) << "#!/bin/sh\nsleep 100 &\nexit 3\n";
   std::filesystem::permissions(file("runtime"), std::filesystem::perms::owner_all);
-  const Result result = run(launcher({"--runtime", file("runtime"), "true"}));
+  const Result result = run(launcher({"--dialect", "native", "--runtime", file("runtime"), "true"}));
   EXPECT_EQ(result.status, WaitStatus::for_exit_code(125));
   EXPECT_THAT(result.err,
               MatchesRegex("launcher: monitor: runtime-shim \\(pid [0-9]+\\) exited with status 3 "

@@ -9,6 +9,7 @@
 
 #include "fdchain/model/finding.h"
 #include "fdchain/plan/fault.h"
+#include "fdchain/plan/profile.h"
 
 namespace fdchain::test {
 namespace {
@@ -34,6 +35,19 @@ TEST(Scenarios, ShowEveryFaultWithItsFinding) {
   }
   std::set<std::string> expected;
   for (const Fault& fault : all_faults()) expected.emplace(fault.name);
+  EXPECT_EQ(shown, expected);
+}
+
+TEST(Scenarios, ShowEveryProfile) {
+  std::set<std::string> shown;
+  for (const Scenario& scenario : all_scenarios()) {
+    for (const ChainProfile& chain : chain_profiles()) {
+      const std::string option = "--profile " + std::string(chain.name) + ' ';
+      if (scenario.run.find(option) != std::string::npos) shown.emplace(chain.name);
+    }
+  }
+  std::set<std::string> expected;
+  for (const ChainProfile& chain : chain_profiles()) expected.emplace(chain.name);
   EXPECT_EQ(shown, expected);
 }
 

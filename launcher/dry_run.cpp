@@ -3,12 +3,15 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <span>
 
+#include "fdchain/model/number.h"
 #include "fdchain/model/printable.h"
 #include "fdchain/model/variables.h"
 #include "fdchain/program/announcement.h"
 #include "fdchain/program/departure.h"
+#include "fdchain/protocol/told.h"
 #include "fdchain/system/files.h"
 #include "launcher/activator.h"
 #include "launcher/plan.h"
@@ -19,8 +22,8 @@ namespace {
 // The kernel gives the lowest free number; what is open by then besides is of no interest to a plan.
 int next_number(int& number) { return number++; }
 
-HopPlan plan_launcher(const RunOptions& options, const Arrival& arrival, const ListenEnv& inherited) {
-  int number = inherited.end() + options.preserve_fds;
+HopPlan plan_launcher(const RunOptions& options, const Arrival& arrival, const Accepted& accepted) {
+  int number = accepted.kept_end;
   Handles handles;
   for (const ListenSpec& spec : options.listen) {
     handles.own_sockets.push_back(next_number(number));
@@ -28,23 +31,57 @@ HopPlan plan_launcher(const RunOptions& options, const Arrival& arrival, const L
   }
   handles.sync = next_number(number);
   handles.start = next_number(number);
-  return {hand_over_to_monitor(plan_monitor_start(options, arrival.environment, inherited, handles)),
+  handles.reserved = static_cast<int>(accepted.free.size());
+  return {hand_over_to_monitor(plan_monitor_start(options, arrival.environment, accepted.sockets, handles)),
           ideal_conduct(Hop::launcher)};
 }
 
-Received received_by_next(const RunOptions& options, const HandOver& previous, int sockets) {
-  const auto fdnames = previous.environment.get(listen_fdnames_name);
-  return {previous.environment, sockets, fdnames ? std::optional<std::string>(*fdnames) : std::nullopt,
-          previous.name_pidfdid, options.preserve_fds};
+// What the next hop finds open, but for the pipes that are meant for it alone.
+FdTable found_by_next(const HandOver& previous) {
+  FdTable table;
+  const auto add = [&](int number) { table.emplace_back().number = number; };
+  for (const Passed& range : previous.passed) {
+    if (range.what == "sync pipe" || range.what == "start pipe") continue;
+    for (int i = 0; i < range.count; ++i) add(range.target + i);
+  }
+  for (const PlannedStep& planned : previous.extra) {
+    if (planned.step.kind == Step::Kind::make) add(planned.step.target);
+  }
+  std::ranges::sort(table, {}, &FdRow::number);
+  return table;
 }
 
-HopPlan plan_monitor(const RunOptions& options, const HandOver& launcher, int sockets) {
+Accepted accepted_by_next(const Profile* profile, const HandOver& previous,
+                          std::span<const std::string> words) {
+  const auto count = previous.environment.get(listen_fds_name);
+  Told told{previous.environment, previous.name_pid, 0, 0};
+  if (told.announced && count) told.count = parse_int_as_systemd(*count).value;
+  const std::vector<std::string_view> views(words.begin(), words.end());
+  told.preserve_fds = told_to_preserve(views).value_or(0);
+  Kept kept{told.announced ? told.count : 0, told.preserve_fds};
+  if (profile != nullptr) kept = profile->keep(told);
+  Accepted accepted = accept_kept(kept, told, found_by_next(previous));
+  if (profile != nullptr) return accepted;
+  accepted.sockets.count = kept.sockets;
+  accepted.preserved = kept.preserved;
+  return accepted;
+}
+
+Received received_by_next(const Accepted& accepted, const HandOver& previous) {
+  const auto fdnames = previous.environment.get(listen_fdnames_name);
+  return {previous.environment, accepted.sockets.count,
+          fdnames ? std::optional<std::string>(*fdnames) : std::nullopt, previous.name_pidfdid,
+          accepted.preserved};
+}
+
+HopPlan plan_monitor(const RunOptions& options, const HandOver& launcher, const Accepted& accepted,
+                     int sync_target) {
   RuntimeStart start;
-  start.received = received_by_next(options, launcher, sockets);
+  start.received = received_by_next(accepted, launcher);
   start.program = options.runtime;
   start.command = {options.runtime};
-  start.sync_target = start.received.end();
-  start.sync_source = start.received.end() + 2;
+  start.sync_target = sync_target;
+  start.sync_source = sync_target + 2;
   start.monitor_pid = 1;
   const int first_pipe = start.sync_source + 1;
   const int input = options.detach ? first_pipe : STDIN_FILENO;
@@ -53,13 +90,15 @@ HopPlan plan_monitor(const RunOptions& options, const HandOver& launcher, int so
   return {hand_over_to_runtime(start), ideal_conduct(Hop::monitor)};
 }
 
-HopPlan plan_shim(const RunOptions& options, const HandOver& monitor, int sockets) {
+HopPlan plan_shim(const RunOptions& options, const HandOver& monitor, const Accepted& accepted, int ready_fd,
+                  std::span<const std::string> config) {
   PayloadStart start;
-  start.received = received_by_next(options, monitor, sockets);
+  start.received = received_by_next(accepted, monitor);
   start.program = options.payload.front();
   start.command = options.payload;
   start.assignments = options.environment;
-  start.ready_fd = start.received.end();
+  start.config.assign(config.begin(), config.end());
+  start.ready_fd = ready_fd;
   start.isolation = options.isolation;
   start.workdir = options.workdir;
   if (options.isolation.pid) start.parent_pidfd = start.ready_fd + 1;
@@ -118,28 +157,130 @@ std::vector<int> strays_of(const Arrival& arrival, int window_end) {
 
 }  // namespace
 
-void dry_run(const RunOptions& options, const Arrival& arrival) {
+namespace {
+
+FaultContext context_of(const Environment& arrived, const Accepted& accepted, const Told& told) {
+  FaultContext context{arrived, ::getpid(), accepted.sockets.count, accepted.preserved, {}};
+  context.preserve_fds = accepted.preserve_fds;
+  context.announced = context.names_me = told.announced;
+  context.announced_count = told.count;
+  context.kept_end = accepted.kept_end;
+  context.free = accepted.free;
+  return context;
+}
+
+/// One hop after the other, each with what the one before has planned for it.
+class DryRun {
+ public:
+  DryRun(const RunOptions& options, Arrival& arrival) : options_(options), arrival_(arrival) {}
+
+  std::string describe() {
+    const HandOver launcher = plan_first();
+    const auto words = words_of_runtime(launcher.argv);
+    const int sync = number_in(words, "--sync-fd");
+    const HandOver monitor = plan_second(launcher, sync);
+    plan_third(monitor, words, sync);
+    return std::move(text_);
+  }
+
+ private:
+  HandOver plan_first() {
+    const Profile* const profile = options_.profiles.of(Hop::launcher);
+    const Accepted accepted = accept_as(profile, arrival_, options_.preserve_fds, {});
+    RunOptions as_read = options_;
+    as_read.preserve_fds = accepted.preserved;
+    sockets_ = accepted.sockets.count + static_cast<int>(options_.listen.size());
+    const auto* const env = std::get_if<ListenEnv>(&arrival_.listen);
+    FaultContext context =
+        context_of(arrival_.environment, accepted, {{}, env != nullptr, env == nullptr ? 0 : env->count, 0});
+    context.own_sockets = static_cast<int>(options_.listen.size());
+    context.sockets = sockets_;
+    context.strays = strays_of(arrival_, accepted.sockets.end() + accepted.preserved);
+    return finish(plan_launcher(as_read, arrival_, accepted), profile, context);
+  }
+
+  HandOver plan_second(const HandOver& launcher, int sync) {
+    const Profile* const profile = options_.profiles.of(Hop::monitor);
+    const Accepted accepted = accepted_for(profile, launcher, launcher.argv);
+    FaultContext context = context_for(launcher, accepted);
+    const bool replaces = std::ranges::find(launcher.argv, "--replace-listen-pid") != launcher.argv.end();
+    context.names_me = launcher.name_pid || replaces;
+    return finish(plan_monitor(options_, launcher, accepted, sync), profile, context);
+  }
+
+  void plan_third(const HandOver& monitor, std::span<const std::string> words, int sync) {
+    const Profile* const profile = options_.profiles.of(Hop::runtime_shim);
+    const Accepted accepted = accepted_for(profile, monitor, words);
+    FaultContext context = context_for(monitor, accepted);
+    std::vector<std::string> config;
+    for (std::size_t i = 0; i + 1 < words.size() && words[i] != "--"; ++i) {
+      if (words[i] == "--config-env") config.push_back(words[i + 1]);
+    }
+    context.config = Environment(config);
+    // With a profile the sync pipe is moved to where nothing is kept.
+    const int ready_fd = profile == nullptr ? sync : accepted.kept_end + sync;
+    finish(plan_shim(options_, monitor, accepted, ready_fd, config), profile, context);
+  }
+
+  // Faults are edits of what a healthy chain would have: they may have spoilt the announcement.
+  Accepted accepted_for(const Profile* profile, const HandOver& previous,
+                        std::span<const std::string> words) const {
+    if (!options_.profiles.is_ideal()) return accepted_by_next(profile, previous, words);
+    Accepted accepted;
+    accepted.sockets.count = sockets_;
+    accepted.preserved = accepted.preserve_fds = options_.preserve_fds;
+    accepted.kept_end = accepted.sockets.end() + accepted.preserved;
+    return accepted;
+  }
+
+  static FaultContext context_for(const HandOver& previous, const Accepted& accepted) {
+    const auto count = previous.environment.get(listen_fds_name);
+    const Told told{{}, previous.name_pid, count ? parse_int_as_systemd(*count).value : 0, 0};
+    FaultContext context = context_of(previous.environment, accepted, told);
+    for (const FdRow& row : found_by_next(previous)) {
+      if (row.number >= accepted.sockets.end() + accepted.preserved) context.strays.push_back(row.number);
+    }
+    return context;
+  }
+
+  HandOver finish(HopPlan plan, const Profile* profile, FaultContext& context) {
+    if (profile != nullptr) {
+      text_ += fmt::format("profile {}: {}\n", profile->name, profile->summary);
+      profile->edit(plan, context);
+    }
+    // A fault works on what a healthy hop would have: there are no strays behind the launcher.
+    if (profile == nullptr && plan.next.from != Hop::launcher) context.strays.clear();
+    commit_faults(options_.faults, plan.next.from, plan, context);
+    text_ += describe_plan(plan);
+    return plan.next;
+  }
+
+  static std::span<const std::string> words_of_runtime(const std::vector<std::string>& argv) {
+    const auto end = std::ranges::find(argv, "--");
+    return {end == argv.end() ? end : end + 1, argv.end()};
+  }
+
+  static int number_in(std::span<const std::string> words, const std::string& option) {
+    const auto found = std::ranges::find(words, option);
+    return found == words.end() || found + 1 == words.end() ? -1 : std::stoi(*(found + 1));
+  }
+
+  const RunOptions& options_;
+  Arrival& arrival_;
+  int sockets_ = 0;
+  std::string text_;
+};
+
+}  // namespace
+
+void dry_run(const RunOptions& options, Arrival& arrival) {
   if (const auto activator = plan_activator(options, arrival)) {
     const char* const end =
         "launcher\n  what it makes of this depends on what is really there then: a run with --report shows "
         "it\n";
     return write_all(STDOUT_FILENO, describe_plan(*activator) + end, "stdout");
   }
-  const ListenEnv inherited = accept_announcement(arrival, options.preserve_fds);
-  const int sockets = inherited.count + static_cast<int>(options.listen.size());
-  FaultContext context{arrival.environment, ::getpid(), sockets, options.preserve_fds,
-                       strays_of(arrival, inherited.end())};
-  const auto edit = [&](HopPlan plan) {
-    commit_faults(options.faults, plan.next.from, plan, context);
-    return plan;
-  };
-  const HopPlan launcher = edit(plan_launcher(options, arrival, inherited));
-  context.arrived = launcher.next.environment;
-  context.strays.clear();  // the launcher has passed on none
-  const HopPlan monitor = edit(plan_monitor(options, launcher.next, sockets));
-  context.arrived = monitor.next.environment;
-  const HopPlan shim = edit(plan_shim(options, monitor.next, sockets));
-  write_all(STDOUT_FILENO, describe_plan(launcher) + describe_plan(monitor) + describe_plan(shim), "stdout");
+  write_all(STDOUT_FILENO, DryRun(options, arrival).describe(), "stdout");
 }
 
 }  // namespace fdchain

@@ -6,6 +6,6 @@
 namespace fdchain {
 
 /// Prints what each hop would do, step by step, with a reason for each; opens, forks and executes nothing.
-void dry_run(const RunOptions& options, const Arrival& arrival);
+void dry_run(const RunOptions& options, Arrival& arrival);
 
 }  // namespace fdchain

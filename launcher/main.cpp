@@ -5,10 +5,13 @@
 #include "fdchain/program/log.h"
 #include "fdchain/system/arrival.h"
 #include "launcher/activator.h"
+#include "launcher/container/container.h"
+#include "launcher/container/dialect.h"
 #include "launcher/diagnose.h"
 #include "launcher/dry_run.h"
 #include "launcher/generate.h"
 #include "launcher/list_faults.h"
+#include "launcher/list_profiles.h"
 #include "launcher/options.h"
 #include "launcher/run.h"
 
@@ -17,8 +20,9 @@ namespace {
 
 int run_or_plan(std::vector<std::string> words, Arrival arrival) {
   const bool dry = !words.empty() && words.front() == "dry-run";
-  const auto options = parse_run_options({words.begin() + (dry ? 1 : 0), words.end()});
+  auto options = parse_run_options({words.begin() + (dry ? 1 : 0), words.end()});
   if (!options) return 0;
+  choose_dialect(*options, arrival.environment);
   if (dry) return dry_run(*options, arrival), 0;
   commit_activator_faults(*options, arrival, words);
   return run_chain(*options, std::move(arrival));
@@ -40,6 +44,8 @@ int main(int argc, char** argv) {
     if (command == "diagnose") return diagnose(rest);
     if (command == "report") return report(rest);
     if (command == "faults") return list_faults(rest);
+    if (command == "clean-up-container") return clean_up_container(rest);
+    if (command == "profiles") return list_profiles(rest);
     return run_or_plan(command == "run" ? rest : words, std::move(arrival));
   });
 }

@@ -1,5 +1,7 @@
 #include "launcher/options.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 
@@ -24,6 +26,7 @@ constexpr std::string_view usage =
     "  launcher diagnose TRACE                           what is wrong in a trace, and who did it\n"
     "  launcher report --format FORMAT TRACE             the report of a trace\n"
     "  launcher faults                                   the mistakes that --fault can have a hop make\n"
+    "  launcher profiles                                 what --profile has real versions do, hop by hop\n"
     "  launcher generate systemd NAME [--files [--replace]] [OPTIONS] [PAYLOAD [ARG...]]   units for a "
     "run\n\n"
     "All but the first two lines answer --help of their own.\n";
@@ -35,8 +38,10 @@ struct Texts {
   std::vector<std::string> listen;
   std::vector<std::string> reports;
   std::vector<std::string> faults;
+  std::vector<std::string> profiles;
   std::string log;
   std::string sdnotify;
+  std::string dialect;
   IsolationTexts isolation;
 };
 
@@ -54,9 +59,13 @@ po::options_description describe(RunOptions& options, Texts& texts) {
        "who tells systemd READY=1: container (the payload; the default), conmon (the launcher) or ignore")  //
       ("log", po::value(&texts.log)->value_name("TARGET"), log_target_help)                                 //
       ("timeout", po::value(&options.timeout)->value_name("SECONDS"),
-       "kill the payload with SIGKILL when that time is over, and exit 124")                //
-      ("monitor", po::value(&options.monitor)->value_name("PATH"), "another monitor")       //
-      ("runtime", po::value(&options.runtime)->value_name("PATH"), "another runtime shim")  //
+       "kill the payload with SIGKILL when that time is over, and exit 124")                        //
+      ("monitor", po::value(&options.monitor)->value_name("PATH"), "another monitor, or a conmon")  //
+      ("runtime", po::value(&options.runtime)->value_name("PATH"),
+       "another runtime shim, or an OCI runtime: crun, runc")  //
+      ("dialect", po::value(&texts.dialect)->value_name("native|oci"),
+       "in which words the hops talk; oci is conmon's command line and an OCI bundle. Default: native when "
+       "monitor and runtime are fdchain's, as their --version says")  //
       ("env", po::value(&options.environment)->value_name("NAME=VALUE"),
        "set a variable for the payload; repeatable")                                                   //
       ("workdir", po::value(&options.workdir)->value_name("DIR"), "the payload's working directory")   //
@@ -72,7 +81,11 @@ po::options_description describe(RunOptions& options, Texts& texts) {
       ("check", po::bool_switch(&options.check),
        "exit 124 when the judge has an error and the payload itself succeeded")  //
       ("fault", po::value(&texts.faults)->value_name("HOP:NAME[=ARG]"),
-       "have a hop make a mistake that a real one made; repeatable; `launcher faults` lists them");
+       "have a hop make a mistake that a real one made; repeatable; `launcher faults` lists them")  //
+      ("profile", po::value(&texts.profiles)->value_name("NAME|HOP=NAME"),
+       "do as a real version does, mistakes included: podman-4.3, podman-4.8, conmon, crun, runc, cri-o or "
+       "ideal; for one hop HOP=NAME; repeatable; `launcher profiles` lists them. Makes --pid private the "
+       "default, as in a container");
   return own.add(isolation_options(texts.isolation)).add(common_options());
 }
 
@@ -83,10 +96,27 @@ SdNotify parse_sdnotify(const std::string& text) {
   throw Failure("--sdnotify " + printable(text) + ": not one of container, conmon, ignore");
 }
 
+std::optional<Dialect> parse_dialect(const std::string& text) {
+  if (text.empty()) return std::nullopt;
+  if (text == "native") return Dialect::native;
+  if (text == "oci") return Dialect::oci;
+  throw Failure("--dialect " + printable(text) + ": not one of native, oci");
+}
+
 // Whoever detaches gives the terminal back.
 LogTarget log_target(const Texts& texts, bool detach) {
   if (!texts.log.empty()) return parse_log_target(texts.log);
   return {detach ? LogTarget::Kind::none : LogTarget::Kind::passthrough, {}};
+}
+
+// LISTEN_PID=1 is what the real ones make for a container: process 1 of a pid namespace. Who is not root has
+// that in a user namespace.
+void contain(IsolationTexts& texts, const ProfileChoice& profiles, const CommandLine& given) {
+  const bool makes_containers =
+      profiles.of(Hop::launcher) != nullptr || profiles.of(Hop::runtime_shim) != nullptr;
+  if (!makes_containers || given.options.count("pid") != 0) return;
+  texts.pid = "private";
+  if (::geteuid() != 0 && given.options.count("userns") == 0) texts.userns = "private";
 }
 
 // In a root file system of its own only what is in there can run.
@@ -109,7 +139,11 @@ std::optional<RunOptions> parse_run_options(const std::vector<std::string>& word
   options.sdnotify_given = !texts.sdnotify.empty();
   if (options.sdnotify_given) options.sdnotify = parse_sdnotify(texts.sdnotify);
   options.log = log_target(texts, options.detach);
+  options.dialect = parse_dialect(texts.dialect);
+  for (const std::string& profile : texts.profiles) options.profiles.choose(profile);
+  contain(texts.isolation, options.profiles, command_line);
   options.isolation = parse_isolation(texts.isolation);
+  options.pid_given = command_line.options.count("pid") != 0;
   options.payload_words = command_line.rest.size();
   options.payload = payload_command(command_line.rest, !options.isolation.rootfs.empty());
   for (const std::string& report : texts.reports) options.reports.push_back(parse_report_request(report));
@@ -132,7 +166,7 @@ ReportRequest parse_report_request(const std::string& text) {
 }
 
 bool may_observe(const std::vector<std::string>& words) {
-  static constexpr std::array asking{"--trace", "--report", "--check", "--fault"};
+  static constexpr std::array asking{"--trace", "--report", "--check", "--fault", "--profile"};
   return std::ranges::any_of(words, [](const std::string& word) {
     return std::ranges::any_of(asking, [&](const char* option) { return word.starts_with(option); });
   });

@@ -8,6 +8,7 @@
 #include "fdchain/model/listen_spec.h"
 #include "fdchain/model/log_target.h"
 #include "fdchain/plan/fault.h"
+#include "fdchain/plan/profile.h"
 #include "fdchain/report/report.h"
 
 namespace fdchain {
@@ -17,6 +18,12 @@ enum class SdNotify {
   container,  ///< the payload itself tells
   conmon,     ///< the launcher tells, as soon as the payload runs
   ignore,     ///< nobody tells, and the payload cannot
+};
+
+/// In which words launcher, monitor and runtime talk.
+enum class Dialect {
+  native,  ///< chain loading, each hop named on the command line of the one before
+  oci,     ///< conmon's command line and an OCI bundle
 };
 
 /// A report to be written after the run.
@@ -37,9 +44,11 @@ struct RunOptions {
   int timeout = 0;      ///< seconds; 0 for none
   std::string monitor;  ///< paths of the other hops
   std::string runtime;
+  std::optional<Dialect> dialect;        ///< nothing: whichever both understand
   std::vector<std::string> environment;  ///< NAME=VALUE, for the payload alone
   std::string workdir;
   Isolation isolation;
+  bool pid_given = false;  ///< --pid was; or is the above a default
   std::string name;
   std::string pidfile;
   std::string exit_file;
@@ -47,6 +56,7 @@ struct RunOptions {
   std::vector<ReportRequest> reports;
   bool check = false;
   std::vector<FaultRequest> faults;
+  ProfileChoice profiles;
   std::vector<std::string> payload;
   std::size_t payload_words = 0;  ///< how many words at the end of the command line are the payload's
 };

@@ -11,6 +11,8 @@ namespace {
 std::vector<std::string> all_names(const ListenEnv& inherited, const std::vector<ListenSpec>& listen) {
   std::vector<std::string> names(static_cast<std::size_t>(inherited.count), std::string(unnamed_socket));
   if (inherited.fdnames) names = split_fdnames(*inherited.fdnames);
+  // A profile takes sockets with whatever names.
+  names.resize(static_cast<std::size_t>(inherited.count), std::string(unnamed_socket));
   for (const ListenSpec& spec : listen) names.push_back(spec.name.value_or(std::string(unnamed_socket)));
   return names;
 }
@@ -62,6 +64,10 @@ std::vector<std::string> monitor_command(const RunOptions& options, const Enviro
 
 }  // namespace
 
+std::optional<std::string> all_fdnames(const RunOptions& options, const ListenEnv& inherited) {
+  return fdnames(inherited, options.listen);
+}
+
 MonitorStart plan_monitor_start(const RunOptions& options, const Environment& environment,
                                 const ListenEnv& inherited, const Handles& handles) {
   MonitorStart start;
@@ -73,7 +79,9 @@ MonitorStart plan_monitor_start(const RunOptions& options, const Environment& en
   }
   start.fdnames = fdnames(inherited, options.listen);
   // Behind everything that is passed to the payload: the monitor's sync pipe here, the shim's there.
-  const int first_handshake_fd = start.received.end() + static_cast<int>(options.listen.size());
+  start.reserved = handles.reserved;
+  const int first_handshake_fd =
+      start.received.end() + static_cast<int>(options.listen.size()) + start.reserved;
   start.command = monitor_command(options, environment, handles, first_handshake_fd);
   start.sync_source = handles.sync;
   start.start_source = handles.start;

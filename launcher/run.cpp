@@ -12,9 +12,10 @@
 #include "fdchain/program/log.h"
 #include "fdchain/system/files.h"
 #include "fdchain/system/handshake.h"
-#include "fdchain/system/notify.h"
+#include "launcher/container/container.h"
 #include "launcher/monitor_link.h"
 #include "launcher/plan.h"
+#include "launcher/systemd_notice.h"
 #include "launcher/witness.h"
 
 namespace fdchain {
@@ -28,6 +29,7 @@ Environment environment_to_pass(const RunOptions& options, const Arrival& arriva
   for (const FaultRequest& fault : options.faults)
     faults.append(faults.empty() ? "" : ",").append(to_string(fault));
   if (!faults.empty()) environment.set(fault_name, faults);
+  if (!options.profiles.is_ideal()) environment.set(profile_name, to_string(options.profiles));
   return environment;
 }
 
@@ -45,11 +47,11 @@ void carry_out(const std::vector<AfterFork>& steps, const Spawned& monitor, Arri
 }
 
 // Double-forks the monitor and connects the link to it; returns its pid.
-pid_t start_monitor(const RunOptions& options, Arrival& arrival, Sockets& sockets, MonitorLink& link,
-                    const Trace& trace) {
+pid_t start_monitor(const RunOptions& options, Arrival& arrival, const Accepted& accepted, Sockets& sockets,
+                    MonitorLink& link, const Trace& trace) {
   SocketPair sync = make_socket_pair();
   SocketPair start = make_socket_pair();
-  Handles handles{{}, {}, sync.theirs.get(), start.theirs.get()};
+  Handles handles{{}, {}, sync.theirs.get(), start.theirs.get(), static_cast<int>(accepted.free.size())};
   for (const Opened& opened : sockets.opened) {
     handles.own_sockets.push_back(opened.fd.get());
     if (opened.made) handles.made_names.emplace_back(opened.made->kind(), opened.made->name());
@@ -58,31 +60,15 @@ pid_t start_monitor(const RunOptions& options, Arrival& arrival, Sockets& socket
   HopPlan plan{
       hand_over_to_monitor(plan_monitor_start(options, arrival.environment, sockets.inherited, handles)),
       ideal_conduct(Hop::launcher)};
-  edit_plan(plan, arrival, sockets.count(), options.preserve_fds);
+  edit_plan(plan, arrival, accepted, {static_cast<int>(sockets.opened.size())});
   const Spawned monitor = depart(plan.next, link.mask_before(), trace, true);
   log::debug("monitor runs with pid {}", monitor.pid);
   checkpoint(arrival.environment, Hop::launcher, Moment::after_fork);
   link.connect(std::move(sync.ours), std::move(start.ours), monitor);
   // Whoever waits for the end of a preserved pipe waits for the payload, not for this process.
-  OwnedRange(sockets.inherited.end(), options.preserve_fds).close();
+  OwnedRange(sockets.inherited.end(), accepted.preserved).close();
   carry_out(plan.conduct.after_fork, monitor, arrival, sockets);
   return monitor.pid;
-}
-
-// A launcher that stays is the service's main process: it ends last, with the payload's status. One that
-// leaves hands that over to the monitor, as podman does to conmon.
-void notify_systemd(const RunOptions& options, const Arrival& arrival, pid_t monitor) {
-  const auto socket = arrival.environment.get(notify_socket_name);
-  if (!socket || options.sdnotify == SdNotify::ignore) return;
-  std::string message;
-  if (options.detach) message = "MAINPID=" + std::to_string(monitor);
-  if (options.sdnotify == SdNotify::conmon) message += options.detach ? "\nREADY=1" : "READY=1";
-  if (message.empty()) return;
-  try {
-    notify(std::string(*socket), message);
-  } catch (const std::exception& error) {
-    log::warn("{}", error.what());
-  }
 }
 
 // Paths and queues go with the run. The monitor removes them; a launcher that did it once more could hit what
@@ -115,13 +101,13 @@ int attend(const RunOptions& options, MonitorLink& link, pid_t payload) {
   return end.data;
 }
 
-int run_hops(const RunOptions& options, Arrival& arrival, const ListenEnv& inherited, MonitorLink& link,
+int run_hops(const RunOptions& options, Arrival& arrival, const Accepted& accepted, MonitorLink& link,
              Sockets& sockets, Witness& witness) {
   if (!options.pidfile.empty()) check_replaceable("--pidfile", options.pidfile);
-  sockets.inherited = inherited;
+  sockets.inherited = accepted.sockets;
   for (const ListenSpec& spec : options.listen) sockets.opened.push_back(open_listening(spec));
   if (witness.trace().on()) witness.saw_arrival(make_contract(options, arrival, sockets));
-  const pid_t monitor = start_monitor(options, arrival, sockets, link, witness.trace());
+  const pid_t monitor = start_monitor(options, arrival, accepted, sockets, link, witness.trace());
   const pid_t payload = link.start_payload();
   try {
     notify_systemd(options, arrival, monitor);
@@ -141,14 +127,29 @@ int run_hops(const RunOptions& options, Arrival& arrival, const ListenEnv& inher
   return status;
 }
 
+// podman's --preserve-fds counts from 3 on, in the place of LISTEN_FDS.
+Accepted accept_as_launcher(const RunOptions& options, Arrival& arrival) {
+  const Profile* const profile = options.profiles.of(Hop::launcher);
+  Accepted accepted = accept_as(profile, arrival, options.preserve_fds, {});
+  const bool would_collide =
+      profile != nullptr && !options.listen.empty() && accepted.preserved != options.preserve_fds;
+  if (would_collide)
+    throw Failure("--preserve-fds with --listen: " + std::string(profile->name) +
+                  " counts from descriptor 3, where the sockets are");
+  return accepted;
+}
+
 // The chain, and what is observed of it also when it fails.
 int run_observed(const RunOptions& options, Arrival& arrival, Witness& witness) {
   std::optional<MonitorLink> link;
   Sockets sockets;  // still held when a failed run is looked at
   try {
-    const ListenEnv inherited = accept_announcement(arrival, options.preserve_fds);
+    const Accepted accepted = accept_as_launcher(options, arrival);
+    RunOptions as_read = options;
+    as_read.preserve_fds = accepted.preserved;
+    if (options.dialect == Dialect::oci) return run_container(as_read, arrival, accepted, sockets, witness);
     link.emplace();
-    return run_hops(options, arrival, inherited, *link, sockets, witness);
+    return run_hops(as_read, arrival, accepted, *link, sockets, witness);
   } catch (...) {
     if (link)
       witness.saw_end(link->heard(), link->came_with());

@@ -9,11 +9,12 @@
 namespace fdchain {
 namespace {
 
-// The native options, but for those that both dialects have (--timeout, --log-level, --help and --version).
+// The native options, but for those that both dialects have (--timeout, --log-level, --replace-listen-pid,
+// --help and --version).
 constexpr std::array<std::string_view, 7> only_native{
     "log", "exit-file", "preserve-fds", "no-stdin", "runtime-sync-fd", "remove-path", "remove-queue"};
 constexpr std::array<std::string_view, 2> with_value_in_both{"timeout", "log-level"};
-constexpr std::array<std::string_view, 3> flags{"no-stdin", "help", "version"};
+constexpr std::array<std::string_view, 4> flags{"no-stdin", "replace-listen-pid", "help", "version"};
 
 bool is_one_of(const auto& names, std::string_view name) {
   return std::ranges::find(names, name) != names.end();

@@ -40,13 +40,21 @@ void check_runtime_sync_fd(int number, int lowest) {
 
 // --preserve-fds must not reach into the handshake: a runtime that held the sync pipe would keep it from
 // ending.
-void check_preserve_range(const Environment& environment, const ListenEnv& sockets, int preserve_fds) {
+void check_preserve_range(const Environment& environment, const Accepted& accepted) {
   for (const auto name : {sync_pipe_name, start_pipe_name}) {
     const auto number = handshake_number(environment, name);
-    if (!number || *number >= sockets.end() + preserve_fds) continue;
-    throw Failure("--preserve-fds " + std::to_string(preserve_fds) + ": reaches " + std::string(name) + '=' +
-                  std::to_string(*number));
+    if (!number || *number >= accepted.sockets.end() + accepted.preserved) continue;
+    throw Failure("--preserve-fds " + std::to_string(accepted.preserve_fds) + ": reaches " +
+                  std::string(name) + '=' + std::to_string(*number));
   }
+}
+
+std::vector<int> pipe_numbers(const Environment& environment) {
+  std::vector<int> numbers;
+  for (const auto name : {sync_pipe_name, start_pipe_name}) {
+    if (const auto number = handshake_number(environment, name)) numbers.push_back(*number);
+  }
+  return numbers;
 }
 
 int run(Arrival arrival, Caller& caller, const std::vector<std::string>& words) {
@@ -54,12 +62,15 @@ int run(Arrival arrival, Caller& caller, const std::vector<std::string>& words) 
   log::start(Hop::monitor);
   const auto options = parse_monitor_options(words);
   if (!options) return 0;
-  const ListenEnv sockets = accept_announcement(arrival, options->preserve_fds);
-  check_preserve_range(arrival.environment, sockets, options->preserve_fds);
-  check_runtime_sync_fd(options->runtime_sync_fd, sockets.end() + options->preserve_fds);
+  if (options->replace_listen_pid) take_as_own(arrival);
+  const auto pipes = pipe_numbers(arrival.environment);
+  const Accepted accepted =
+      accept_as(profiles_in(arrival.environment).of(Hop::monitor), arrival, options->preserve_fds, pipes);
+  check_preserve_range(arrival.environment, accepted);
+  check_runtime_sync_fd(options->runtime_sync_fd, accepted.sockets.end() + accepted.preserved);
   check_pipes_differ(arrival.environment);
-  auto start_pipe = take_pipe(arrival.environment, start_pipe_name, sockets.end());
-  Supervisor supervisor(*options, std::move(arrival), sockets, caller);
+  auto start_pipe = take_pipe(arrival.environment, start_pipe_name, accepted.sockets.end());
+  Supervisor supervisor(*options, std::move(arrival), accepted, caller);
   if (start_pipe && !supervisor.wait_for_go(std::move(*start_pipe))) return exit_status::hop_failed;
   return supervisor.run();
 }

@@ -27,7 +27,9 @@ po::options_description describe(MonitorOptions& options, std::string& log) {
       ("preserve-fds", po::value(&options.preserve_fds)->value_name("N"),
        "pass on N descriptors after the sockets")  //
       ("runtime-sync-fd", po::value(&options.runtime_sync_fd)->value_name("FD"),
-       "give RUNTIME a sync pipe at this number; it has to be told the same")                  //
+       "give RUNTIME a sync pipe at this number; it has to be told the same")  //
+      ("replace-listen-pid", po::bool_switch(&options.replace_listen_pid),
+       "take the sockets whomever LISTEN_PID names, and rewrite it")                           //
       ("no-stdin", po::bool_switch(&options.no_stdin), "give the payload /dev/null as stdin")  //
       ("remove-path", po::value(&options.remove_paths)->value_name("PATH"),
        "remove PATH when the payload has ended, if it is what it was at the start; repeatable")  //

@@ -11,11 +11,12 @@ namespace fdchain {
 /// The monitor's command line, in the native dialect.
 struct MonitorOptions {
   LogTarget log;
-  int timeout = 0;           ///< seconds; 0 for none
-  std::string exit_file;     ///< empty for none
-  int preserve_fds = 0;      ///< descriptors after the window to pass on
-  int runtime_sync_fd = -1;  ///< the number at which the runtime finds its sync pipe; -1 for none
-  bool no_stdin = false;     ///< the payload reads from /dev/null
+  int timeout = 0;                  ///< seconds; 0 for none
+  std::string exit_file;            ///< empty for none
+  int preserve_fds = 0;             ///< descriptors after the window to pass on
+  int runtime_sync_fd = -1;         ///< the number at which the runtime finds its sync pipe; -1 for none
+  bool replace_listen_pid = false;  ///< the sockets are for this hop whomever LISTEN_PID names
+  bool no_stdin = false;            ///< the payload reads from /dev/null
   std::vector<std::string> remove_paths;
   std::vector<std::string> remove_queues;
   std::vector<std::string> runtime;  ///< the next program with its arguments

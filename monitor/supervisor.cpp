@@ -62,10 +62,10 @@ std::vector<MadeName> take_note_of_names(const MonitorOptions& options) {
 
 }  // namespace
 
-Supervisor::Supervisor(const MonitorOptions& options, Arrival arrival, ListenEnv sockets, Caller& caller)
+Supervisor::Supervisor(const MonitorOptions& options, Arrival arrival, Accepted accepted, Caller& caller)
     : options_(options),
       arrival_(std::move(arrival)),
-      sockets_(std::move(sockets)),
+      accepted_(std::move(accepted)),
       caller_(caller),
       trace_(arrival_.environment),
       made_names_(take_note_of_names(options)) {
@@ -102,8 +102,9 @@ int Supervisor::run() {
 
 HopPlan Supervisor::plan_start(const OwnedFd& runtime_sync, const OwnedFd& null) const {
   RuntimeStart start;
-  start.received = {arrival_.environment, sockets_.count, sockets_.fdnames,
-                    sockets_.has_pidfdid && observe_self().pidfdid.has_value(), options_.preserve_fds};
+  const ListenEnv& sockets = accepted_.sockets;
+  start.received = {arrival_.environment, sockets.count, sockets.fdnames,
+                    sockets.has_pidfdid && observe_self().pidfdid.has_value(), accepted_.preserved};
   start.program =
       find_hop(options_.runtime.front(), arrival_.environment.get("PATH").value_or(standard_path));
   start.command = options_.runtime;
@@ -118,7 +119,7 @@ HopPlan Supervisor::plan_start(const OwnedFd& runtime_sync, const OwnedFd& null)
   else if (options_.no_stdin)
     start.stdio = {input, STDOUT_FILENO, STDERR_FILENO};
   HopPlan plan{hand_over_to_runtime(start), ideal_conduct(Hop::monitor)};
-  edit_plan(plan, arrival_, sockets_.count, options_.preserve_fds);
+  edit_plan(plan, arrival_, accepted_, {0, options_.replace_listen_pid});
   return plan;
 }
 
@@ -134,7 +135,7 @@ void Supervisor::start_runtime() {
   std::error_code unknown;  // then every process that is seen counts as the payload
   if (trace_.on()) runtime_exe_ = std::filesystem::canonical(plan.next.program, unknown);
   // Whoever waits for the end of a preserved pipe waits for the payload, not for this process.
-  OwnedRange(sockets_.end(), options_.preserve_fds).close();
+  OwnedRange(accepted_.sockets.end(), accepted_.preserved).close();
   runtime_sync_ = std::move(sync.ours);
 }
 
@@ -354,7 +355,10 @@ void Supervisor::finish(AtEnd step) {
     case AtEnd::drain_log:
       if (log_) log_->drain();
       break;
-    case AtEnd::drop_sockets: arrival_.window.close(); break;
+    case AtEnd::drop_sockets:
+      arrival_.window.close();
+      arrival_.held.clear();
+      break;
     case AtEnd::remove_names: made_names_.clear(); break;
     case AtEnd::write_exit_file: write_exit_file(); break;
     case AtEnd::tell_status: caller_.tell(last_message()); break;

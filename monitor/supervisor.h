@@ -9,6 +9,7 @@
 #include "fdchain/model/listen_env.h"
 #include "fdchain/model/wait_status.h"
 #include "fdchain/plan/fault.h"
+#include "fdchain/program/announcement.h"
 #include "fdchain/program/caller.h"
 #include "fdchain/system/arrival.h"
 #include "fdchain/system/handshake.h"
@@ -27,7 +28,7 @@ namespace fdchain {
 class Supervisor {
  public:
   /// Takes the sockets over, and becomes the subreaper of whatever the payload will leave.
-  Supervisor(const MonitorOptions& options, Arrival arrival, ListenEnv sockets, Caller& caller);
+  Supervisor(const MonitorOptions& options, Arrival arrival, Accepted accepted, Caller& caller);
 
   /// Waits for the launcher's first word. False when the launcher has gone instead.
   bool wait_for_go(OwnedFd start_pipe);
@@ -65,7 +66,7 @@ class Supervisor {
 
   MonitorOptions options_;
   Arrival arrival_;
-  ListenEnv sockets_;
+  Accepted accepted_;
   Caller& caller_;
   Trace trace_;
   Conduct conduct_;

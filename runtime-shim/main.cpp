@@ -1,7 +1,10 @@
 // The runtime shim, the OCI runtime's part of the chain. In its native dialect it isolates the payload, and
 // becomes it in place; in that of OCI runtimes (oci/) it makes containers, as crun and runc do.
 
+#include <fcntl.h>
 #include <unistd.h>
+
+#include <array>
 
 #include "fdchain/model/variables.h"
 #include "fdchain/plan/roles.h"
@@ -28,16 +31,19 @@
 namespace fdchain {
 namespace {
 
-Received received(const Arrival& arrival, const ListenEnv& sockets, const ShimOptions& options) {
+Received received(const Arrival& arrival, const Accepted& accepted) {
+  const ListenEnv& sockets = accepted.sockets;
   return {arrival.environment, sockets.count, sockets.fdnames,
-          sockets.has_pidfdid && observe_self().pidfdid.has_value(), options.preserve_fds};
+          sockets.has_pidfdid && observe_self().pidfdid.has_value(), accepted.preserved};
 }
 
-PayloadStart payload_start(const Arrival& arrival, const ListenEnv& sockets, const ShimOptions& options,
+PayloadStart payload_start(const Arrival& arrival, const Accepted& accepted, const ShimOptions& options,
                            const Caller& caller) {
   PayloadStart start;
-  start.received = received(arrival, sockets, options);
+  start.received = received(arrival, accepted);
   start.received.environment.unset(fault_name);
+  start.received.environment.unset(profile_name);
+  start.config = options.config_environment;
   start.program = options.payload.front();
   start.command = options.payload;
   start.assignments = options.environment;
@@ -61,19 +67,20 @@ int start_as_process_1(const HandOver& next, Kin kin, Arrival& arrival, const Fi
 // In a pid namespace the payload is another process. Elsewhere it is this one, and this returns only by an
 // exception: whoever runs on is the payload.
 int start_payload(Arrival& arrival, const ShimOptions& options, const Caller& caller, Conduct& conduct) {
-  const ListenEnv sockets = accept_announcement(arrival, options.preserve_fds);
+  const Accepted accepted = accept_as(profiles_in(arrival.environment).of(Hop::runtime_shim), arrival,
+                                      options.preserve_fds, std::array{options.sync_fd});
   const FileSystem files = files_of_payload(options.isolation, options.workdir);
   if (!options.workdir.empty() && options.isolation.rootfs.empty())
     check(::chdir(options.workdir.c_str()), "chdir", options.workdir);
   const Kin kin = caller.sync_fd() >= 0 ? Kin::sibling : Kin::child;
-  PayloadStart start = payload_start(arrival, sockets, options, caller);
+  PayloadStart start = payload_start(arrival, accepted, options, caller);
   OwnedFd parent;
   if (options.isolation.pid) {
     parent = OwnedFd(check(open_pidfd(kin == Kin::sibling ? ::getppid() : ::getpid()), "pidfd_open"));
     start.parent_pidfd = parent.get();
   }
   HopPlan plan{hand_over_to_payload(start), conduct};
-  edit_plan(plan, arrival, sockets.count, options.preserve_fds);
+  edit_plan(plan, arrival, accepted, {0, false, options.config_environment});
   conduct = plan.conduct;
   plan.next.program =
       find_program(plan.next.program, plan.next.environment.get("PATH").value_or(standard_path), files);
@@ -95,10 +102,20 @@ void conclude_failure(const Conduct& conduct, Caller& caller, Trace trace, std::
   });
 }
 
+OwnedFd move_out_of_the_way(const OwnedFd& fd, const FdTable& open) {
+  constexpr int room = 16;
+  const int lowest = open.back().number + room;
+  return OwnedFd(check(::fcntl(fd.get(), F_DUPFD_CLOEXEC, lowest), "fcntl F_DUPFD_CLOEXEC"));
+}
+
 Caller make_caller(const ShimOptions& options, const Arrival& arrival) {
   if (options.sync_fd < 0) return Caller(Hop::runtime_shim);
-  return Caller(Hop::runtime_shim,
-                take_handshake_fd(options.sync_fd, "--sync-fd", arrival.window.end() + options.preserve_fds));
+  // A real runtime has no such pipe: out of the way of what a profile may have at its number.
+  const bool has_profile = profiles_in(arrival.environment).of(Hop::runtime_shim) != nullptr;
+  const int lowest = has_profile ? listen_fds_start : arrival.window.end() + options.preserve_fds;
+  OwnedFd sync = take_handshake_fd(options.sync_fd, "--sync-fd", lowest);
+  if (has_profile) sync = move_out_of_the_way(sync, arrival.record->fds);
+  return Caller(Hop::runtime_shim, std::move(sync));
 }
 
 }  // namespace

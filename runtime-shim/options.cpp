@@ -33,6 +33,9 @@ po::options_description describe(ShimOptions& options, IsolationTexts& isolation
        "pass on N descriptors after the sockets")  //
       ("env", po::value(&options.environment)->value_name("NAME=VALUE"),
        "set a variable for the payload; repeatable")  //
+      ("config-env", po::value(&options.config_environment)->value_name("NAME=VALUE"),
+       "set one of LISTEN_* for the payload as a container's configuration would, for descriptors that are "
+       "passed by --preserve-fds; LISTEN_PID is corrected if need be. Repeatable")  //
       ("workdir", po::value(&options.workdir)->value_name("DIR"), "the payload's working directory");
   return own.add(isolation_options(isolation)).add(common_options());
 }
@@ -49,6 +52,8 @@ std::optional<ShimOptions> parse_shim_options(const std::vector<std::string>& wo
   options.isolation = parse_isolation(isolation);
   check_range("--preserve-fds", options.preserve_fds, 0, most_preserved_fds);
   for (const std::string& assignment : options.environment) check_assignment("--env", assignment);
+  for (const std::string& assignment : options.config_environment)
+    check_announcement("--config-env", assignment);
   if (options.payload.empty()) throw Failure("no PAYLOAD to run; see --help");
   return options;
 }

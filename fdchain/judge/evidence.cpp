@@ -18,7 +18,8 @@ bool told_rightly(const HopRecord& record, std::size_t sockets, bool contract_is
   const auto pid = variable(record, listen_pid_name);
   const auto count = announced_count(record);
   if (sockets == 0) return !pid && !variable(record, listen_fds_name);
-  if (!pid || !count ||
+  if (!pid || !count) return false;
+  if (!record.replaces_listen_pid &&
       parse_unsigned_as_systemd(*pid).value != static_cast<unsigned long>(record.pid_in_namespace))
     return false;
   if (contract_is_known && static_cast<std::size_t>(*count) != sockets) return false;
@@ -30,6 +31,13 @@ bool told_rightly(const HopRecord& record, std::size_t sockets, bool contract_is
     if (row_at(record.fds, number) == nullptr) return false;
   }
   return true;
+}
+
+bool counts_all(Hop hop, const HopRecord& record, const Contract& contract) {
+  const bool by_command_line = hop == Hop::monitor || hop == Hop::runtime_shim;
+  return by_command_line && !contract.sockets.empty() && record.preserve_fds &&
+         static_cast<std::size_t>(*record.preserve_fds) >=
+             contract.sockets.size() + contract.preserved.size();
 }
 
 using Object = std::pair<dev_t, ino_t>;
@@ -236,7 +244,8 @@ void Evidence::collect_sightings() {
     const HopRecord* const received = evidence.received();
     if (received != nullptr && !(outside_only && better_witness)) sightings_.push_back({hop, true, received});
     if (const HopRecord* const record = given_to(hop)) {
-      if (!wrote_the_contract(hop) && !told_rightly(*record, contract_.sockets.size(), contract_is_known_))
+      if (!wrote_the_contract(hop) && !counts_all(hop, *record, contract_) &&
+          !told_rightly(*record, contract_.sockets.size(), contract_is_known_))
         misled_ = hop;
     }
     if (misled_) return;
@@ -276,6 +285,10 @@ std::optional<int> announced_count(const HopRecord& record) {
   const Number<int> count = parse_int_as_systemd(*text);
   const bool taken = count.error == 0 && count.value > 0 && count.value <= INT_MAX - listen_fds_start;
   return taken ? std::optional(count.value) : std::nullopt;
+}
+
+bool told_by_count(const Evidence& evidence, Hop hop, const HopRecord& record) {
+  return counts_all(hop, record, evidence.contract());
 }
 
 const FdRow* row_at(const FdTable& table, int number) {

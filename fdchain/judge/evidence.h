@@ -133,6 +133,10 @@ std::optional<std::string> variable(const HopRecord& record, std::string_view na
 /// The number that LISTEN_FDS counts, if it is one that sd_listen_fds(3) takes.
 std::optional<int> announced_count(const HopRecord& record);
 
+/// Whether the hop was told of all that it has by --preserve-fds, as conmon and the OCI runtimes are: then it
+/// need not heed LISTEN_*.
+bool told_by_count(const Evidence& evidence, Hop hop, const HopRecord& record);
+
 const FdRow* row_at(const FdTable& table, int number);
 
 /// Whether a row is that socket: at whatever number, or, when its identity says little, at its own.

@@ -61,6 +61,9 @@ struct HopRecord {
   std::uint64_t nofile_soft = 0;
   std::uint64_t nofile_hard = 0;
   std::vector<int> ignored_signals;
+  std::optional<int> preserve_fds;  ///< what its command line says of --preserve-fds; of a conmon, what it is
+                                    ///< to tell its runtime
+  bool replaces_listen_pid = false;  ///< its command line says --replace-listen-pid
   FdTable fds;
   std::optional<Contract> contract;  ///< in the launcher's arrival
   std::vector<std::string> heard;    ///< after_exit: what the next hop said on the sync pipe

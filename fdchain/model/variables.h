@@ -21,4 +21,7 @@ inline constexpr std::string_view trace_name = "FDCHAIN_TRACE";
 /// Ours: HOP:NAME[=ARG][,…], the faults that hops shall commit.
 inline constexpr std::string_view fault_name = "FDCHAIN_FAULT";
 
+/// Ours: HOP=NAME[,…], the profiles that hops have.
+inline constexpr std::string_view profile_name = "FDCHAIN_PROFILE";
+
 }  // namespace fdchain

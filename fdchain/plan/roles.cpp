@@ -37,7 +37,7 @@ HandOver hand_over_to_monitor(const MonitorStart& start) {
   for (const OwnSocket& socket : start.own_sockets) {
     next.passed.push_back({socket.source, target++, 1, false, "socket " + socket.text});
   }
-  const int first_handshake_fd = start.received.end() + own;
+  const int first_handshake_fd = start.received.end() + own + start.reserved;
   next.passed.push_back({start.sync_source, first_handshake_fd, 1, false, "sync pipe"});
   next.passed.push_back({start.start_source, first_handshake_fd + 1, 1, false, "start pipe"});
   next.environment.set(sync_pipe_name, std::to_string(first_handshake_fd));
@@ -60,6 +60,15 @@ void pass_stdio(HandOver& next, const std::optional<std::vector<int>>& stdio,
 }
 
 }  // namespace
+
+HandOver hand_over_to_conmon(const MonitorStart& start) {
+  HandOver next = hand_over_to_monitor(start);
+  unset_listen_env(next.environment);
+  next.environment.unset(notify_socket_name);
+  next.name_pid = next.name_pidfdid = false;
+  next.new_session = false;  // it makes its own
+  return next;
+}
 
 HandOver hand_over_to_runtime(const RuntimeStart& start) {
   HandOver next = pass_on(Hop::monitor, start.received);
@@ -114,6 +123,15 @@ Environment payload_environment(const Environment& received, const std::vector<s
 
 namespace {
 
+// Whoever wrote the configuration could not know the pid outside a pid namespace.
+void announce_as_configured(HandOver& next, const std::vector<std::string>& config) {
+  const Environment configured(config);
+  for (const auto name : {listen_fds_name, listen_fdnames_name, listen_pid_name}) {
+    if (const auto value = configured.get(name)) next.environment.set(name, *value);
+  }
+  next.name_pid |= configured.get(listen_pid_name) && configured.get(listen_fds_name);
+}
+
 // What of the isolation only the payload's own process can do, on its way to exec.
 void isolate(HandOver& next, const PayloadStart& start) {
   const Isolation& isolation = start.isolation;
@@ -134,6 +152,7 @@ HandOver hand_over_to_payload(const PayloadStart& start) {
   Received received = start.received;
   received.environment = payload_environment(start.received.environment, start.assignments);
   HandOver next = pass_on(Hop::runtime_shim, received);
+  announce_as_configured(next, start.config);
   next.program = start.program;
   next.argv = start.command;
   next.ready_fd = start.ready_fd;

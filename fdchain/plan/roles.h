@@ -40,10 +40,15 @@ struct MonitorStart {
   std::vector<std::string> command;    ///< the monitor with its arguments
   int sync_source = -1;                ///< the monitor's end of each pipe
   int start_source = -1;
+  int reserved = 0;  ///< numbers after what is passed that the handshake leaves free
   bool keep_notify_socket = true;
 };
 
 HandOver hand_over_to_monitor(const MonitorStart& start);
+
+/// The same to a conmon, in the OCI dialect: it is told of the sockets on its command line, and announces
+/// nothing itself.
+HandOver hand_over_to_conmon(const MonitorStart& start);
 
 /// The monitor's hand-over to the runtime.
 struct RuntimeStart {
@@ -82,6 +87,7 @@ struct PayloadStart {
   std::string program;
   std::vector<std::string> command;
   std::vector<std::string> assignments;  ///< NAME=VALUE, for the payload alone
+  std::vector<std::string> config;       ///< its LISTEN_*, where they are not announced to this hop
   int ready_fd = -1;
   Isolation isolation;
   std::string workdir;    ///< in the payload's root; of no meaning without one of its own

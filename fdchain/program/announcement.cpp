@@ -2,8 +2,12 @@
 
 #include <fcntl.h>
 #include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
 
 #include "fdchain/model/failure.h"
+#include "fdchain/model/variables.h"
 #include "fdchain/program/log.h"
 
 namespace fdchain {
@@ -42,6 +46,60 @@ ListenEnv accept_announcement(const Arrival& arrival, int preserve_fds) {
       throw Failure(fmt::format("--preserve-fds {}: descriptor {} is not open", preserve_fds, fd));
   }
   return sockets;
+}
+
+namespace {
+
+bool holds(const FdTable& table, int number) {
+  return std::ranges::any_of(table, [&](const FdRow& row) { return row.number == number; });
+}
+
+}  // namespace
+
+Accepted accept_kept(const Kept& kept, const Told& told, const FdTable& open) {
+  Accepted accepted;
+  accepted.preserve_fds = told.preserve_fds;
+  // What is there without a gap is the window; what else is kept is looked for when the plan is edited.
+  const auto in_a_row = [&](int most) {
+    int count = 0;
+    while (count < most && holds(open, listen_fds_start + count)) ++count;
+    return count;
+  };
+  accepted.sockets.count = in_a_row(kept.sockets);
+  if (const auto names = told.environment.get(listen_fdnames_name)) accepted.sockets.fdnames = *names;
+  accepted.preserved = in_a_row(kept.sockets + kept.preserved) - accepted.sockets.count;
+  const int end = listen_fds_start + kept.sockets + kept.preserved;
+  for (int fd = accepted.sockets.end() + accepted.preserved; fd < end; ++fd) {
+    if (!holds(open, fd)) accepted.free.push_back(fd);
+  }
+  accepted.kept_end = end;
+  return accepted;
+}
+
+Accepted accept_as(const Profile* profile, Arrival& arrival, int preserve_fds,
+                   std::span<const int> handshake) {
+  if (profile == nullptr) {
+    Accepted accepted{accept_announcement(arrival, preserve_fds), preserve_fds, preserve_fds, {}, 0};
+    accepted.kept_end = accepted.sockets.end() + preserve_fds;
+    return accepted;
+  }
+  std::erase_if(arrival.record->fds, [&](const FdRow& row) {
+    return std::ranges::find(handshake, row.number) != handshake.end();
+  });
+  const auto* const env = std::get_if<ListenEnv>(&arrival.listen);
+  const bool announced = env != nullptr && !arrival.missing;
+  const Told told{arrival.environment, announced, announced ? env->count : 0, preserve_fds};
+  Accepted accepted = accept_kept(profile->keep(told), told, arrival.record->fds);
+  take_window(arrival, accepted.sockets.count);
+  for (const FdRow& row : arrival.record->fds) {
+    if (row.number >= accepted.sockets.end() + accepted.preserved && row.number > STDERR_FILENO)
+      arrival.held.emplace_back(row.number);
+  }
+  return accepted;
+}
+
+ProfileChoice profiles_in(const Environment& environment) {
+  return parse_profiles(environment.get(profile_name).value_or(""));
 }
 
 }  // namespace fdchain

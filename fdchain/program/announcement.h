@@ -1,5 +1,8 @@
 #pragma once
 
+#include <vector>
+
+#include "fdchain/plan/profile.h"
 #include "fdchain/system/arrival.h"
 
 namespace fdchain {
@@ -14,5 +17,25 @@ namespace fdchain {
 /// opens anything: later, a number that was announced wrongly could be a descriptor of our own, and pass (as
 /// in runc's issue 5474).
 ListenEnv accept_announcement(const Arrival& arrival, int preserve_fds);
+
+/// What a hop takes for the next program.
+struct Accepted {
+  ListenEnv sockets;
+  int preserved = 0;      ///< after them
+  int preserve_fds = 0;   ///< of its command line
+  std::vector<int> free;  ///< with a profile: numbers that it keeps and at which nothing was open
+  int kept_end = 0;       ///< one past the last number that it keeps
+};
+
+/// What of `kept` is there, in a hop that was started with `open`.
+Accepted accept_kept(const Kept& kept, const Told& told, const FdTable& open);
+
+/// The same, as this hop's profile would have it: `arrival.window` and `arrival.held` are what it keeps then.
+/// `handshake` are descriptors of the hop before that are nobody's strays.
+Accepted accept_as(const Profile* profile, Arrival& arrival, int preserve_fds,
+                   std::span<const int> handshake);
+
+/// The profiles that FDCHAIN_PROFILE asks for.
+ProfileChoice profiles_in(const Environment& environment);
 
 }  // namespace fdchain

@@ -23,6 +23,10 @@ FaultContext context_of(const Arrival& arrival, int sockets, int preserved) {
   return context;
 }
 
+bool names_process(const Environment& environment, pid_t pid) {
+  return environment.get(listen_pid_name) == std::to_string(pid);
+}
+
 // The last hop's failure: exec is the payload's affair, everything before is ours.
 [[noreturn]] void throw_failure(const ExecFailure& failure, const ExecImage& image, const FileSystem& files) {
   if (failure.stage == Step::Kind::exec) throw_exec_failure(image.program(), failure.error, files);
@@ -40,6 +44,25 @@ void edit_plan(HopPlan& plan, const Arrival& arrival, int sockets, int preserved
     commit_faults(parse_faults(*faults), plan.next.from, plan, context_of(arrival, sockets, preserved));
   }
   add_departure_checkpoint(arrival.environment, plan.next);
+}
+
+void edit_plan(HopPlan& plan, const Arrival& arrival, const Accepted& accepted,
+               const ProfileMatters& matters) {
+  const int sockets = accepted.sockets.count + matters.own_sockets;
+  if (const Profile* const profile = profiles_in(arrival.environment).of(plan.next.from)) {
+    FaultContext context = context_of(arrival, sockets, accepted.preserved);
+    const auto* const env = std::get_if<ListenEnv>(&arrival.listen);
+    context.own_sockets = matters.own_sockets;
+    context.preserve_fds = accepted.preserve_fds;
+    context.announced = env != nullptr && !arrival.missing;
+    context.announced_count = context.announced ? env->count : 0;
+    context.names_me = names_process(arrival.environment, ::getpid()) || matters.replace_listen_pid;
+    context.kept_end = accepted.kept_end + matters.own_sockets;
+    context.free = accepted.free;
+    context.config = Environment(matters.config);
+    profile->edit(plan, context);
+  }
+  edit_plan(plan, arrival, sockets, accepted.preserved);
 }
 
 Spawned depart(HandOver next, const sigset_t& signal_mask, const Trace& trace, bool detached) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "fdchain/plan/fault.h"
+#include "fdchain/program/announcement.h"
 #include "fdchain/system/arrival.h"
 #include "fdchain/system/find_program.h"
 #include "fdchain/system/spawn.h"
@@ -9,9 +10,19 @@
 
 namespace fdchain {
 
-/// Edits the plan as the environment asks: FDCHAIN_FAULT, FDCHAIN_STOP and FDCHAIN_DELAY. `sockets` and
-/// `preserved` are what the hop passes on.
+/// Edits the plan as the environment asks: FDCHAIN_PROFILE, FDCHAIN_FAULT, FDCHAIN_STOP and FDCHAIN_DELAY.
+/// `sockets` and `preserved` are what the hop passes on.
 void edit_plan(HopPlan& plan, const Arrival& arrival, int sockets, int preserved);
+
+/// What a profile has to know beside.
+struct ProfileMatters {
+  int own_sockets = 0;                   ///< how many of the sockets this hop has opened itself
+  bool replace_listen_pid = false;       ///< LISTEN_PID is to be rewritten whomever it names
+  std::vector<std::string> config = {};  ///< the payload's LISTEN_* by configuration, NAME=VALUE
+};
+
+void edit_plan(HopPlan& plan, const Arrival& arrival, const Accepted& accepted,
+               const ProfileMatters& matters);
 
 /// Spawns the next hop, by a double fork when `detached`, and writes the record of the departure.
 ///

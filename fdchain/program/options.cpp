@@ -99,6 +99,14 @@ void check_assignment(std::string_view option, std::string_view assignment) {
   }
 }
 
+void check_announcement(std::string_view option, std::string_view assignment) {
+  for (const auto name : {listen_pid_name, listen_fds_name, listen_fdnames_name}) {
+    if (assignment.starts_with(name) && assignment.substr(name.size()).starts_with('=')) return;
+  }
+  throw Failure(fmt::format("{} {}: not NAME=VALUE with LISTEN_PID, LISTEN_FDS or LISTEN_FDNAMES", option,
+                            printable(assignment)));
+}
+
 po::options_description common_options() {
   po::options_description options("Common options");
   options.add_options()                                                                         //

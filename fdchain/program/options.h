@@ -29,6 +29,10 @@ void check_range(std::string_view option, int value, int least, int most);
 /// Throws Failure when the value of an option is not NAME=VALUE, or NAME is one of LISTEN_*.
 void check_assignment(std::string_view option, std::string_view assignment);
 
+/// Throws Failure when the value of an option is not NAME=VALUE with one of LISTEN_PID, LISTEN_FDS and
+/// LISTEN_FDNAMES for a name.
+void check_announcement(std::string_view option, std::string_view assignment);
+
 /// The options every program has: --log-level, --help and --version.
 boost::program_options::options_description common_options();
 

@@ -67,7 +67,29 @@ Self observe_self() {
 
 bool is_observed() {
   return ::getenv(std::string(trace_name).c_str()) != nullptr ||
-         ::getenv(std::string(fault_name).c_str()) != nullptr;
+         ::getenv(std::string(fault_name).c_str()) != nullptr ||
+         ::getenv(std::string(profile_name).c_str()) != nullptr;
+}
+
+void take_as_own(Arrival& arrival) {
+  if (!arrival.environment.get(listen_pid_name)) return;
+  arrival.environment.set(listen_pid_name, std::to_string(::getpid()));
+  arrival.environment.unset(listen_pidfdid_name);
+  arrival.listen = parse_listen_env(arrival.environment, {::getpid(), std::nullopt});
+  arrival.missing.reset();
+  const auto* const env = std::get_if<ListenEnv>(&arrival.listen);
+  if (env == nullptr) return;
+  for (int fd = listen_fds_start; fd < env->end() && !arrival.missing; ++fd) {
+    if (::fcntl(fd, F_GETFD) < 0) arrival.missing = fd;
+  }
+  if (!arrival.missing) take_window(arrival, env->count);
+}
+
+void take_window(Arrival& arrival, int count) {
+  arrival.window.release();  // not closed: it is taken again
+  for (int fd = listen_fds_start; fd < listen_fds_start + count; ++fd)
+    check(::fcntl(fd, F_SETFD, 0), "fcntl F_SETFD", std::to_string(fd));
+  arrival.window = OwnedRange(listen_fds_start, count);
 }
 
 Arrival arrive(Hop hop, bool observe) {

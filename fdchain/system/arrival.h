@@ -3,11 +3,13 @@
 #include <array>
 #include <optional>
 #include <variant>
+#include <vector>
 
 #include "fdchain/model/environment.h"
 #include "fdchain/model/hop.h"
 #include "fdchain/model/hop_record.h"
 #include "fdchain/model/listen_env.h"
+#include "fdchain/system/owned_fd.h"
 #include "fdchain/system/owned_range.h"
 
 namespace fdchain {
@@ -22,7 +24,8 @@ struct Arrival {
   OwnedRange window;                 ///< 3 … n+2; empty unless all of it is announced to us and open
   std::optional<int> missing;        ///< the lowest announced number that is not open
   std::array<bool, 3> stdio_open{};  ///< whether 0, 1 and 2 were
-  std::optional<HopRecord> record;   ///< all of it, when somebody asked for a trace or a fault
+  std::optional<HopRecord> record;   ///< all of it, when somebody asked for a trace, a fault or a profile
+  std::vector<OwnedFd> held;         ///< what else this process keeps for the next one, as a profile has it
 };
 
 /// Takes stock of this process, and makes its table safe to work with:
@@ -33,7 +36,13 @@ struct Arrival {
 /// With `observe` everything is looked at before anything is touched.
 Arrival arrive(Hop hop, bool observe);
 
-/// Whether the environment asks for a trace or a fault.
+/// Takes `count` descriptors from 3 on for the window, whatever LISTEN_* say of them. They have to be open.
+void take_window(Arrival& arrival, int count);
+
+/// Takes an announcement for this process's own, whomever LISTEN_PID names.
+void take_as_own(Arrival& arrival);
+
+/// Whether the environment asks for a trace, a fault or a profile.
 bool is_observed();
 
 /// This process as LISTEN_PID and LISTEN_PIDFDID would name it. Four system calls.

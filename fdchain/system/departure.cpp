@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "fdchain/protocol/told.h"
 #include "fdchain/system/observe.h"
 #include "fdchain/system/observe_process.h"
 
@@ -9,6 +10,12 @@ namespace fdchain {
 
 DepartureObserver::DepartureObserver(const HandOver& next, FdTable own)
     : hop_(next.from), own_(std::move(own)) {
+  // The payload's words are its own.
+  if (hop_ == Hop::launcher || hop_ == Hop::monitor) {
+    const std::vector<std::string_view> words(next.argv.begin(), next.argv.end());
+    preserve_fds_ = told_to_preserve(words);
+    replaces_listen_pid_ = told_to_replace_listen_pid(words);
+  }
   std::set<int> numbers;
   for (const FdRow& row : own_) numbers.insert(row.number);
   for (const PlannedStep& planned : plan_steps(next)) {
@@ -36,6 +43,8 @@ std::optional<HopRecord> DepartureObserver::record(const ExecImage& image) const
   record.nofile_soft = snapshot_.nofile_soft;
   record.nofile_hard = snapshot_.nofile_hard;
   record.ignored_signals = signals_of(snapshot_.ignored_signals);
+  record.preserve_fds = preserve_fds_;
+  record.replaces_listen_pid = replaces_listen_pid_;
   for (std::size_t i = 0; i < snapshot_.count; ++i) {
     record.fds.push_back(describe_row(rows_[i], "", own_));
   }

@@ -24,6 +24,8 @@ class DepartureObserver {
 
  private:
   Hop hop_;
+  std::optional<int> preserve_fds_;  // what the next hop is told
+  bool replaces_listen_pid_ = false;
   FdTable own_;
   std::vector<int> candidates_;
   std::vector<RawRow> rows_;

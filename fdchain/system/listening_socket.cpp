@@ -18,6 +18,7 @@
 #include <utility>
 
 #include "fdchain/model/failure.h"
+#include "fdchain/model/number.h"
 #include "fdchain/model/printable.h"
 #include "fdchain/system/sys.h"
 
@@ -247,6 +248,20 @@ MadeName::MadeName(Kind kind, std::string name) : kind_(kind), name_(std::move(n
   if (stat_name(kind_, name_, status) < 0) return;
   device_ = status.st_dev;
   inode_ = status.st_ino;
+}
+
+MadeName MadeName::known(Kind kind, std::string_view words) {
+  const std::size_t first = words.find(':');
+  const std::size_t second = first == std::string_view::npos ? first : words.find(':', first + 1);
+  if (second == std::string_view::npos) return {kind, "", 0, 0};
+  const auto device = parse_decimal(words.substr(0, first), UINT64_MAX);
+  const auto inode = parse_decimal(words.substr(first + 1, second - first - 1), UINT64_MAX);
+  if (!device || !inode) return {kind, "", 0, 0};
+  return {kind, std::string(words.substr(second + 1)), *device, *inode};
+}
+
+std::string MadeName::to_words() const {
+  return std::to_string(device_) + ':' + std::to_string(inode_) + ':' + name_;
 }
 
 MadeName::MadeName(MadeName&& other) noexcept

@@ -18,6 +18,10 @@ class MadeName {
 
   /// Takes note of what stands under `name` now.
   MadeName(Kind kind, std::string name);
+
+  /// What stood there when another process took note of it, by its to_words(). Nothing when the text is none.
+  static MadeName known(Kind kind, std::string_view words);
+
   MadeName(MadeName&& other) noexcept;
   MadeName& operator=(MadeName&&) = delete;
   MadeName(const MadeName&) = delete;
@@ -33,7 +37,13 @@ class MadeName {
   [[nodiscard]] Kind kind() const { return kind_; }
   [[nodiscard]] const std::string& name() const { return name_; }
 
+  /// What is noted, for another process that shall remove it: device, inode and name.
+  [[nodiscard]] std::string to_words() const;
+
  private:
+  MadeName(Kind kind, std::string name, dev_t device, ino_t inode)
+      : kind_(kind), name_(std::move(name)), device_(device), inode_(inode) {}
+
   Kind kind_;
   std::string name_;
   dev_t device_ = 0;

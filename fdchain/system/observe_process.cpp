@@ -19,6 +19,7 @@
 
 #include "fdchain/model/number.h"
 #include "fdchain/model/variables.h"
+#include "fdchain/protocol/told.h"
 #include "fdchain/system/arrival.h"
 #include "fdchain/system/nofile.h"
 #include "fdchain/system/observe.h"
@@ -104,6 +105,15 @@ std::vector<int> numbers_in(const std::string& directory_path) {
   return numbers;
 }
 
+// What monitor and runtime are told is told on their command lines; the payload's words are its own.
+void read_command_line(const std::string& process, HopRecord& record) {
+  if (record.hop != Hop::monitor && record.hop != Hop::runtime_shim) return;
+  const std::string text = read_proc(process + "/cmdline");
+  const auto words = split(text, '\0');
+  record.preserve_fds = told_to_preserve(words);
+  record.replaces_listen_pid = told_to_replace_listen_pid(words);
+}
+
 FdTable observe_other_fds(pid_t pid, const std::string& process, const FdTable& known) {
   FdTable table;
   for (const int number : numbers_in(process + "/fd")) {
@@ -142,8 +152,9 @@ std::string image_of(const std::string& process) {
   return range == in_exec ? range : range + ' ' + exe;
 }
 
-HopRecord look_at(pid_t pid, const std::string& process, const FdTable& known) {
+HopRecord look_at(pid_t pid, Hop hop, const std::string& process, const FdTable& known) {
   HopRecord record;
+  record.hop = hop;
   record.exe = read_link(process + "/exe");
   record.time_ns = monotonic_ns();
   record.pid = pid;
@@ -158,6 +169,7 @@ HopRecord look_at(pid_t pid, const std::string& process, const FdTable& known) {
   record.nofile_soft = std::strtoull(limits.c_str(), &hard, 10);
   record.nofile_hard = std::strtoull(hard, nullptr, 10);
   record.environment = chain_variables(split(read_proc(process + "/environ"), '\0'));
+  read_command_line(process, record);
   record.fds = observe_other_fds(pid, process, known);
   return record;
 }
@@ -195,6 +207,7 @@ HopRecord observe_process(Hop hop, Moment moment) {
   record.hop = record.seen_by = hop;
   record.moment = moment;
   record.fds = observe_fds();
+  read_command_line("/proc/self", record);
   record.time_ns = monotonic_ns();
   const Self self = observe_self();
   record.pid = record.pid_in_namespace = self.pid;
@@ -218,9 +231,8 @@ std::optional<HopRecord> observe_other(pid_t pid, Hop hop, Moment moment, Hop se
     const std::string program = image_of(process);
     if (program.empty()) return std::nullopt;
     if (program != in_exec) {
-      HopRecord record = look_at(pid, process, known);
+      HopRecord record = look_at(pid, hop, process, known);
       if (image_of(process) == program) {
-        record.hop = hop;
         record.moment = moment;
         record.seen_by = seen_by;
         return record;

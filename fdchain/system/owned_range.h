@@ -32,6 +32,9 @@ class OwnedRange {
   [[nodiscard]] int count() const noexcept { return count_; }
   [[nodiscard]] int end() const noexcept { return first_ + count_; }
 
+  /// Hands the duty to close them to somebody else.
+  void release() noexcept { count_ = 0; }
+
   /// Closes now. Keeps errno.
   void close() noexcept {
     if (count_ == 0) return;

@@ -8,6 +8,7 @@
 #include <array>
 #include <csignal>
 #include <cstdlib>
+#include <ctime>
 #include <fstream>
 #include <string>
 
@@ -20,19 +21,43 @@ namespace {
 constexpr std::array harmless{SIGCHLD, SIGCONT, SIGURG,  SIGWINCH, SIGSTOP,
                               SIGTSTP, SIGTTIN, SIGTTOU, SIGKILL};
 
-// Caught, ignored and blocked. All of them when the process is gone: nothing is to be done then.
-unsigned long long shown(const std::string& process) {
+/// The masks of /proc/PID/status. All signals when the process is gone: nothing is to be done then.
+struct Masks {
+  unsigned long long blocked = 0;
+  unsigned long long handled = 0;  ///< caught or ignored
+};
+
+Masks masks_of(const std::string& process) {
   std::ifstream status(process + "/status");
-  unsigned long long said = 0;
+  Masks masks;
   bool found = false;
   for (std::string key; status >> key; status.ignore(4096, '\n')) {
     if (key != "SigBlk:" && key != "SigIgn:" && key != "SigCgt:") continue;
     unsigned long long mask = 0;
     status >> std::hex >> mask;
-    said |= mask;
+    (key == "SigBlk:" ? masks.blocked : masks.handled) |= mask;
     found = true;
   }
-  return found ? said : ~0ULL;
+  return found ? masks : Masks{~0ULL, ~0ULL};
+}
+
+unsigned long long shown(const std::string& process) {
+  const Masks masks = masks_of(process);
+  return masks.blocked | masks.handled;
+}
+
+bool has(unsigned long long mask, int number) { return (mask >> (number - 1) & 1) != 0; }
+
+// A shell blocks everything for the moment of a fork, and minds nothing of it: only who goes on blocking
+// does.
+void wait_out_short_block(const std::string& process, int number) {
+  constexpr int looks = 20;
+  constexpr timespec pause{0, 1'000'000};
+  for (int look = 0; look < looks; ++look) {
+    const Masks masks = masks_of(process);
+    if (has(masks.handled, number) || !has(masks.blocked, number)) return;
+    ::nanosleep(&pause, nullptr);
+  }
 }
 
 // The signals that the process waits for with sigwait(3) or its kin: while it does, the kernel does not show
@@ -52,13 +77,18 @@ unsigned long long waited_for(const std::string& process) {
 
 bool minds_signal(pid_t pid, int number) {
   const std::string process = "/proc/" + std::to_string(pid);
-  const auto is_in = [number](unsigned long long mask) { return (mask >> (number - 1) & 1) != 0; };
+  const auto is_in = [number](unsigned long long mask) { return has(mask, number); };
+  wait_out_short_block(process, number);
   // Twice, since one that begins or ends to wait in between would be seen doing neither.
   return is_in(shown(process)) || is_in(waited_for(process)) || is_in(shown(process));
 }
 
+bool would_end_process_1(pid_t pid, int number) {
+  return std::ranges::find(harmless, number) == harmless.end() && !minds_signal(pid, number);
+}
+
 bool signal_process_1(pid_t pid, int number) {
-  const bool ends = std::ranges::find(harmless, number) == harmless.end() && !minds_signal(pid, number);
+  const bool ends = would_end_process_1(pid, number);
   ::kill(pid, ends ? SIGKILL : number);
   return ends;
 }

@@ -34,8 +34,8 @@ struct Result {
   long max_rss_kib = 0;  ///< the most memory it had at once, resident
 };
 
-/// How long a test waits for what should take moments: long, since sanitizers and a busy machine make minutes of
-/// them.
+/// How long a test waits for what should take moments: long, since sanitizers and a busy machine make minutes
+/// of them.
 inline constexpr auto usual_patience = std::chrono::seconds(90);
 
 /// A program under test. Killed with SIGKILL and reaped at the end of its scope, if it still runs.

@@ -593,7 +593,7 @@ int ContainerMonitor::run_exit_command() try {
   std::vector<std::string> words{*options_.exit_command};
   words.insert(words.end(), options_.exit_command_args.begin(), options_.exit_command_args.end());
   const HandOver next = hand_over_to_exit_command(start_.arrival.environment, words);
-  const pid_t cleaner = depart(next, mask_before_, trace_).pid;
+  const pid_t cleaner = depart(next, mask_before_, Trace()).pid;  // no part of the chain
   int result = 0;
   int raw = 0;
   for (pid_t child = 0; (child = retry([&] { return ::waitpid(-1, &raw, 0); })) > 0;) {

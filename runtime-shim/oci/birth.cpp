@@ -69,10 +69,12 @@ pid_t fork_into(int new_namespaces, const Life& life) {
 }
 
 pid_t fork_by_helper(const std::function<void()>& enter, int new_namespaces, const Life& life,
-                     const OwnedFd& pipe, const OwnedFd& others_pipe) {
+                     const OwnedFd& pipe, OwnedFd& others_pipe) {
   const pid_t helper = raw_fork(0);
   if (helper == 0) help(enter, new_namespaces, life, others_pipe);
   check(helper, "clone");
+  // Its death is heard only when nobody else holds this end.
+  others_pipe.close();
   const StageMessage message = hear(pipe);
   reap(helper);
   if (message.word == Word::failed) throw Failure(message.text);

@@ -53,6 +53,65 @@ TEST(ListenPid, OfSomebodyElseIsTheActivatorsDoing) {
   EXPECT_THAT(run.findings(), ElementsAre("listen-pid-stale by activator at launcher"));
 }
 
+// As podman tells conmon, and conmon the runtime.
+RunBuilder told_by_count(int count) {
+  RunBuilder run;
+  for (const Hop hop : {monitor, runtime_shim}) run.at(hop, arrival).preserve_fds = count;
+  for (const Hop hop : {launcher, monitor}) {
+    for (const auto name : {"LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"})
+      run.at(hop, departure).environment.erase(name);
+  }
+  for (const Hop hop : {monitor, runtime_shim}) {
+    for (const auto name : {"LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"})
+      run.at(hop, arrival).environment.erase(name);
+  }
+  return run;
+}
+
+TEST(ToldByCount, AHopNeedsNoAnnouncement) { EXPECT_THAT(told_by_count(2).findings(), IsEmpty()); }
+
+TEST(ToldByCount, OfFewerItDoes) {
+  EXPECT_THAT(told_by_count(1).findings(), ElementsAre("env-dropped 3 by launcher at monitor"));
+}
+
+TEST(ToldByCount, OfMoreIsTheDoingOfWhoTold) {
+  EXPECT_THAT(told_by_count(5).findings(), ElementsAre("preserve-count-wrong 5 by launcher at monitor"));
+}
+
+TEST(ToldByCount, AStaleListenPidIsOneMistakeAndMisleadsNobody) {
+  RunBuilder run = told_by_count(2);
+  run.at(monitor, arrival).environment["LISTEN_PID"] = "100";
+  run.at(runtime_shim, arrival).environment["LISTEN_PID"] = "100";
+  EXPECT_THAT(run.findings(), ElementsAre("listen-pid-stale by launcher at monitor"));
+}
+
+TEST(ToldByCount, AndByListenFdsAddedUpIsTheRuntimesDoing) {
+  RunBuilder run = told_by_count(2);
+  run.at(runtime_shim, arrival).environment["LISTEN_FDS"] = "2";
+  put_row(run.at(payload, arrival), directory_row(5));
+  put_row(run.at(payload, arrival), directory_row(8));
+  EXPECT_THAT(run.findings(), ElementsAre("preserve-count-wrong 5 by runtime-shim at payload",
+                                          "fd-leaked 8 by runtime-shim at payload"));
+}
+
+TEST(ToldByCount, WhatAForeignPayloadHasInThatRangeWasKept) {
+  RunBuilder run(RunShape{.foreign = true});
+  run.at(runtime_shim, arrival).preserve_fds = 3;
+  run.drop(runtime_shim, departure);
+  put_row(run.at(payload, running), directory_row(5));
+  put_row(run.at(payload, running), directory_row(8));
+  EXPECT_THAT(run.findings(), ElementsAre("preserve-count-wrong 5 by monitor at runtime-shim",
+                                          "preserve-count-wrong 5 by runtime-shim at payload"));
+}
+
+TEST(ListenPid, OfAnotherIsRightWhereItIsToBeReplaced) {
+  RunBuilder run;
+  run.from(launcher, departure, set("LISTEN_PID", "100"));
+  run.from(monitor, departure, set("LISTEN_PID", "301"));
+  run.at(monitor, arrival).replaces_listen_pid = true;
+  EXPECT_THAT(run.findings(), IsEmpty());
+}
+
 TEST(ListenPid, IsReadAsThePayloadReadsIt) {
   RunBuilder run;
   run.from(runtime_shim, departure, set("LISTEN_PID", " 0x12d"));  // 301

@@ -164,6 +164,31 @@ bool was_held_before(const Evidence& evidence, Hop hop, const FdRow& row) {
   return false;
 }
 
+/// What the runtime was told to keep, where it was told by a count.
+struct ToldRange {
+  int preserve_fds = 0;
+  int listen_fds = 0;  ///< LISTEN_FDS, which some add to it
+  int end = 0;         ///< one past the last number of both together
+};
+
+std::optional<ToldRange> told_range(const Evidence& evidence) {
+  for (const Hop hop : {Hop::runtime_shim, Hop::monitor}) {
+    const HopRecord* const record = evidence.given_to(hop);
+    if (record == nullptr) continue;
+    if (!told_by_count(evidence, hop, *record)) return std::nullopt;
+    const int preserve_fds = *record->preserve_fds;
+    const int listen_fds = announced_count(*record).value_or(0);
+    return ToldRange{preserve_fds, listen_fds, listen_fds_start + preserve_fds + listen_fds};
+  }
+  return std::nullopt;
+}
+
+// Whether the row was kept only because a count says so, which is larger than what was passed.
+bool is_counted(const Evidence& evidence, Hop hop, const FdRow& row) {
+  const auto told = told_range(evidence);
+  return hop == Hop::payload && told && row.number >= evidence.payload_end() && row.number < told->end;
+}
+
 // What a hop received that nobody announced to it. Of what is seen from outside, only what an earlier hop
 // had, and what can have crossed: the rest it may have opened itself.
 std::vector<const FdRow*> strangers_in(const Evidence& evidence, Hop hop, const HopRecord& record) {
@@ -171,7 +196,9 @@ std::vector<const FdRow*> strangers_in(const Evidence& evidence, Hop hop, const 
   for (const FdRow& row : record.fds) {
     const bool crosses = record.moment == Moment::arrival || !row.close_on_exec;
     if (row.number < listen_fds_start || !crosses) continue;
-    if (record.moment == Moment::running && !was_held_before(evidence, hop, row)) continue;
+    if (record.moment == Moment::running && !was_held_before(evidence, hop, row) &&
+        !is_counted(evidence, hop, row))
+      continue;
     if (evidence.socket_of(row) != nullptr || evidence.is_preserved(row) ||
         is_handshake(evidence, hop, record, row))
       continue;
@@ -180,6 +207,13 @@ std::vector<const FdRow*> strangers_in(const Evidence& evidence, Hop hop, const 
     rows.push_back(&row);
   }
   return rows;
+}
+
+std::string describe_count(const ToldRange& told, int number) {
+  const bool by_option = number < listen_fds_start + told.preserve_fds;
+  return by_option ? fmt::format(", and --preserve-fds {} reaches it", told.preserve_fds)
+                   : fmt::format(": --preserve-fds {} and LISTEN_FDS={} were added up, and reach it",
+                                 told.preserve_fds, told.listen_fds);
 }
 
 bool reaches_into_the_host(const FdRow& row) {
@@ -247,12 +281,15 @@ void strangers(const Evidence& evidence, Findings& findings) {
     for (int number = first_kept; doubled && number < doubled_end; ++number)
       doubled = row_at(record->fds, number) != nullptr;
     for (const FdRow* const row : rows) {
-      const bool counted = doubled && in_doubled_range(row);
+      const bool told = is_counted(evidence, hop, *row);
+      const bool counted = told || (doubled && in_doubled_range(row));
       const bool critical = hop == Hop::payload && reaches_into_the_host(*row);
       Finding finding = make(counted ? "preserve-count-wrong" : "fd-leaked", hop, row->number,
                              critical ? Severity::critical : Severity::error);
       finding.evidence = fmt::format("{} was not announced{}", describe(*row),
-                                     counted ? "" : fmt::format(", and {} has it", to_string(hop)));
+                                     told      ? describe_count(*told_range(evidence), row->number)
+                                     : counted ? ""
+                                               : fmt::format(", and {} has it", to_string(hop)));
       finding.advice = counted
                            ? "count the sockets once: LISTEN_FDS and --preserve-fds must not both keep them"
                            : "open with O_CLOEXEC, and mark everything else close-on-exec before exec: "

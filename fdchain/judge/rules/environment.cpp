@@ -52,13 +52,20 @@ bool names_itself(const HopRecord& record) {
 }  // namespace
 
 void listen_pid(const Evidence& evidence, Findings& findings) {
+  std::optional<std::string> told;  // once: a hop that need not heed it passes it on
   for_each_recipient(evidence, [&](Hop hop, const HopRecord& record, Hop before) {
     const auto pid = variable(record, listen_pid_name);
-    if (!pid || names_itself(record) || !(has_sockets(evidence, record) || looks_activated(record))) return;
-    Finding finding = make("listen-pid-stale", hop);
+    const bool by_count = told_by_count(evidence, hop, record);
+    if (pid && by_count && !names_itself(record) && std::exchange(told, pid) == pid) return;
+    if (!pid || names_itself(record) || record.replaces_listen_pid ||
+        !(has_sockets(evidence, record) || looks_activated(record)))
+      return;
+    Finding finding = make("listen-pid-stale", hop, by_count ? Severity::warning : Severity::error);
     finding.evidence = "LISTEN_PID=" + *pid + ", and " + std::string(to_string(hop)) + " is process " +
                        std::to_string(record.pid_in_namespace) +
-                       (hop == Hop::payload ? ": it must ignore its sockets" : ": it ignores its sockets");
+                       (by_count              ? ": only --preserve-fds tells it of its sockets"
+                        : hop == Hop::payload ? ": it must ignore its sockets"
+                                              : ": it ignores its sockets");
     finding.advice =
         "write the pid into LISTEN_PID in the child, after its last fork and before exec; let wrappers exec, "
         "not fork";
@@ -89,7 +96,7 @@ void announced_variables(const Evidence& evidence, Findings& findings) {
       if (!variable(record, name)) missing.append(missing.empty() ? "" : " and ").append(name);
     }
     const bool meant = has_sockets(evidence, record) || (before == Hop::activator && looks_activated(record));
-    if (missing.empty() || !meant) return;
+    if (missing.empty() || !meant || told_by_count(evidence, hop, record)) return;
     Finding finding = make("env-dropped", hop);
     finding.fd = listen_fds_start;
     finding.evidence = "the sockets are there, " + missing +
@@ -143,6 +150,24 @@ void announced_number(const Evidence& evidence, Findings& findings) {
   });
 }
 
+void preserve_option(const Evidence& evidence, Findings& findings) {
+  const std::size_t passed = evidence.contract().sockets.size() + evidence.contract().preserved.size();
+  for (const Hop hop : {Hop::monitor, Hop::runtime_shim}) {
+    const HopRecord* const record = evidence.given_to(hop);
+    if (record == nullptr || !told_by_count(evidence, hop, *record)) continue;
+    if (static_cast<std::size_t>(*record->preserve_fds) == passed) continue;
+    Finding finding = make("preserve-count-wrong", hop);
+    finding.fd = listen_fds_start + static_cast<int>(passed);
+    finding.evidence = "--preserve-fds " + std::to_string(*record->preserve_fds) + ", and " +
+                       std::to_string(passed) + (passed == 1 ? " descriptor is" : " descriptors are") +
+                       " passed: whatever comes to stand behind them is kept";
+    finding.advice = "count what is passed, and pass all that is counted";
+    blame(finding, hops_between(evidence.before(hop), hop));
+    findings.add(std::move(finding));
+    return;  // the next hop is told the same
+  }
+}
+
 void fdnames(const Evidence& evidence, Findings& findings) {
   std::vector<std::string> expected;
   for (const ContractSocket& socket : evidence.contract().sockets) expected.push_back(socket.name);
@@ -151,6 +176,7 @@ void fdnames(const Evidence& evidence, Findings& findings) {
   for_each_recipient(evidence, [&](Hop hop, const HopRecord& record, Hop before) {
     const auto count = announced_count(record);
     if (!count) return;  // nothing is announced at all, which another rule tells
+    if (told_by_count(evidence, hop, record)) return;  // then it has no use for names
     const auto names = variable(record, listen_fdnames_name);
     const bool counts_differ = names && split_fdnames(*names).size() != static_cast<std::size_t>(*count);
     const bool first = before == Hop::activator && hop == Hop::launcher;

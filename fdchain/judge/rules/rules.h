@@ -36,6 +36,7 @@ void listen_pid(const Evidence& evidence, Findings& findings);
 void listen_pidfdid(const Evidence& evidence, Findings& findings);
 void announced_variables(const Evidence& evidence, Findings& findings);
 void announced_number(const Evidence& evidence, Findings& findings);
+void preserve_option(const Evidence& evidence, Findings& findings);
 void fdnames(const Evidence& evidence, Findings& findings);
 void leaked_variables(const Evidence& evidence, Findings& findings);
 void handshake_numbers(const Evidence& evidence, Findings& findings);

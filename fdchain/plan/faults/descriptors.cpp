@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "fdchain/model/listen_env.h"
+#include "fdchain/model/number.h"
 #include "fdchain/plan/faults/catalogue.h"
 #include "fdchain/plan/faults/edits.h"
 
@@ -72,6 +73,22 @@ void double_preserve(HopPlan& plan, const Numbers&, const FaultContext& context)
     any = true;
   }
   if (!any) nothing_to_do("only the sync pipe is there; it takes two sockets");
+}
+
+// The number that follows --preserve-fds, or follows it as another word for the runtime.
+void preserve_more(HopPlan& plan, const Numbers& numbers, const FaultContext&) {
+  auto& argv = plan.next.argv;
+  bool any = false;
+  for (auto word = argv.begin(); word != argv.end(); ++word) {
+    if (*word != "--preserve-fds") continue;
+    auto number = word + 1;
+    if (number != argv.end() && *number == "--runtime-opt") ++number;
+    const auto count = number == argv.end() ? std::nullopt : parse_decimal(*number, 65536);
+    if (!count) continue;
+    *number = std::to_string(*count + static_cast<std::uint64_t>(std::max(0, numbers[0])));
+    any = true;
+  }
+  if (!any) nothing_to_do("nobody is told of --preserve-fds here");
 }
 
 void drop_preserved(HopPlan& plan, const Numbers&, const FaultContext& context) {
@@ -276,6 +293,17 @@ std::vector<Fault> descriptor_faults() {
           .finding = "preserve-count-wrong",
           .summary = "keep twice as many descriptors as there are sockets",
           .edit = double_preserve,
+      },
+      {
+          .name = "preserve-more",
+          .argument = "N",
+          .standard = {2},
+          .hops = {Hop::launcher},
+          .bug_class = 'D',
+          .bug = "runc keeps its own descriptors where --preserve-fds counts more than there are (runc 5474)",
+          .finding = "preserve-count-wrong",
+          .summary = "tell the next hops to preserve N more than are passed",
+          .edit = preserve_more,
       },
       {
           .name = "drop-preserved",

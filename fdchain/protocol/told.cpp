@@ -1,0 +1,46 @@
+#include "fdchain/protocol/told.h"
+
+#include <algorithm>
+#include <climits>
+
+#include "fdchain/model/number.h"
+
+namespace fdchain {
+namespace {
+
+constexpr std::string_view option = "--preserve-fds";
+constexpr std::string_view for_runtime = "--runtime-opt";
+
+// `--runtime-opt=WORD` is `WORD` for the runtime, and so is the word after `--runtime-opt`.
+std::string_view bare(std::string_view word) {
+  const bool joined = word.starts_with(for_runtime) && word.substr(for_runtime.size()).starts_with('=');
+  return joined ? word.substr(for_runtime.size() + 1) : word;
+}
+
+std::optional<int> parse(std::string_view text) {
+  const auto number = parse_decimal(text, INT_MAX);
+  return number ? std::optional(static_cast<int>(*number)) : std::nullopt;
+}
+
+}  // namespace
+
+std::optional<int> told_to_preserve(std::span<const std::string_view> words) {
+  bool value_is_next = false;
+  for (const std::string_view word : words) {
+    if (word == "--") break;
+    if (word == for_runtime) continue;
+    const std::string_view text = bare(word);
+    if (value_is_next) return parse(text);
+    if (text.starts_with(option) && text.substr(option.size()).starts_with('='))
+      return parse(text.substr(option.size() + 1));
+    value_is_next = text == option;
+  }
+  return std::nullopt;
+}
+
+bool told_to_replace_listen_pid(std::span<const std::string_view> words) {
+  const auto end = std::ranges::find(words, "--");
+  return std::find(words.begin(), end, "--replace-listen-pid") != end;
+}
+
+}  // namespace fdchain

@@ -1,0 +1,18 @@
+// What a command line says of the descriptors to pass on, whosever it is.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string_view>
+
+namespace fdchain {
+
+/// The N of `--preserve-fds N` or `--preserve-fds=N` among a hop's own words, which end at `--`; of conmon's
+/// words, what it is to tell its runtime: `--runtime-opt --preserve-fds --runtime-opt N`. Nothing when it is
+/// not there, or no number.
+std::optional<int> told_to_preserve(std::span<const std::string_view> words);
+
+/// Whether --replace-listen-pid is among them: the sockets are for this hop, whomever LISTEN_PID names.
+bool told_to_replace_listen_pid(std::span<const std::string_view> words);
+
+}  // namespace fdchain

@@ -1,0 +1,234 @@
+// Every hop can be the real one: all mixtures, with the sockets' identity from end to end and the judge's
+// verdict.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sched.h>
+#include <signal.h>
+
+#include <filesystem>
+
+#include "fdchain/judge/judge.h"
+#include "fdchain/system/listening_socket.h"
+#include "fdchain/system/observe.h"
+#include "fdchain/system/trace_reader.h"
+#include "integration/harness/chain_test.h"
+#include "integration/harness/rootfs.h"
+#include "integration/real/monitored.h"
+
+namespace fdchain::test {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::ElementsAreArray;
+using ::testing::HasSubstr;
+using Words = std::vector<std::string>;
+
+constexpr const char* crun = "/usr/bin/crun";
+constexpr const char* runc = "/usr/sbin/runc";
+
+std::string ours_or(const std::string& program) { return program.starts_with('/') ? program : bin(program); }
+
+class Real : public ChainTest {
+ protected:
+  /// `launcher OPTIONS --monitor … --runtime … WORDS`, traced.
+  Result drive(const std::string& monitor, const std::string& runtime, Words words) {
+    Words all{"--dialect",      "oci",       "--trace",       file("trace"), "--monitor",
+              ours_or(monitor), "--runtime", ours_or(runtime)};
+    all.insert(all.end(), words.begin(), words.end());
+    return run(launcher(all));
+  }
+
+  /// `ID by CULPRIT at HOP`, of the run that was traced.
+  [[nodiscard]] Words verdict() const {
+    const TraceContent content = read_trace(file("trace"));
+    Words words;
+    for (const Finding& finding : judge(content.runs.front()).findings) {
+      words.push_back(finding.id + " by " +
+                      (finding.culprit ? std::string(to_string(*finding.culprit)) : "nobody") + " at " +
+                      std::string(to_string(finding.hop)));
+    }
+    return words;
+  }
+
+  /// What the launcher wrote down that it has to pass.
+  [[nodiscard]] std::vector<PayloadReport::Identity> contract() const {
+    const TraceContent content = read_trace(file("trace"));
+    std::vector<PayloadReport::Identity> identities;
+    for (const ContractSocket& socket : content.runs.front().front().contract->sockets)
+      identities.push_back(identity_of(socket.row));
+    return identities;
+  }
+
+  Words two_sockets() {
+    return {"--listen", "tcp:127.0.0.1:8080,name=web", "--listen", "unix:" + file("admin") + ",name=admin"};
+  }
+
+  Words with_two_sockets(Words words) {
+    Words all = two_sockets();
+    all.insert(all.end(), words.begin(), words.end());
+    return all;
+  }
+
+  void TearDown() override {
+    ChainTest::TearDown();
+    EXPECT_FALSE(std::filesystem::exists(file("admin"))) << "the path of a run that is over";
+  }
+};
+
+struct Mixture {
+  const char* monitor;
+  const char* runtime;
+};
+
+std::string name_of(const ::testing::TestParamInfo<Mixture>& info) {
+  std::string name = std::filesystem::path(info.param.monitor).filename().string() + "_" +
+                     std::filesystem::path(info.param.runtime).filename().string();
+  std::erase(name, '-');
+  return name;
+}
+
+class Matrix : public Real, public ::testing::WithParamInterface<Mixture> {
+ protected:
+  // What conmon leaves to its runtime is seen where that is ours, and says so.
+  static Words expected_verdict() {
+    const bool seen =
+        GetParam().monitor == std::string(real_conmon) && GetParam().runtime == std::string("runtime-shim");
+    return seen ? Words{"env-leaked by monitor at runtime-shim", "signal-ignored by monitor at runtime-shim"}
+                : Words{};
+  }
+
+  Result drive(Words words) { return Real::drive(GetParam().monitor, GetParam().runtime, std::move(words)); }
+};
+
+TEST_P(Matrix, ThePayloadHasTheVerySocketsAndTheJudgeIsContent) {
+  const Result result = drive(with_two_sockets({"payload", "report"}));
+  ASSERT_EQ(result.status, WaitStatus::for_exit_code(0)) << result.err;
+  const PayloadReport report(result.out);
+  EXPECT_EQ(report.adopted(), 2);
+  EXPECT_EQ(report.pid(), 1);
+  EXPECT_THAT(report.names(), ElementsAre("web", "admin"));
+  EXPECT_THAT(report.numbers(), ElementsAre(0, 1, 2, 3, 4));
+  EXPECT_THAT(contract(), ElementsAre(report.identity(3), report.identity(4)));
+  EXPECT_THAT(verdict(), ElementsAreArray(expected_verdict()));
+}
+
+TEST_P(Matrix, StatusesAreThePayloads) {
+  EXPECT_EQ(drive({"sh", "-c", "exit 3"}).status, WaitStatus::for_exit_code(3));
+  EXPECT_EQ(drive({"nonexistent-program"}).status, WaitStatus::for_exit_code(127));
+  EXPECT_EQ(drive({"/etc/passwd"}).status, WaitStatus::for_exit_code(126));
+  EXPECT_EQ(drive({"--timeout", "1", "sleep", "100"}).status, WaitStatus::for_exit_code(124));
+}
+
+TEST_P(Matrix, SignalsAreRelayed) {
+  Words words{
+      "--dialect", "oci", "--monitor", ours_or(GetParam().monitor), "--runtime", ours_or(GetParam().runtime)};
+  Words caught = words;
+  caught.insert(caught.end(), {"sh", "-c", "trap 'exit 7' TERM; echo up; while :; do sleep 0.01; done"});
+  Program minds(launcher(caught));
+  minds.wait_for_out("up");
+  minds.signal(SIGTERM);
+  EXPECT_EQ(minds.finish().status, WaitStatus::for_exit_code(7));
+  Words plain = words;
+  plain.insert(plain.end(), {"sh", "-c", "echo up; sleep 100; :"});
+  Program does_not(launcher(plain));
+  does_not.wait_for_out("up");
+  does_not.signal(SIGTERM);
+  EXPECT_EQ(does_not.finish().status, WaitStatus::for_exit_code(128 + SIGTERM));
+}
+
+TEST_P(Matrix, ADeadMonitorsContainerEndsWithTheRun) {
+  Words words = with_two_sockets({"--pidfile", file("pid"), "sh", "-c", "echo up; sleep 100; :"});
+  words.insert(words.begin(), {"--dialect", "oci", "--monitor", ours_or(GetParam().monitor), "--runtime",
+                               ours_or(GetParam().runtime)});
+  Program chain(launcher(words));
+  chain.wait_for_out("up");
+  // Written whole, a moment after the payload has begun.
+  while (!std::filesystem::exists(file("pid"))) ::sched_yield();
+  const std::string status = read_file("/proc/" + read_file(file("pid")) + "/status");
+  const pid_t monitor = std::stoi(status.substr(status.find("PPid:") + 5));
+  ::kill(monitor, SIGKILL);
+  const Result result = chain.finish();
+  EXPECT_EQ(result.status, WaitStatus::for_exit_code(125));
+  EXPECT_THAT(result.err, HasSubstr("died before it could tell the payload's exit status"));
+}
+
+TEST_P(Matrix, ADetachedRunCleansUpAfterItself) {
+  const Result result =
+      drive(with_two_sockets({"--detach", "--exit-file", file("exit"), "sh", "-c", "exit 5"}));
+  EXPECT_EQ(result.status, WaitStatus::for_exit_code(0)) << result.err;
+  expect_nobody_left();
+  EXPECT_EQ(read_file(file("exit")), "5");
+}
+
+TEST_P(Matrix, ARootFileSystemOfItsOwnWorks) {
+  make_rootfs(file("root"), true);
+  const Result result = drive(with_two_sockets({"--network", "none", "--rootfs", file("root"), "--env", "A=b",
+                                                "--workdir", "/bin", "payload", "report"}));
+  ASSERT_EQ(result.status, WaitStatus::for_exit_code(0)) << result.err;
+  EXPECT_EQ(PayloadReport(result.out).adopted(), 2);
+  EXPECT_THAT(verdict(), ElementsAreArray(expected_verdict()));
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Matrix,
+                         ::testing::Values(Mixture{real_conmon, crun}, Mixture{real_conmon, runc},
+                                           Mixture{real_conmon, "runtime-shim"}, Mixture{"monitor", crun},
+                                           Mixture{"monitor", runc}, Mixture{"monitor", "runtime-shim"}),
+                         name_of);
+
+// A real daemon behind a real chain: it serves who connects to the activator's socket.
+TEST_P(Matrix, ARealDaemonServesOnItsSocket) {
+  const std::string path = file("admin");
+  Words words{"--dialect",      "oci",
+              "--monitor",      ours_or(GetParam().monitor),
+              "--runtime",      ours_or(GetParam().runtime),
+              "--listen",       "unix:" + path,
+              "dbus-daemon",    "--session",
+              "--nofork",       "--address=systemd:",
+              "--print-address"};
+  Program chain(launcher(words));
+  chain.wait_for_out("unix:path=");
+  Start client;
+  client.argv = {"dbus-send",
+                 "--bus=unix:path=" + path,
+                 "--print-reply",
+                 "--dest=org.freedesktop.DBus",
+                 "/org/freedesktop/DBus",
+                 "org.freedesktop.DBus.GetId"};
+  const Result answer = run(client);
+  EXPECT_EQ(answer.status, WaitStatus::for_exit_code(0)) << answer.err;
+  EXPECT_THAT(answer.out, HasSubstr("string"));
+  chain.signal(SIGTERM);
+  chain.finish();
+}
+
+// --- what the real programs do wrong, found by the judge alone
+
+TEST_F(Real, TheJudgeFindsTheRuntimesLogInADoubledRange) {
+  // As podman 4.8 tells conmon and crun: by --preserve-fds and by LISTEN_FDS.
+  const Result result =
+      drive(real_conmon, crun, with_two_sockets({"--profile", "launcher=podman-4.8", "payload", "report"}));
+  ASSERT_EQ(result.status, WaitStatus::for_exit_code(0)) << result.err;
+  EXPECT_EQ(PayloadReport(result.out).type(5), "REG");
+  EXPECT_THAT(verdict(), ElementsAre("listen-pid-stale by launcher at monitor",
+                                     "preserve-count-wrong by nobody at payload"));
+}
+
+TEST_F(Real, TheJudgeFindsThatCrunDropsListenFds) {
+  drive(real_conmon, crun, with_two_sockets({"--profile", "launcher=cri-o", "payload", "report"}));
+  EXPECT_THAT(verdict(), ElementsAre("env-dropped by nobody at payload"));
+}
+
+TEST_F(Real, TheJudgeFindsThatRuncDropsTheNames) {
+  drive(real_conmon, runc, with_two_sockets({"--profile", "launcher=cri-o", "payload", "report"}));
+  EXPECT_THAT(verdict(), ElementsAre("fdnames-mismatch by nobody at payload"));
+}
+
+TEST_F(Real, TheJudgeFindsWhatRuncKeepsOfItsOwn) {
+  drive(real_conmon, runc, with_two_sockets({"--fault", "launcher:preserve-more=2", "payload", "report"}));
+  EXPECT_THAT(verdict(), ElementsAre("preserve-count-wrong by launcher at monitor",
+                                     "preserve-count-wrong by nobody at payload"));
+}
+
+}  // namespace
+}  // namespace fdchain::test

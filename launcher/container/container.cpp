@@ -1,0 +1,504 @@
+#include "launcher/container/container.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/inotify.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <filesystem>
+#include <fstream>
+#include <utility>
+
+#include "fdchain/model/failure.h"
+#include "fdchain/model/number.h"
+#include "fdchain/model/printable.h"
+#include "fdchain/model/variables.h"
+#include "fdchain/model/wait_status.h"
+#include "fdchain/program/checkpoint.h"
+#include "fdchain/program/departure.h"
+#include "fdchain/program/guard.h"
+#include "fdchain/program/log.h"
+#include "fdchain/program/observed.h"
+#include "fdchain/protocol/conmon_cli.h"
+#include "fdchain/protocol/conmon_sync.h"
+#include "fdchain/protocol/oci_config.h"
+#include "fdchain/protocol/runtime_log.h"
+#include "fdchain/system/files.h"
+#include "fdchain/system/find_program.h"
+#include "fdchain/system/handshake.h"
+#include "fdchain/system/observe.h"
+#include "fdchain/system/observe_process.h"
+#include "fdchain/system/pidfd.h"
+#include "fdchain/system/process_1.h"
+#include "fdchain/system/processes.h"
+#include "fdchain/system/rootfs.h"
+#include "fdchain/system/signals.h"
+#include "fdchain/system/sys.h"
+#include "launcher/container/command.h"
+#include "launcher/container/config.h"
+#include "launcher/container/directory.h"
+#include "launcher/container/exec_watch.h"
+#include "launcher/container/terminal_relay.h"
+#include "launcher/systemd_notice.h"
+
+namespace fdchain {
+namespace {
+
+namespace fs = std::filesystem;
+
+// A runtime that takes longer than this for a word has failed; podman waits as long for a container.
+constexpr auto runtime_patience = std::chrono::seconds(240);
+constexpr auto exec_patience = std::chrono::seconds(10);
+
+// podman's reading of what a runtime says.
+int status_of_refusal(std::string text) {
+  std::ranges::transform(text, text.begin(), [](unsigned char letter) { return std::tolower(letter); });
+  const auto says = [&](const char* words) { return text.find(words) != std::string::npos; };
+  if (says("permission denied")) return exit_status::cannot_invoke;
+  if (says("not found") || says("no such file")) return exit_status::not_found;
+  return exit_status::hop_failed;
+}
+
+std::string one_line(std::string text) {
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  return printable(text, 1000);
+}
+
+std::string read_text(const std::string& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+/// One container, from its bundle to its end.
+class Container {
+ public:
+  Container(const RunOptions& options, Arrival& arrival, const Accepted& accepted, Sockets& sockets,
+            Witness& witness)
+      : options_(options),
+        arrival_(arrival),
+        accepted_(accepted),
+        sockets_(sockets),
+        witness_(witness),
+        relay_(options.log.kind == LogTarget::Kind::passthrough) {}
+
+  int run();
+
+ private:
+  void prepare();
+  void write_bundle();
+  void start_monitor();
+  void create();
+  void start();
+  void observe_payload(ExecWatch& watch);
+  void observe_monitor(Moment moment);
+  int detach();
+  int attend();
+  int conclude();
+  void clean_up();
+  void relay(int signal);
+  bool wait(const OwnedFd& what, std::chrono::milliseconds limit);
+  std::optional<int> published_status() const;
+  std::optional<std::string> said_by_runtime() const;
+  Outcome runtime(std::vector<std::string> words) const;
+  std::vector<std::string> runtime_words() const;
+  std::vector<std::string> announcement(const HopPlan& plan) const;
+  ConmonOptions monitor_options() const;
+  std::vector<std::string> clean_up_words() const;
+  std::optional<std::string> notify_socket() const;
+  [[nodiscard]] bool is_crun() const { return fs::path(runtime_).filename() == "crun"; }
+  [[nodiscard]] bool is_cri_o() const {
+    const Profile* const profile = options_.profiles.of(Hop::launcher);
+    return profile != nullptr && profile->name == "cri-o";
+  }
+  Environment plain_environment() const;
+
+  const RunOptions& options_;
+  Arrival& arrival_;
+  const Accepted& accepted_;
+  Sockets& sockets_;
+  Witness& witness_;
+  TerminalRelay relay_;
+  ContainerPlace place_;
+  OwnedFd lock_;
+  std::string id_;
+  std::string monitor_;
+  std::string runtime_;
+  sigset_t mask_before_{};
+  OwnedFd signals_;
+  OwnedFd exits_;  ///< inotify: the exit file appears
+  OwnedFd sync_pipe_;
+  OwnedFd monitor_end_;  ///< a pidfd
+  pid_t monitor_pid_ = 0;
+  pid_t payload_ = 0;
+  bool running_ = false;
+  int fatal_ = 0;  ///< the signal that the payload was to die of, where SIGKILL had to stand in for it
+  std::vector<int> waiting_signals_;
+  std::vector<pid_t> came_with_;
+  std::vector<std::string> heard_;
+  FdTable known_;  ///< of a traced run: the sockets as they were before they were passed on
+};
+
+int Container::run() {
+  prepare();
+  try {
+    start_monitor();
+    create();
+    start();
+    if (options_.detach) return detach();
+    return attend();
+  } catch (...) {
+    clean_up();
+    throw;
+  }
+}
+
+void Container::prepare() {
+  if (!options_.isolation.rootfs.empty()) check_rootfs(options_.isolation.rootfs);
+  if (!options_.pidfile.empty()) check_replaceable("--pidfile", options_.pidfile);
+  if (!options_.exit_file.empty()) check_replaceable("--exit-file", options_.exit_file);
+  const std::string search(arrival_.environment.get("PATH").value_or(standard_path));
+  monitor_ = fs::absolute(find_hop(options_.monitor, search));
+  runtime_ = fs::absolute(find_hop(options_.runtime, search));
+  for (const ListenSpec& spec : options_.listen) sockets_.opened.push_back(open_listening(spec));
+  if (witness_.trace().on()) {
+    witness_.saw_arrival(make_contract(options_, arrival_, sockets_));
+    known_ = observe_fds();
+  }
+  SignalFd signals = receive_signals(signals_to_relay());
+  mask_before_ = signals.mask_before;
+  signals_ = std::move(signals.fd);
+  if (has_children()) came_with_ = children_of_this_process();
+  check(::prctl(PR_SET_CHILD_SUBREAPER, 1), "prctl PR_SET_CHILD_SUBREAPER");
+  place_ = make_container_place();
+  try {
+    lock_ = hold(place_);
+    id_ = fs::path(place_.path).filename();
+    exits_ = OwnedFd(check(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK), "inotify_init1"));
+    check(::inotify_add_watch(exits_.get(), place_.exits().c_str(), IN_MOVED_TO | IN_CLOSE_WRITE),
+          "inotify_add_watch", place_.exits());
+    if (options_.isolation.rootfs.empty() || is_crun()) enter_own_mounts();
+    if (options_.isolation.rootfs.empty()) show_host_root(place_.root());
+    if (is_crun()) show_cgroup2_alone();
+  } catch (...) {
+    remove(place_);
+    throw;
+  }
+}
+
+// Of the run itself nobody is to hear who has no part in it.
+Environment Container::plain_environment() const {
+  Environment environment = arrival_.environment;
+  unset_listen_env(environment);
+  for (const auto name : {trace_name, fault_name, profile_name, notify_socket_name}) environment.unset(name);
+  return environment;
+}
+
+std::optional<std::string> Container::notify_socket() const {
+  const auto socket = arrival_.environment.get(notify_socket_name);
+  if (!socket || options_.sdnotify != SdNotify::container) return std::nullopt;
+  return std::string(*socket);
+}
+
+std::vector<std::string> Container::runtime_words() const {
+  std::vector<std::string> words{"--root", place_.state()};
+  // No limits are asked for, and crun would want a manager of cgroups to talk to.
+  if (is_crun()) words.emplace_back("--cgroup-manager=disabled");
+  return words;
+}
+
+Outcome Container::runtime(std::vector<std::string> words) const {
+  std::vector<std::string> command{runtime_};
+  for (std::string& word : runtime_words()) command.push_back(std::move(word));
+  command.insert(command.end(), std::make_move_iterator(words.begin()), std::make_move_iterator(words.end()));
+  return run_command(command, plain_environment(), mask_before_, runtime_patience);
+}
+
+std::vector<std::string> Container::clean_up_words() const {
+  std::vector<std::string> words{"clean-up-container", "--directory", place_.path, "--id", id_};
+  const auto add = [&](const char* option, const std::string& value) {
+    words.insert(words.end(), {option, value});
+  };
+  add("--runtime-word", runtime_);
+  for (const std::string& word : runtime_words()) add("--runtime-word", word);
+  if (!options_.exit_file.empty()) add("--exit-file", fs::absolute(options_.exit_file));
+  for (const Opened& opened : sockets_.opened) {
+    if (!opened.made) continue;
+    const bool path = opened.made->kind() == MadeName::Kind::path;
+    add(path ? "--remove-path" : "--remove-queue", opened.made->to_words());
+  }
+  return words;
+}
+
+ConmonOptions Container::monitor_options() const {
+  ConmonOptions options;
+  options.api_version = true;
+  options.cid = options.cuuid = id_;
+  options.name = options_.name.empty() ? id_ : options_.name;
+  options.runtime = runtime_;
+  options.bundle = place_.bundle();
+  options.container_pidfile = place_.pidfile();
+  options.conmon_pidfile = place_.monitor_pidfile();
+  options.exit_dir = place_.exits();
+  options.full_attach = true;
+  options.runtime_args = runtime_words();
+  options.runtime_args.insert(options.runtime_args.end(),
+                              {"--log-format=json", "--log", place_.runtime_log()});
+  options.log_paths = {to_string(options_.log)};
+  if (options_.timeout > 0) options.timeout = options_.timeout;
+  if (const auto socket = notify_socket()) options.sdnotify_socket = *socket;
+  const int passed = accepted_.kept_end - listen_fds_start + static_cast<int>(sockets_.opened.size());
+  // CRI-O leaves it to LISTEN_* and the runtime.
+  options.replace_listen_pid = is_cri_o();
+  if (passed > 0 && !is_cri_o()) options.runtime_opts = {"--preserve-fds", std::to_string(passed)};
+  options.exit_command = find_own_program("launcher");
+  options.exit_command_args = clean_up_words();
+  return options;
+}
+
+void Container::start_monitor() {
+  SocketPair sync = make_socket_pair();
+  SocketPair start = make_socket_pair();
+  Environment environment = arrival_.environment;
+  if (witness_.trace().on()) environment.set(trace_name, witness_.trace().variable());
+  if (!options_.profiles.is_ideal()) environment.set(profile_name, to_string(options_.profiles));
+  std::string faults;
+  for (const FaultRequest& fault : options_.faults)
+    faults.append(faults.empty() ? "" : ",").append(to_string(fault));
+  if (!faults.empty()) environment.set(fault_name, faults);
+  arrival_.environment = environment;
+  Handles handles{{}, {}, sync.theirs.get(), start.theirs.get(), static_cast<int>(accepted_.free.size())};
+  for (const Opened& opened : sockets_.opened) handles.own_sockets.push_back(opened.fd.get());
+  MonitorStart monitor = plan_monitor_start(options_, environment, sockets_.inherited, handles);
+  monitor.command = encode(monitor_options());
+  monitor.command.insert(monitor.command.begin(), monitor_);
+  HopPlan plan{hand_over_to_conmon(monitor), ideal_conduct(Hop::launcher)};
+  // What a profile makes of an announcement it cannot make of none.
+  if (options_.profiles.of(Hop::launcher) != nullptr)
+    announce(plan.next.environment, sockets_.count(), all_fdnames(options_, sockets_.inherited));
+  for (Passed& passed : relay_.passed()) plan.next.passed.push_back(std::move(passed));
+  edit_plan(plan, arrival_, accepted_, {static_cast<int>(sockets_.opened.size())});
+  write_bundle();
+  const Spawned foreground = depart(plan.next, mask_before_, witness_.trace());
+  sync.theirs.close();
+  start.theirs.close();
+  relay_.close_theirs();
+  sync_pipe_ = std::move(sync.ours);
+  checkpoint(arrival_.environment, Hop::launcher, Moment::after_fork);
+  OwnedRange(sockets_.inherited.end(), accepted_.preserved).close();
+  for (const AfterFork step : plan.conduct.after_fork) {
+    if (step != AfterFork::drop_sockets) continue;
+    arrival_.window.close();
+    for (Opened& opened : sockets_.opened) opened.fd.close();
+  }
+  // As podman does it: one byte, and then the foreground process makes way for the one that stays.
+  (void)!send_message(start.ours, std::string(1, '\0'));
+  const WaitStatus status = reap(foreground.pid);
+  if (status != WaitStatus::for_exit_code(0))
+    throw Failure("monitor (" + printable(monitor_) + ") " + status.describe());
+  std::ifstream(place_.monitor_pidfile()) >> monitor_pid_;
+  if (monitor_pid_ > 0) monitor_end_ = OwnedFd(open_pidfd(monitor_pid_));
+}
+
+void Container::write_bundle() {
+  ContainerMatters matters;
+  const std::string& rootfs = options_.isolation.rootfs;
+  matters.root = rootfs.empty() ? place_.root() : rootfs;
+  const int count = is_cri_o() ? 0 : sockets_.count();
+  if (count > 0) {
+    Environment announced;
+    announce(announced, count, all_fdnames(options_, sockets_.inherited));
+    announced.set(listen_pid_name, "1");  // process 1 of its namespace; a runtime without one may know better
+    matters.announcement = announced.assignments();
+  }
+  if (notify_socket()) {
+    // The monitor listens there, and forwards.
+    const std::string directory = place_.bundle() + "/notify";
+    matters.notify_socket = rootfs.empty() ? directory + "/notify.sock" : "/run/notify/notify.sock";
+    if (!rootfs.empty()) matters.notify_directory = directory;
+  }
+  write_file_atomically(place_.bundle() + "/config.json", oci::encode(container_config(options_, matters)));
+}
+
+// The last error in the runtime's log, as podman reads it.
+std::optional<std::string> Container::said_by_runtime() const {
+  std::optional<std::string> said;
+  std::ifstream log(place_.runtime_log());
+  for (std::string line; std::getline(log, line);) {
+    if (auto text = decode_runtime_error(line)) said = std::move(text);
+  }
+  return said;
+}
+
+// Waits for the monitor's word, and takes signals meanwhile: they are for a payload that is to come.
+void Container::create() {
+  std::array<char, conmon_message_max + 1> buffer{};
+  ssize_t got = -1;
+  while (got < 0) {
+    if (!wait(sync_pipe_, std::chrono::milliseconds(-1))) continue;
+    got = check(retry([&] { return ::read(sync_pipe_.get(), buffer.data(), buffer.size()); }), "read",
+                "sync pipe");
+  }
+  const std::string said(buffer.data(), static_cast<std::size_t>(got));
+  if (got > 0) heard_.push_back(said);
+  const auto message = decode_conmon_message(said);
+  if (message && message->data > 0) {
+    payload_ = message->data;
+    return;
+  }
+  // conmon says what it has read of the runtime's stderr, which is ours where that is passed through.
+  const std::string text = said_by_runtime().value_or(message ? message->message.value_or("") : "");
+  if (text.empty())
+    throw Failure("monitor (" + printable(monitor_) + ") has not said why the payload never ran");
+  throw Failure("runtime: " + one_line(text), status_of_refusal(text));
+}
+
+void Container::start() {
+  observe_monitor(Moment::running);
+  std::optional<ExecWatch> watch;
+  if (witness_.trace().on()) watch.emplace(payload_);
+  const Outcome outcome = runtime({"start", id_});
+  if (outcome.status != WaitStatus::for_exit_code(0)) {
+    watch.reset();
+    throw Failure("runtime: " + one_line(outcome.said), status_of_refusal(outcome.said));
+  }
+  if (watch) observe_payload(*watch);
+  watch.reset();
+  running_ = true;
+  if (!options_.pidfile.empty())
+    write_file_atomically(options_.pidfile, std::to_string(payload_), "--pidfile");
+  notify_systemd(options_, arrival_, monitor_pid_);
+  for (const int number : std::exchange(waiting_signals_, {})) relay(number);
+  checkpoint(arrival_.environment, Hop::launcher, Moment::running);
+}
+
+// Standing at its exec it has what it was given, and has done nothing yet; else it is seen in passing.
+void Container::observe_payload(ExecWatch& watch) {
+  if (watch.works() && !watch.wait(exec_patience)) return;
+  const Moment moment = watch.works() ? Moment::arrival : Moment::running;
+  auto record = observe_other(payload_, Hop::payload, moment, Hop::launcher, known_);
+  Trace trace = witness_.trace();
+  if (record) append_if_possible(trace, [&] { return std::move(*record); });
+}
+
+void Container::observe_monitor(Moment moment) {
+  Trace trace = witness_.trace();
+  if (!trace.on() || monitor_pid_ <= 0) return;
+  auto record = observe_other(monitor_pid_, Hop::monitor, moment, Hop::launcher, known_);
+  if (!record) return;
+  if (moment == Moment::after_exit) {
+    record->heard = heard_;
+    if (const auto status = published_status()) record->ended = WaitStatus::for_exit_code(*status).describe();
+  }
+  append_if_possible(trace, [&] { return std::move(*record); });
+}
+
+int Container::detach() {
+  if (!arrival_.stdio_open[STDOUT_FILENO])
+    throw Failure("stdout is closed; the payload's pid has nowhere to go");
+  write_all(STDOUT_FILENO, std::to_string(payload_) + '\n', "stdout");
+  for (Opened& opened : sockets_.opened) {
+    if (opened.made) opened.made->release();
+  }
+  lock_.close();
+  return 0;
+}
+
+// Until the exit file is there, or nobody is left to write it.
+int Container::attend() {
+  bool monitor_lives = monitor_end_.operator bool();
+  while (monitor_lives && !published_status())
+    monitor_lives = !wait(monitor_end_, std::chrono::milliseconds(-1));
+  return conclude();
+}
+
+// Until something happens; whether it is that `what` can be read. Signals are relayed, and a terminal served,
+// meanwhile.
+bool Container::wait(const OwnedFd& what, std::chrono::milliseconds limit) {
+  std::vector<pollfd> waiting{
+      {what.get(), POLLIN, 0}, {exits_.get(), POLLIN, 0}, {signals_.get(), POLLIN, 0}};
+  relay_.add_to(waiting);
+  (void)!::poll(waiting.data(), waiting.size(), static_cast<int>(limit.count()));
+  const bool happened = waiting.front().revents != 0;
+  std::array<char, 4096> events{};
+  while (::read(exits_.get(), events.data(), events.size()) > 0) {
+  }
+  while (const int number = read_signal(signals_.get())) relay(number);
+  relay_.move();
+  return happened;
+}
+
+std::optional<int> Container::published_status() const {
+  const std::string text = read_text(place_.exits() + '/' + id_);
+  if (text == "-1") return exit_status::timed_out;
+  const auto number = parse_decimal(text, UINT8_MAX);
+  return number ? std::optional(static_cast<int>(*number)) : std::nullopt;
+}
+
+int Container::conclude() {
+  checkpoint(arrival_.environment, Hop::launcher, Moment::after_exit);
+  const auto status = published_status();
+  if (!status)
+    throw Failure("monitor (pid " + std::to_string(monitor_pid_) +
+                  ") died before it could tell the payload's exit status");
+  const bool timed_out = read_text(place_.exits() + '/' + id_) == "-1";
+  heard_.push_back("exit file: " + std::to_string(*status));
+  // It waits for the lock with its clean-up, and so it can still be seen.
+  observe_monitor(Moment::after_exit);
+  if (!options_.exit_file.empty())
+    write_file_atomically(options_.exit_file, std::to_string(*status), "--exit-file");
+  clean_up();
+  const std::string who =
+      (options_.name.empty() ? "" : options_.name + ": ") + "payload (pid " + std::to_string(payload_) + ") ";
+  if (timed_out)
+    print_error(Hop::launcher,
+                who + "was killed: --timeout " + std::to_string(options_.timeout) + " is over");
+  witness_.saw_end(heard_, came_with_);
+  return fatal_ != 0 && *status == exit_status::by_signal + SIGKILL ? exit_status::by_signal + fatal_
+                                                                    : *status;
+}
+
+// Lets the monitor end with its own clean-up, if it still can, and ends what it has left; a dead one's
+// clean-up is done here.
+void Container::clean_up() {
+  const bool has_ended = published_status().has_value();
+  if (payload_ != 0 && !has_ended && monitor_end_) runtime({"kill", id_, "KILL"});
+  if (payload_ != 0 && !has_ended && !monitor_end_) ::kill(payload_, SIGKILL);
+  lock_.close();
+  if (monitor_end_) {
+    const auto end = std::chrono::steady_clock::now() + runtime_patience;
+    while (std::chrono::steady_clock::now() < end && !wait(monitor_end_, runtime_patience)) {
+    }
+  }
+  const bool is_left = fs::exists(place_.path);
+  if (is_left) runtime({"delete", "--force", id_});
+  std::vector<pid_t> spared = came_with_;
+  end_all_children(spared);
+  if (is_left) remove(place_);
+  relay_.drain();
+}
+
+void Container::relay(int signal) {
+  if (!running_) return waiting_signals_.push_back(signal);
+  if (published_status()) return;
+  log::debug("relaying {}", signal);
+  // The kernel drops what process 1 has no say about, and any other process would die of it.
+  const bool ends = options_.isolation.pid && would_end_process_1(payload_, signal);
+  if (ends) fatal_ = signal;
+  const Outcome outcome = runtime({"kill", id_, std::to_string(ends ? SIGKILL : signal)});
+  if (outcome.status != WaitStatus::for_exit_code(0)) log::debug("kill: {}", outcome.said);
+}
+
+}  // namespace
+
+int run_container(const RunOptions& options, Arrival& arrival, const Accepted& accepted, Sockets& sockets,
+                  Witness& witness) {
+  sockets.inherited = accepted.sockets;
+  return Container(options, arrival, accepted, sockets, witness).run();
+}
+
+}  // namespace fdchain

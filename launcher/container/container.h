@@ -1,0 +1,23 @@
+#pragma once
+
+#include "fdchain/program/announcement.h"
+#include "launcher/options.h"
+#include "launcher/plan.h"
+#include "launcher/witness.h"
+
+namespace fdchain {
+
+/// A run in the OCI dialect: a conmon, or a monitor that talks like one, and an OCI runtime, any of them
+/// real.
+///
+/// Writes a bundle, has the monitor have the runtime make the container, starts it, relays signals, waits for
+/// its end and leaves nothing behind. Returns the payload's status, with --detach 0. Throws Failure with the
+/// run's status when the payload never ran.
+int run_container(const RunOptions& options, Arrival& arrival, const Accepted& accepted, Sockets& sockets,
+                  Witness& witness);
+
+/// `launcher clean-up-container …`: the last thing that a container's monitor does. Waits until the launcher,
+/// if it is there, has seen the end, and removes what is left.
+int clean_up_container(const std::vector<std::string>& words);
+
+}  // namespace fdchain

@@ -1,0 +1,36 @@
+#include "fdchain/protocol/told.h"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+namespace fdchain {
+namespace {
+
+std::optional<int> told(const std::vector<std::string_view>& words) { return told_to_preserve(words); }
+
+TEST(ToldToPreserve, IsFoundInEveryWayOfSayingIt) {
+  EXPECT_EQ(told({"monitor", "--preserve-fds", "2", "--", "runtime"}), 2);
+  EXPECT_EQ(told({"runc", "create", "--preserve-fds=3", "id"}), 3);
+  EXPECT_EQ(told({"conmon", "--runtime-opt", "--preserve-fds", "--runtime-opt", "2"}), 2);
+  EXPECT_EQ(told({"conmon", "--runtime-opt=--preserve-fds", "--runtime-opt=4"}), 4);
+  EXPECT_EQ(told({"conmon", "--runtime-opt", "--preserve-fds=5"}), 5);
+}
+
+TEST(ToldToPreserve, IsNothingOtherwise) {
+  EXPECT_EQ(told({}), std::nullopt);
+  EXPECT_EQ(told({"monitor", "--", "runtime", "--preserve-fds", "2"}), std::nullopt) << "of the next hop";
+  EXPECT_EQ(told({"monitor", "--preserve-fds"}), std::nullopt);
+  EXPECT_EQ(told({"monitor", "--preserve-fds", "-1"}), std::nullopt);
+  EXPECT_EQ(told({"monitor", "--preserve-fdsx", "1"}), std::nullopt);
+}
+
+TEST(ToldToReplaceListenPid, IsAWordOfItsOwn) {
+  const std::vector<std::string_view> words{"conmon", "--replace-listen-pid", "--", "x"};
+  EXPECT_TRUE(told_to_replace_listen_pid(words));
+  const std::vector<std::string_view> others{"monitor", "--", "--replace-listen-pid"};
+  EXPECT_FALSE(told_to_replace_listen_pid(others));
+}
+
+}  // namespace
+}  // namespace fdchain
