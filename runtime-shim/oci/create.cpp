@@ -194,10 +194,17 @@ struct Made {
   Console console;
 };
 
+// In one line: it may come to lie among the container's own.
+void warn_of(const std::vector<std::string>& ignored, const Journal& journal) {
+  std::string all;
+  for (const std::string& each : ignored) all += (all.empty() ? "" : "; ") + each;
+  if (!all.empty()) journal.warning("not carried out: " + all);
+}
+
 Made make_container(const Command& command, const Arrival& arrival, int preserved, const Journal& journal,
                     bool with_fifo) {
   Bundle bundle = read_bundle(command);
-  for (const std::string& ignored : check_scope(bundle.config, command)) journal.warning(ignored);
+  warn_of(check_scope(bundle.config, command), journal);
   FirstBirth birth = prepare_birth(command, bundle, arrival, preserved);
   Console console = open_console(command, birth.process, !with_fifo && !command.detach);
   birth.console = std::move(console.theirs);

@@ -58,8 +58,9 @@ std::vector<std::string> check_scope(const Config& config, const Command& comman
     throw Failure("linux." + config.linux_.unsupported.front() + ": not carried out by this runtime");
   if (config.process) check_privileges(*config.process);
   std::vector<std::string> ignored;
-  check_limits(config.linux_, command, ignored);
+  // What guards the host comes first.
   check_confinement(config, ignored);
+  check_limits(config.linux_, command, ignored);
   if (command.strict && !ignored.empty()) throw Failure(ignored.front() + " (--strict)");
   return ignored;
 }
