@@ -19,6 +19,7 @@
 #include "runtime-shim/oci/birth.h"
 #include "runtime-shim/oci/console.h"
 #include "runtime-shim/oci/create.h"
+#include "runtime-shim/oci/interruption.h"
 #include "runtime-shim/oci/newborn.h"
 #include "runtime-shim/oci/privileges.h"
 #include "runtime-shim/oci/store.h"
@@ -133,6 +134,7 @@ int exec(const Command& command, const Arrival& arrival, int preserved, const Jo
   const int joined = namespaces_to_join(state->pid);
   if (start_time_of(state->pid) != state->start_time)
     throw Failure("container " + command.id + ": it has stopped");
+  const Interruption interruption;
   const SignalFd signals = receive_signals_for_payload();
   SocketPair pair = make_socket_pair();
   birth.pipe = std::move(pair.theirs);
@@ -142,7 +144,7 @@ int exec(const Command& command, const Arrival& arrival, int preserved, const Jo
   };
   const auto life = [&] { live_as_joiner(birth, (joined & CLONE_NEWUSER) != 0); };
   const pid_t pid = fork_by_helper(enter, 0, life, pair.ours, birth.pipe);
-  Newborn newborn(pid, std::move(pair.ours));
+  Newborn newborn(pid, std::move(pair.ours), interruption);
   birth.pipe.close();
   birth.console.close();
   newborn.expect(Word::next_exec, journal);
