@@ -1,13 +1,17 @@
 // Ways of making a container that are taken rarely.
 
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
+#include <array>
 #include <boost/json.hpp>
-#include <csignal>
+#include <cstring>
 #include <filesystem>
 
 #include "fdchain/protocol/oci_config.h"
+#include "fdchain/system/owned_fd.h"
 #include "fdchain/system/sys.h"
 #include "integration/real/oci_bundle.h"
 
@@ -43,6 +47,44 @@ TEST_F(OciWays, NamespacesByPathAreAnotherContainers) {
   const Result result = run_container(wanted);
   EXPECT_EQ(result.out, expected) << result.err;
   succeed({"delete", "--force", "first"});
+}
+
+TEST_F(OciWays, ATerminalOfExecIsSentToTheConsoleSocket) {
+  create("c", config(shell("exec sleep 1000")));
+  succeed({"start", "c"});
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  file("console").copy(address.sun_path, sizeof address.sun_path - 1);
+  const OwnedFd listener(check(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
+  check(::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), "bind");
+  check(::listen(listener.get(), 1), "listen");
+  Program exec(
+      runtime({"exec", "-t", "--console-socket", file("console"), "c", "sh", "-c", "tty; read x; exit 6"}));
+  const OwnedFd peer(check(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC), "accept"));
+  std::array<char, 64> name{};
+  iovec part{name.data(), name.size()};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> room{};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = room.data();
+  message.msg_controllen = room.size();
+  check(::recvmsg(peer.get(), &message, MSG_CMSG_CLOEXEC), "recvmsg");
+  ASSERT_NE(CMSG_FIRSTHDR(&message), nullptr);
+  int number = -1;
+  std::memcpy(&number, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof number);
+  const OwnedFd master(number);
+  EXPECT_EQ(std::string(name.data()), "/dev/pts/0");
+  std::string said;
+  for (std::array<char, 256> buffer; said.find("\r\n") == std::string::npos;) {
+    const ssize_t got = ::read(master.get(), buffer.data(), buffer.size());
+    if (got <= 0) break;
+    said.append(buffer.data(), static_cast<std::size_t>(got));
+  }
+  EXPECT_EQ(said, "/dev/pts/0\r\n");
+  check(::write(master.get(), "x\n", 2), "write");
+  EXPECT_EQ(exec.finish().status, WaitStatus::for_exit_code(6));
+  succeed({"delete", "--force", "c"});
 }
 
 TEST_F(OciWays, DetachedARunEndsWhenThePayloadRuns) {
