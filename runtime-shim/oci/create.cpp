@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sched.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -173,7 +174,8 @@ void bring_up(const Newborn& newborn, const FirstBirth& birth, const Bundle& bun
     const std::string text = describe(state, Status::creating, false);
     run_hooks(bundle.config.hooks.prestart, "prestart", text, &interruption);
     run_hooks(bundle.config.hooks.create_runtime, "createRuntime", text, &interruption);
-    say(newborn.pipe(), Word::go, text);
+    write_all(birth.state.get(), text, "the state");
+    say(newborn.pipe(), Word::go);
     message = newborn.next(journal);
   }
   if (message.word != Word::ready) throw Failure("the container's process died before it became the payload");
@@ -196,13 +198,6 @@ struct Made {
   Console console;
 };
 
-// In one line: it may come to lie among the container's own.
-void warn_of(const std::vector<std::string>& ignored, const Journal& journal) {
-  std::string all;
-  for (const std::string& each : ignored) all += (all.empty() ? "" : "; ") + each;
-  if (!all.empty()) journal.warning("not carried out: " + all);
-}
-
 Made make_container(const Command& command, const Arrival& arrival, int preserved, const Journal& journal,
                     const Interruption& interruption, bool with_fifo) {
   Bundle bundle = read_bundle(command);
@@ -216,6 +211,7 @@ Made make_container(const Command& command, const Arrival& arrival, int preserve
   Cleanup cleanup(entry, command.pid_file);
   entry.write("config.json", bundle.text);
   if (with_fifo) birth.fifo = make_fifo(entry);
+  birth.state = OwnedFd(check(::memfd_create("state", MFD_CLOEXEC), "memfd_create"));
   SocketPair pair = make_socket_pair();
   birth.pipe = std::move(pair.theirs);
   const pid_t pid = give_birth(birth, spaces, pair.ours);
@@ -281,15 +277,17 @@ int run(const Command& command, const Arrival& arrival, int preserved, const Jou
   }
   (void)newborn.release();
   if (command.detach) return 0;
+  // It is everybody's to kill and delete now.
+  made.entry.unlock();
   const int status = made.console.ours ? pass_terminal_through(made.console.ours, made.pid, signals)
                                        : attend(made.pid, signals);
-  forget();
+  if (made.entry.lock()) forget();
   return status;
 }
 
 int start(const Command& command, const Journal& journal) {
   const Entry entry = Entry::at(state_root(command), command.id);
-  entry.lock();
+  if (!entry.lock()) throw Failure("container " + command.id + ": it has been deleted");
   const auto state = entry.state();
   const Status status = state ? status_of(entry, *state) : Status::creating;
   if (status != Status::created)

@@ -21,7 +21,7 @@
 #include "runtime-shim/oci/create.h"
 #include "runtime-shim/oci/interruption.h"
 #include "runtime-shim/oci/newborn.h"
-#include "runtime-shim/oci/privileges.h"
+#include "runtime-shim/oci/scope.h"
 #include "runtime-shim/oci/store.h"
 
 namespace fdchain::oci {
@@ -62,6 +62,15 @@ void refuse_what_is_absent(const Command& command) {
     throw Failure("exec: --apparmor, --process-label and --cgroup are not carried out by this runtime");
 }
 
+// The file says it all; what else is said would have to be ignored.
+void refuse_beside_file(const Command& command) {
+  if (!command.args.empty() || !command.env.empty() || !command.cwd.empty() || !command.user.empty() ||
+      !command.additional_gids.empty() || !command.capabilities.empty() || command.no_new_privileges)
+    throw Failure(
+        "exec: --process takes neither a PROGRAM nor --env, --cwd, --user, --additional-gids, --cap or "
+        "--no-new-privs: its file says them");
+}
+
 void apply_options(const Command& command, Process& process) {
   process.args = command.args;
   if (process.args.empty()) throw Failure("exec: neither a PROGRAM nor --process is given");
@@ -99,6 +108,7 @@ void apply_options(const Command& command, Process& process) {
 Process wanted_process(const Command& command, const Entry& entry) {
   Process process;
   if (!command.process_file.empty()) {
+    refuse_beside_file(command);
     process = decode_process(read_small_file(command.process_file, config_max, command.process_file),
                              command.process_file);
     process.terminal |= command.tty;
@@ -111,7 +121,6 @@ Process wanted_process(const Command& command, const Entry& entry) {
     process.env = environment.assignments();
     apply_options(command, process);
   }
-  check_privileges(process);
   return process;
 }
 
@@ -126,6 +135,7 @@ int exec(const Command& command, const Arrival& arrival, int preserved, const Jo
     throw Failure("container " + command.id + ": it is " + std::string(to_string(status)) + ", not running");
   Birth birth;
   birth.process = wanted_process(command, entry);
+  warn_of(check_scope(birth.process, command), journal);
   birth.preserved = preserved;
   birth.announced = announced_to_payload(arrival);
   Console console = open_console(command, birth.process, !command.detach);

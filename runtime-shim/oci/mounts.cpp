@@ -301,9 +301,17 @@ void furnish_dev(const Config& config, const std::string& root, bool in_user_nam
   make_link({"pts/ptmx", "/dev/ptmx"}, root);
 }
 
+// Nothing only when nothing is there that could be hidden or written: whatever else stops the look leaves
+// what shall be guarded unguarded.
+OwnedFd guarded_path(const std::string& root, const std::string& path, const char* key) {
+  OwnedFd target = look_up_in(root, path);
+  if (!target && errno != ENOENT && errno != ENOTDIR) fail(errno, key, path);
+  return target;
+}
+
 void mask(const std::string& root, const std::string& path) {
-  const OwnedFd target = look_up_in(root, path);
-  if (!target) return;  // nothing there to be hidden
+  const OwnedFd target = guarded_path(root, path, "linux.maskedPaths");
+  if (!target) return;
   struct stat status {};
   check(::fstat(target.get(), &status), "fstat", path);
   OwnedFd cover;
@@ -321,7 +329,7 @@ void mask(const std::string& root, const std::string& path) {
 }
 
 void make_readonly(const std::string& root, const std::string& path) {
-  const OwnedFd target = look_up_in(root, path);
+  const OwnedFd target = guarded_path(root, path, "linux.readonlyPaths");
   if (!target) return;
   const OwnedFd tree = clone_of(target.get(), "", true, path);
   set_attributes(tree.get(), {MOUNT_ATTR_RDONLY, 0}, true, path);
