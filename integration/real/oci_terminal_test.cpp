@@ -85,9 +85,10 @@ TEST_F(OciPassThrough, ASignalReachesThePayloadWhileNobodyReads) {
   // Its output has nowhere to go now; and the signal has to end even the wait for that.
   program.signal(SIGTERM);
   program.signal(SIGTERM);
-  const WaitStatus status = program.finish().status;
-  EXPECT_TRUE(status == WaitStatus::for_exit_code(9) || status == WaitStatus::for_exit_code(143))
-      << status.describe();
+  const Result result = program.finish();
+  EXPECT_TRUE(result.status == WaitStatus::for_exit_code(9) ||
+              result.status == WaitStatus::for_exit_code(143))
+      << result.status.describe() << result.err;
 }
 
 }  // namespace
