@@ -30,12 +30,12 @@ bool Interruption::wait(int fd, int milliseconds) const {
   std::array<pollfd, 2> waiting{pollfd{signals_.get(), POLLIN, 0}, pollfd{fd, POLLIN, 0}};
   const int ready =
       check(retry([&] { return ::poll(waiting.data(), waiting.size(), milliseconds); }), "poll");
-  // A payload that runs already is not called off: the signal stays, and is relayed to it.
-  if (waiting[1].revents != 0) return true;
-  if (const int number = waiting[0].revents != 0 ? read_signal(signals_.get()) : 0; number != 0)
+  // What has happened already comes first: a signal for a payload that is there is the payload's.
+  if (ready == 0 || waiting[1].revents != 0) return ready > 0;
+  if (const int number = read_signal(signals_.get()); number != 0)
     throw Failure("interrupted by SIG" + std::string(::sigabbrev_np(number)) +
                   " before the payload was there");
-  return ready > 0;
+  return true;
 }
 
 }  // namespace fdchain::oci

@@ -12,7 +12,7 @@ class Interruption {
   Interruption();
 
   /// Waits until `fd` is readable; false when that takes longer than `milliseconds`, if these are not
-  /// negative. Throws Failure when one of the signals comes before.
+  /// negative. Throws Failure when one of the signals comes before that.
   [[nodiscard]] bool wait(int fd, int milliseconds = -1) const;
 
  private:
