@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -47,23 +46,6 @@ TEST_F(InputQueueTest, WhoWaitedIsToldAlsoWhenNobodyReads) {
   queue_.open(OwnedFd(ends[1]));
   EXPECT_EQ(emptied_, 1);
   EXPECT_TRUE(queue_.write("late"));
-}
-
-TEST_F(InputQueueTest, ATerminalThatIsHungUpCanBeOpenedAgain) {
-  OwnedFd master(check(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC), "posix_openpt"));
-  check(::grantpt(master.get()), "grantpt");
-  check(::unlockpt(master.get()), "unlockpt");
-  std::array<char, 64> name{};
-  ASSERT_EQ(::ptsname_r(master.get(), name.data(), name.size()), 0);
-  OwnedFd(check(::open(name.data(), O_RDWR | O_NOCTTY | O_CLOEXEC), "open")).close();
-  queue_.open(std::move(master));
-  EXPECT_TRUE(queue_.write("to nobody\n"));
-  const OwnedFd terminal(check(::open(name.data(), O_RDWR | O_NOCTTY | O_CLOEXEC), "open"));
-  EXPECT_TRUE(queue_.write("to somebody\n"));
-  // Linux refuses the first with EIO; a kernel that keeps it has two lines to read.
-  std::string text = read_some(terminal.get());
-  if (text == "to nobody\n") text = read_some(terminal.get());
-  EXPECT_EQ(text, "to somebody\n");
 }
 
 }  // namespace
