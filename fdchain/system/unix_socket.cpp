@@ -39,9 +39,24 @@ OwnedFd bind_unix_socket(const std::string& directory, const std::string& name, 
   if (length == 0) fail(ENAMETOOLONG, "bind", shown);
   // Nobody may use it before it has its permissions: those of the file are those of the socket at bind(2).
   check(::fchmod(made.get(), mode), "fchmod", shown);
-  check(::bind(made.get(), reinterpret_cast<const sockaddr*>(&address), length), "bind", shown);
-  check(::fchmodat(base.get(), name.c_str(), mode, 0), "chmod", shown);
+  // Less the umask, which is put aside for the moment: a chmod of the name could be one of whatever a
+  // container that can write to the directory has put there.
+  const mode_t mask = ::umask(0);
+  const int bound = ::bind(made.get(), reinterpret_cast<const sockaddr*>(&address), length);
+  const int error = errno;
+  ::umask(mask);
+  if (bound < 0) fail(error, "bind", shown);
   return made;
+}
+
+bool connect_datagram(int socket, const std::string& path) {
+  sockaddr_un address{};
+  const socklen_t length = fill_address(address, path);
+  if (length == 0) {
+    errno = ENAMETOOLONG;
+    return false;
+  }
+  return retry([&] { return ::connect(socket, reinterpret_cast<const sockaddr*>(&address), length); }) == 0;
 }
 
 bool send_datagram(int socket, const std::string& path, std::string_view bytes) {

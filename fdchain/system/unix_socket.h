@@ -13,6 +13,10 @@ namespace fdchain {
 /// the permissions `mode`. Close-on-exec. Throws std::system_error naming the path.
 OwnedFd bind_unix_socket(const std::string& directory, const std::string& name, int type, mode_t mode);
 
+/// Connects a datagram socket to a path, or to `@NAME`: from then on poll(2) tells when the receiver has
+/// room. False with errno when it could not.
+bool connect_datagram(int socket, const std::string& path);
+
 /// Sends one datagram to a path, or to `@NAME`, without waiting. False with errno when it could not.
 bool send_datagram(int socket, const std::string& path, std::string_view bytes);
 

@@ -1,8 +1,10 @@
 // The monitor in conmon's dialect: beside the real conmon, under the real podman, over the real runtimes.
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -12,6 +14,7 @@
 #include <filesystem>
 #include <fstream>
 #include <regex>
+#include <sstream>
 #include <utility>
 
 #include "fdchain/protocol/attach.h"
@@ -51,8 +54,41 @@ class Conmon : public ChainTest {
     return call(bin("monitor"), payload, std::move(options));
   }
 
+  /// Our monitor, started by a shell that has done `first`: words for unshare(1), and what is done inside.
+  std::string ours_after(const std::string& unshare, const std::string& first) {
+    const std::string path = file("monitor-in-a-world-of-its-own");
+    write_script(path + ".inside", first + " && exec '" + bin("monitor") + "' \"$@\"\n");
+    write_script(path, "exec unshare " + unshare + " '" + path + ".inside' \"$@\"\n");
+    return path;
+  }
+  /// Has a fake runtime do `first`, before it makes its container.
+  static void let_runtime(const MonitorStart& start, const std::string& first) {
+    const std::string script = read_file(start.runtime);
+    write_script(start.runtime, first + '\n' + script.substr(script.find('\n') + 1));
+  }
+
   int calls_ = 0;
 };
+
+OwnedFd bind_datagram(const std::string& path) {
+  OwnedFd socket(check(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket"));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  check(::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), "bind", path);
+  return socket;
+}
+
+/// The next datagram; empty when none has come for a long time.
+std::string receive_datagram(int socket) {
+  std::string datagram(70'000, '\0');
+  pollfd ready{socket, POLLIN, 0};
+  const int patience = static_cast<int>(std::chrono::milliseconds(usual_patience).count());
+  if (::poll(&ready, 1, patience) <= 0) return {};
+  const ssize_t got = ::recv(socket, datagram.data(), datagram.size(), MSG_DONTWAIT);
+  datagram.resize(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+  return datagram;
+}
 
 // --- beside the real conmon ---
 
@@ -265,6 +301,57 @@ TEST_F(Conmon, AFullDiskDoesNotStopTheContainer) {
   EXPECT_THAT(Monitored(std::move(start)).outcome(), HasSubstr("exit file: 5\n"));
 }
 
+// --- what goes wrong beside a container does not end its being watched ---
+
+TEST_F(Conmon, WithoutInotifyTheContainerIsWatchedAllTheSame) {
+  MonitorStart start = call(ours_after("-m",
+                                       "umount -R /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup && "
+                                       "exec unshare -U -r \"$0.poor\" \"$@\""),
+                            "exit 5");
+  write_script(file("monitor-in-a-world-of-its-own.inside.poor"),
+               "echo 0 > /proc/sys/user/max_inotify_instances && exec '" + bin("monitor") + "' \"$@\"\n");
+  EXPECT_THAT(Monitored(std::move(start)).outcome(), HasSubstr("exit file: 5\n"));
+}
+
+// memory.events of version 2, wherever the memory controller really is: a file of this test's in its place.
+TEST_F(Conmon, OnlyWhatIsKilledInItsTimeIsTold) {
+  const std::string cgroup = "/sys/fs/cgroup/fdchain-conmon-" + std::to_string(::getpid());
+  for (const bool killed : {false, true}) {
+    const std::string payload =
+        killed ? "echo 'oom_kill 4' > " + cgroup + "/memory.events; exit 5" : "exit 5";
+    MonitorStart start = call(
+        ours_after("-m", "umount -R /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup && mkdir -p " +
+                             cgroup + " && echo $$ > " + cgroup + "/cgroup.procs && mount -t tmpfs none " +
+                             cgroup + " && echo 'oom_kill 3' > " + cgroup + "/memory.events"),
+        payload);
+    const std::string bundle = start.directory;
+    EXPECT_THAT(Monitored(std::move(start)).outcome(), HasSubstr("exit file: 5\n"));
+    EXPECT_EQ(fs::exists(bundle + "/oom"), killed);
+  }
+  Start clean_up;
+  clean_up.argv = {"unshare", "-m", "sh", "-c",
+                   "umount -R /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup && rmdir " + cgroup};
+  EXPECT_EQ(run(clean_up).err, "");
+}
+
+TEST_F(Conmon, ARuntimeThatSaysMuchIsLoggedWhole) {
+  MonitorStart start = ours("exit 5");
+  let_runtime(start, "seq 300000 >&2");
+  const std::string bundle = start.directory;
+  Monitored monitored(std::move(start));
+  monitored.hear_all();
+  const std::string log = read_file(bundle + "/log");
+  EXPECT_GT(log.size(), std::size_t{2} << 20);
+  std::istringstream lines(log);
+  std::string text;
+  for (std::string stamp, stream, tag, rest;
+       lines >> stamp >> stream >> tag && lines.ignore(1) && std::getline(lines, rest);)
+    text += rest + (tag == "F" ? "\n" : "");
+  std::string expected;
+  for (int number = 1; number <= 300'000; ++number) expected += std::to_string(number) + '\n';
+  EXPECT_TRUE(text == expected) << text.size() << " bytes instead of " << expected.size();
+}
+
 TEST_F(Conmon, AWrongHandshakeIsRefusedBeforeTheCallerIsLeft) {
   for (const std::string number : {"x", "2", "1000"}) {
     for (const std::string name : {"_OCI_SYNCPIPE", "_OCI_STARTPIPE"}) {
@@ -377,6 +464,67 @@ TEST_F(Conmon, AClientThatNeverReadsHoldsUpNeitherSignalsNorTheEnd) {
   EXPECT_EQ(read_file(monitored.file("exits/container")), "7");
 }
 
+TEST_F(Conmon, AClientThatReadsSlowlyGetsTheEndToo) {
+  MonitorStart start = ours("trap 'exit 7' TERM; read go; yes & wait", {"--api-version", "-i"});
+  const std::string bundle = start.directory;
+  Monitored monitored(std::move(start));
+  monitored.container();
+  const OwnedFd slow = attach_to(bundle);
+  ASSERT_EQ(::send(slow.get(), "go\n", 3, 0), 3);
+  const std::string log = monitored.file("log");
+  for (std::uintmax_t before = 0, now = 1; before != now; before = std::exchange(now, fs::file_size(log)))
+    ::poll(nullptr, 0, 200);
+  ASSERT_EQ(::kill(monitored.monitor(), SIGTERM), 0);
+  // Slowness is what this is about: a frame in three seconds, and for longer than is waited for one that
+  // stops.
+  std::string out;
+  for (int i = 0; i < 2; ++i) {
+    ::poll(nullptr, 0, 3000);
+    std::string packet(70'000, '\0');
+    const ssize_t got = ::recv(slow.get(), packet.data(), packet.size(), 0);
+    ASSERT_GT(got, 0);
+    packet.resize(static_cast<std::size_t>(got));
+    const auto frame = decode_attach_frame(packet);
+    ASSERT_TRUE(frame);
+    out += frame->bytes;
+  }
+  out += read_frames(slow.get()).out;
+  EXPECT_EQ(monitored.hear(), "");
+  const std::string logged = read_file(log);
+  std::size_t lines = 0;
+  for (std::size_t at = 0; (at = logged.find(" F y\n", at)) != std::string::npos; ++at) ++lines;
+  EXPECT_EQ(out.size(), lines * 2) << "the client and the log differ";
+  EXPECT_EQ(read_file(monitored.file("exits/container")), "7");
+}
+
+TEST_F(Conmon, WithoutADescriptorForAClientItIsNotAskedForAgainAndAgain) {
+  MonitorStart start = ours("read line; echo \"$line\"", {"--api-version", "-i"});
+  const std::string bundle = start.directory;
+  Monitored monitored(std::move(start));
+  monitored.container();
+  const pid_t monitor = monitored.monitor();
+  rlimit before{};
+  ASSERT_EQ(::prlimit(monitor, RLIMIT_NOFILE, nullptr, &before), 0);
+  const rlimit none{3, before.rlim_max};
+  ASSERT_EQ(::prlimit(monitor, RLIMIT_NOFILE, &none, nullptr), 0);
+  const OwnedFd client = attach_to(bundle);
+  const auto ticks = [&] {
+    std::istringstream stat(read_file("/proc/" + std::to_string(monitor) + "/stat"));
+    std::string word;
+    for (int field = 1; field < 14; ++field) stat >> word;
+    long user = 0;
+    long system = 0;
+    stat >> user >> system;
+    return user + system;
+  };
+  const long at_first = ticks();
+  ::poll(nullptr, 0, 1000);
+  EXPECT_LT(ticks() - at_first, 10) << "of a hundred in a second";
+  ASSERT_EQ(::prlimit(monitor, RLIMIT_NOFILE, &before, nullptr), 0);
+  ASSERT_EQ(::send(client.get(), "taken\n", 6, 0), 6);
+  EXPECT_EQ(read_frames(client.get()).out, "taken\n");
+}
+
 TEST_F(Conmon, ControlLinesReopenTheLog) {
   MonitorStart start = ours("echo before; read line; echo after", {"--api-version", "-i"});
   const std::string bundle = start.directory;
@@ -428,6 +576,9 @@ TEST_F(Conmon, ExecSessionsWaitForTheirClient) {
   MonitorStart start =
       ours("echo out; exit 9", {"--api-version", "-e", "--exec-attach", "--exec-process-spec", "/s"});
   const std::string bundle = start.directory;
+  check(::mkfifo((bundle + "/started").c_str(), 0600), "mkfifo");
+  const OwnedFd says_so(check(::open((bundle + "/started").c_str(), O_RDWR | O_CLOEXEC), "open"));
+  let_runtime(start, "echo yes > '" + bundle + "/started'");
   SocketPair sync = make_socket_pair();
   SocketPair go = make_socket_pair();
   SocketPair attach = make_socket_pair();
@@ -448,25 +599,106 @@ TEST_F(Conmon, ExecSessionsWaitForTheirClient) {
   };
   ASSERT_EQ(::send(go.ours.get(), "", 1, 0), 1);
   EXPECT_EQ(hear(attach.ours), "{\"data\": 0}\n");
-  EXPECT_FALSE(fs::exists(bundle + "/pid")) << "started before its client was there";
+  pollfd started{says_so.get(), POLLIN, 0};
+  EXPECT_EQ(::poll(&started, 1, 300), 0) << "started before its client was there";
   const OwnedFd client = attach_to(bundle);
   ASSERT_EQ(::send(go.ours.get(), "", 1, 0), 1);
+  EXPECT_EQ(::poll(&started, 1, 90'000), 1);
   EXPECT_EQ(read_frames(client.get()).out, "out\n");
   EXPECT_EQ(hear(sync.ours), "{\"data\": " + read_file(bundle + "/pid") + "}\n");
   EXPECT_EQ(hear(sync.ours), "{\"data\": 9}\n");
   EXPECT_EQ(program.finish().status, WaitStatus::for_exit_code(0));
 }
 
-TEST_F(Conmon, NotificationsAreRelayed) {
-  const auto listen = [](const std::string& path) {
-    OwnedFd socket(check(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket"));
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    path.copy(address.sun_path, sizeof address.sun_path - 1);
-    check(::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), "bind");
-    return socket;
+TEST_F(Conmon, ABurstReachesTheJournalWhole) {
+  fs::create_directory(file("journal"));
+  const OwnedFd journal = bind_datagram(file("journal/socket"));
+  MonitorStart start =
+      call(ours_after("-m", "mount -t tmpfs none /run && mkdir -p /run/systemd/journal && mount --bind '" +
+                                file("journal") + "' /run/systemd/journal"),
+           "seq 5000; echo err >&2; printf end; exit 5",
+           {"--api-version", "--name", "box", "--log-tag", "tag", "--log-label", "COLOUR=red"});
+  start.log = "journald";
+  Monitored monitored(std::move(start));
+  std::vector<std::string> out;
+  std::vector<std::string> others;
+  while (out.size() < 5000 || others.size() < 2) {
+    const std::string record = receive_datagram(journal.get());
+    if (record.empty()) break;
+    const std::string line = record.substr(0, record.find('\n'));
+    if (record.find("PRIORITY=3") == std::string::npos && record.find("PARTIAL") == std::string::npos)
+      out.push_back(line);
+    else
+      others.push_back(record);
+  }
+  std::vector<std::string> expected;
+  for (int number = 1; number <= 5000; ++number) expected.push_back("MESSAGE=" + std::to_string(number));
+  EXPECT_TRUE(out == expected) << out.size() << " records";
+  const std::string fields =
+      "CONTAINER_ID_FULL=container-0123456789\nCONTAINER_ID=container-01\nCONTAINER_TAG=tag\nCONTAINER_NAME="
+      "box\n"
+      "SYSLOG_IDENTIFIER=tag\nCOLOUR=red\n";
+  EXPECT_THAT(others, ::testing::UnorderedElementsAre(
+                          "MESSAGE=err\n" + fields + "PRIORITY=3\n",
+                          "MESSAGE=end\n" + fields + "PRIORITY=6\nCONTAINER_PARTIAL_MESSAGE=true\n"));
+  EXPECT_THAT(monitored.outcome(), HasSubstr("exit file: 5\n"));
+}
+
+TEST_F(Conmon, AnExecSessionThatStillWaitsForItsClientCanBeEnded) {
+  MonitorStart start = ours("exit 9");
+  const SocketPair go = make_socket_pair();
+  const SocketPair attach = make_socket_pair();
+  Start call;
+  call.argv = {start.program,
+               "--api-version",
+               "-e",
+               "--exec-attach",
+               "--exec-process-spec",
+               "/s",
+               "--sync",
+               "-c",
+               "a",
+               "-u",
+               "a",
+               "-r",
+               start.runtime,
+               "-b",
+               start.directory,
+               "-p",
+               start.directory + "/pid",
+               "--full-attach",
+               "-l",
+               "none"};
+  call.pass = {{go.theirs.get(), 4}, {attach.theirs.get(), 5}};
+  call.environment = {"_OCI_STARTPIPE=4", "_OCI_ATTACHPIPE=5"};
+  Program program(call);
+  ASSERT_EQ(::send(go.ours.get(), "", 1, 0), 1);
+  std::string said(100, '\0');
+  ASSERT_GT(::recv(attach.ours.get(), said.data(), said.size(), 0), 0);
+  program.signal(SIGTERM);
+  EXPECT_EQ(program.finish(std::chrono::seconds(20)).status, WaitStatus::for_exit_code(1));
+  EXPECT_FALSE(fs::exists(start.directory + "/pid"));
+}
+
+TEST_F(Conmon, APipesNumberIsItsOwn) {
+  const auto says = [&](const Words& environment, const std::string& prefix) {
+    MonitorStart call = ours("");
+    const SocketPair pipe = make_socket_pair();
+    Start start;
+    start.argv = as_activated(
+        {call.program, "-c", "a", "-u", "a", "-r", call.runtime, "-b", call.directory, "-l", "none"});
+    start.pass = {{pipe.theirs.get(), 3}, {pipe.ours.get(), 4}};
+    start.environment = environment;
+    const Result result = run(start);
+    EXPECT_EQ(result.status, WaitStatus::for_exit_code(1));
+    EXPECT_THAT(result.err, StartsWith("monitor: " + prefix));
   };
-  const OwnedFd host = listen(file("host.sock"));
+  says({"LISTEN_FDS=1", "_OCI_SYNCPIPE=3"}, "_OCI_SYNCPIPE=3: ");
+  says({"_OCI_SYNCPIPE=4", "_OCI_STARTPIPE=4"}, "_OCI_STARTPIPE=4: ");
+}
+
+TEST_F(Conmon, NotificationsAreRelayed) {
+  const OwnedFd host = bind_datagram(file("host.sock"));
   MonitorStart start = ours(
       "NOTIFY_SOCKET=\"$(dirname \"$0\")/bundle1/notify/notify.sock\" systemd-notify --pid=1 --ready "
       "--status=up",
@@ -599,15 +831,16 @@ TEST_P(OverRuntime, AContainerIsCreatedStartedLoggedAndItsStatusPublished) {
 }
 
 TEST_P(OverRuntime, ATerminalIsTakenOverAndResized) {
-  write_bundle(bundle_, {{"/bin/sh", "-c", "read go; stty size"}, true, {}});
+  write_bundle(bundle_,
+               {{"/bin/sh", "-c", "read go; until [ \"$(stty size)\" = \"33 77\" ]; do :; done; stty size"},
+                true,
+                {}});
   ASSERT_EQ(run(monitor({"-t"})).status, WaitStatus::for_exit_code(0));
   while (!fs::exists(bundle_ + "/pidfile")) ::poll(nullptr, 0, 5);
   const OwnedFd client = attach_to(bundle_);
   runtime({"start", id_});
-  std::ofstream(bundle_ + "/ctl") << "1 33 77\n";
-  // The monitor obeys in order of arrival on one thread, but the two come on two channels.
-  ::poll(nullptr, 0, 200);
   ASSERT_EQ(::send(client.get(), "go\n", 3, 0), 3);
+  std::ofstream(bundle_ + "/ctl") << "1 33 77\n";
   const Attached attached = read_frames(client.get());
   expect_nobody_left();
   EXPECT_THAT(attached.out, HasSubstr("33 77\r\n"));

@@ -111,7 +111,8 @@ std::string Monitored::outcome() {
   const std::string pid = file_if_any(file("pidfile"));
   const std::string monitor = file_if_any(file("conmon-pidfile"));
   for (const std::string& message : messages)
-    text << "message: " << std::regex_replace(message, std::regex(": " + pid + "\\b"), ": PID");
+    text << "message: "
+         << (pid.empty() ? message : std::regex_replace(message, std::regex(": " + pid + "\\b"), ": PID"));
   text << "monitor's pid file: "
        << (std::ranges::all_of(monitor, [](char digit) { return digit >= '0' && digit <= '9'; }) ? "PID"
                                                                                                  : monitor)

@@ -1,6 +1,8 @@
 #include "monitor/conmon/attach_server.h"
 
+#include <linux/sockios.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -22,13 +24,20 @@ using Wait = asio::posix::stream_descriptor::wait_type;
 constexpr int backlog = 10;
 constexpr mode_t only_the_owner = 0700;
 
-// How long a client that takes nothing any more can hold up the end of its container.
-constexpr int patience_ms = 5000;
+using Clock = std::chrono::steady_clock;
+
+// How long a client that takes nothing any more can hold up the end of its container; and clients that do.
+constexpr std::chrono::seconds patience{5};
+constexpr std::chrono::seconds longest_end{30};
+constexpr int tick_ms = 20;
+
+// How long nobody new is taken when there is no descriptor for them: whoever waits can be read all the while.
+constexpr std::chrono::milliseconds pause{100};
 
 }  // namespace
 
 AttachServer::AttachServer(asio::io_context& io, std::string directory, Events events)
-    : io_(io), directory_(std::move(directory)), events_(std::move(events)), socket_(io) {
+    : io_(io), directory_(std::move(directory)), events_(std::move(events)), socket_(io), again_(io) {
   OwnedFd socket = bind_unix_socket(directory_, "attach", SOCK_SEQPACKET | SOCK_NONBLOCK, only_the_owner);
   check(::listen(socket.get(), backlog), "listen", directory_ + "/attach");
   socket_.assign(socket.release());
@@ -38,15 +47,19 @@ AttachServer::AttachServer(asio::io_context& io, std::string directory, Events e
 void AttachServer::listen() {
   socket_.async_wait(Wait::wait_read, [this](auto error) {
     if (error) return;
-    accept_waiting();
-    listen();
+    if (accept_waiting()) return listen();
+    again_.expires_after(pause);
+    again_.async_wait([this](auto cancelled) {
+      if (!cancelled) listen();
+    });
   });
 }
 
-void AttachServer::accept_waiting() {
+bool AttachServer::accept_waiting() {
   while (true) {
     OwnedFd socket(::accept4(socket_.native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-    if (!socket) return;  // nobody, or one who has gone again
+    if (!socket && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)) return false;
+    if (!socket) return true;  // nobody, or one who has gone again
     const auto client = std::make_shared<Client>(io_);
     client->socket.assign(socket.release());
     clients_.push_back(client);
@@ -139,21 +152,30 @@ bool AttachServer::pressed() const {
   return std::ranges::any_of(clients_, [](const ClientPtr& client) { return !client->pending.empty(); });
 }
 
+// Asked of the queue: poll(2) says that there is room only when a client has taken three quarters of it.
+bool AttachServer::still_takes(Client& client) {
+  int queued = 0;
+  if (::ioctl(client.socket.native_handle(), SIOCOUTQ, &queued) < 0) return false;
+  const std::size_t left = client.pending.size() + static_cast<std::size_t>(queued);
+  const auto now = Clock::now();
+  if (std::exchange(client.left, left) != left) client.took = now;
+  return now - client.took <= patience;
+}
+
 void AttachServer::finish() {
   accept_waiting();
-  while (pressed()) {
-    std::vector<pollfd> waiting;
-    for (const ClientPtr& client : clients_) {
-      if (!client->pending.empty()) waiting.push_back({client->socket.native_handle(), POLLOUT, 0});
-    }
-    const int ready = retry([&] { return ::poll(waiting.data(), waiting.size(), patience_ms); });
-    if (ready <= 0) {
-      log::warn("an attached client does not read; what it has not taken is lost to it");
-      break;
-    }
+  const auto begin = Clock::now();
+  for (const ClientPtr& client : clients_) client->took = begin;
+  while (true) {
+    const bool late = Clock::now() - begin > longest_end;
     for (const ClientPtr& client : clients_) {
       if (!send_pending(*client)) client->pending.clear();
+      if (client->pending.empty() || (!late && still_takes(*client))) continue;
+      log::warn("an attached client does not read; what it has not taken is lost to it");
+      client->pending.clear();
     }
+    if (!pressed()) break;
+    (void)!::poll(nullptr, 0, tick_ms);
   }
   clients_.clear();
   socket_.close();

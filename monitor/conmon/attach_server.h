@@ -1,6 +1,8 @@
 #pragma once
 
 #include <boost/asio.hpp>
+#include <chrono>
+#include <cstddef>
 #include <deque>
 #include <functional>
 #include <list>
@@ -28,8 +30,9 @@ class AttachServer {
   /// Listens at `directory`/attach.
   AttachServer(boost::asio::io_context& io, std::string directory, Events events);
 
-  /// Takes whoever is waiting to be taken: output that is read after this reaches them.
-  void accept_waiting();
+  /// Takes whoever is waiting to be taken: output that is read after this reaches them. False when there is
+  /// no descriptor for them.
+  bool accept_waiting();
 
   void broadcast(AttachStream stream, std::string_view bytes);
 
@@ -38,8 +41,8 @@ class AttachServer {
   /// More input is welcome again.
   void resume_input();
 
-  /// Delivers what clients have not taken yet, as long as they take something, lets go of them, and takes the
-  /// socket away.
+  /// Delivers what clients have not taken yet, lets go of them, and takes the socket away. A client that
+  /// takes nothing for five seconds is given up, and after thirty every one.
   void finish();
 
  private:
@@ -50,6 +53,9 @@ class AttachServer {
     bool reads_input = true;
     bool waits_for_room = false;
     bool stalled = false;  ///< its input is not welcome for now
+    /// At the end: how much it has still to take, and when it last took something.
+    std::size_t left = 0;
+    std::chrono::steady_clock::time_point took;
   };
   using ClientPtr = std::shared_ptr<Client>;
 
@@ -59,12 +65,14 @@ class AttachServer {
   void watch_for_end(const ClientPtr& client);
   void deliver(const ClientPtr& client);
   bool send_pending(Client& client);
+  static bool still_takes(Client& client);
   void drop(const ClientPtr& client);
 
   boost::asio::io_context& io_;
   std::string directory_;
   Events events_;
   boost::asio::posix::stream_descriptor socket_;
+  boost::asio::steady_timer again_;
   std::list<ClientPtr> clients_;
 };
 

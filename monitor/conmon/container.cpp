@@ -15,6 +15,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <map>
 #include <optional>
 #include <utility>
@@ -58,7 +59,7 @@ namespace fs = std::filesystem;
 constexpr int never_there = 1;
 constexpr int timed_out_status = -1;
 
-// As much of what a runtime says on stderr as is kept until it is known whether it failed.
+// As much of what a runtime says on stderr as is kept back until it is known whether it failed.
 constexpr std::size_t most_early_output = 1 << 20;
 
 // The pipe is opened anew by programs that write to /dev/stdout, whatever their user.
@@ -122,7 +123,9 @@ class ContainerMonitor {
   int run();
 
  private:
+  void carefully(const std::function<void()>& step);
   void prepare();
+  void watch();
   void open_streams();
   void open_channels();
   void wait_for_second_go();
@@ -131,13 +134,15 @@ class ContainerMonitor {
   std::vector<std::string> command() const;
   void take_terminal(OwnedFd terminal);
   void take_output(AttachStream stream, std::string_view bytes);
-  void hold_output(bool held);
+  void pass_output_on(AttachStream stream, std::string_view bytes);
+  void hold_output_if_pressed();
+  void wait_for_log();
   bool take_input(std::string_view bytes);
   void end_input();
   void obey(const ControlMessage& message);
   void resize(int rows, int columns) const;
   void watch_signals();
-  void pass_on(int signal) const;
+  void pass_on(int signal);
   void reap();
   void runtime_ended(WaitStatus status);
   std::string runtime_failure(WaitStatus status) const;
@@ -170,6 +175,7 @@ class ContainerMonitor {
   sigset_t mask_before_{};
   asio::posix::stream_descriptor signals_{io_};
   asio::posix::stream_descriptor go_{io_};
+  asio::posix::stream_descriptor log_room_{io_};
   asio::posix::stream_descriptor stranger_{io_};
   asio::steady_timer timeout_{io_};
   OutputPipe stdout_{io_, [this](std::string_view bytes) { take_output(AttachStream::out, bytes); }};
@@ -188,6 +194,8 @@ class ContainerMonitor {
   std::map<pid_t, WaitStatus> ended_early_;  ///< before it was known which of them is the container
   std::string early_stderr_;
   std::optional<std::string> failure_;
+  bool passes_early_on_ = false;  ///< there is more of it than is kept
+  bool waits_for_log_ = false;
   bool runtime_started_ = false;
   pid_t runtime_ = 0;
   pid_t container_ = 0;
@@ -216,7 +224,7 @@ int ContainerMonitor::run() {
   guarded(
       [&] {
         prepare();
-        run_event_loop(io_);
+        watch();
         result = finish();
         return 0;
       },
@@ -228,6 +236,19 @@ int ContainerMonitor::run() {
   start_.sync_pipe.close();
   const int status = run_exit_command();
   return status != 0 ? status : result;
+}
+
+// Whatever fails once a runtime is at work, its container is not given up for: somebody has to publish its
+// end.
+void ContainerMonitor::carefully(const std::function<void()>& step) try {
+  step();
+} catch (const std::exception& error) {
+  if (runtime_ == 0 && container_ == 0) throw;
+  log::warn("{}", error.what());
+}
+
+void ContainerMonitor::watch() {
+  while (!io_.stopped()) carefully([&] { run_event_loop(io_); });
 }
 
 void ContainerMonitor::prepare() {
@@ -273,7 +294,7 @@ void ContainerMonitor::open_channels() {
   }
   attach_.emplace(io_, bundle_,
                   AttachServer::Events{[this](std::string_view bytes) { return take_input(bytes); },
-                                       [this] { end_input(); }, [this] { hold_output(false); }});
+                                       [this] { end_input(); }, [this] { hold_output_if_pressed(); }});
   control_.emplace(io_, bundle_ + "/ctl", [this](std::string_view line) {
     if (const auto message = decode_control_line(line)) return obey(*message);
     log::warn("a control line without a meaning: {}", printable(line));
@@ -338,26 +359,52 @@ void ContainerMonitor::start_runtime() try {
 }
 
 void ContainerMonitor::take_terminal(OwnedFd terminal) {
-  stdin_.open(OwnedFd(check(::fcntl(terminal.get(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1), "fcntl")));
-  stdout_.adopt(std::move(terminal));
+  carefully([&] {
+    stdin_.open(OwnedFd(check(::fcntl(terminal.get(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1), "fcntl")));
+  });
+  carefully([&] { stdout_.adopt(std::move(terminal)); });
 }
 
 void ContainerMonitor::take_output(AttachStream stream, std::string_view bytes) {
   // What a runtime says until it has ended may be why it failed, or the first words of an exec session.
   if (stream == AttachStream::err && container_ == 0) {
-    early_stderr_ += bytes.substr(0, most_early_output - std::min(most_early_output, early_stderr_.size()));
-    return;
+    const std::size_t room = most_early_output - early_stderr_.size();
+    early_stderr_ += bytes.substr(0, room);
+    if (bytes.size() <= room) return;
+    // More than can be kept back: it goes where it belongs at once, and what is kept is for the message
+    // alone.
+    if (!std::exchange(passes_early_on_, true)) pass_output_on(stream, early_stderr_);
+    bytes.remove_prefix(room);
   }
-  if (attach_) attach_->accept_waiting();
-  start_.log->write(stream, bytes);
-  if (!attach_) return;
-  attach_->broadcast(stream, bytes);
-  if (attach_->pressed()) hold_output(true);
+  pass_output_on(stream, bytes);
 }
 
-void ContainerMonitor::hold_output(bool held) {
+void ContainerMonitor::pass_output_on(AttachStream stream, std::string_view bytes) {
+  if (attach_) attach_->accept_waiting();
+  start_.log->write(stream, bytes);
+  if (attach_) attach_->broadcast(stream, bytes);
+  hold_output_if_pressed();
+}
+
+// The container's output waits for its log and for its clients; nothing else does.
+void ContainerMonitor::hold_output_if_pressed() {
+  const bool log_pressed = start_.log->pressed();
+  if (log_pressed) wait_for_log();
+  const bool held = log_pressed || (attach_ && attach_->pressed());
   stdout_.hold(held);
   stderr_.hold(held);
+}
+
+void ContainerMonitor::wait_for_log() {
+  if (std::exchange(waits_for_log_, true)) return;
+  if (!log_room_.is_open())
+    log_room_.assign(check(::fcntl(start_.log->room(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1), "fcntl"));
+  log_room_.async_wait(asio::posix::stream_descriptor::wait_write, [this](auto error) {
+    waits_for_log_ = false;
+    if (error) return;
+    start_.log->relieve();
+    hold_output_if_pressed();
+  });
 }
 
 bool ContainerMonitor::take_input(std::string_view bytes) {
@@ -387,16 +434,18 @@ void ContainerMonitor::watch_signals() {
   signals_.async_wait(asio::posix::stream_descriptor::wait_read, [this](auto error) {
     if (error) return;
     while (const int number = read_signal(signals_.native_handle())) {
-      if (number == SIGCHLD)
-        reap();
-      else
-        pass_on(number);
+      carefully([&] { number == SIGCHLD ? reap() : pass_on(number); });
     }
     watch_signals();
   });
 }
 
-void ContainerMonitor::pass_on(int signal) const {
+void ContainerMonitor::pass_on(int signal) {
+  if (!runtime_started_) {
+    failure_ =
+        std::string("monitor: ended by SIG") + ::sigabbrev_np(signal) + " before the runtime was started";
+    return io_.stop();
+  }
   const pid_t whom = container_ != 0 ? container_ : runtime_;
   if (whom != 0 && !gone_) ::kill(whom, signal);
 }
@@ -440,11 +489,13 @@ std::string ContainerMonitor::runtime_failure(WaitStatus status) const {
 void ContainerMonitor::container_runs(pid_t container) {
   container_ = container;
   const std::string early = std::exchange(early_stderr_, {});
-  if (!early.empty()) take_output(AttachStream::err, early);
-  oom_.emplace(io_, container, [this] { out_of_memory(); });
+  carefully([&] {
+    if (!early.empty() && !passes_early_on_) take_output(AttachStream::err, early);
+  });
+  carefully([&] { oom_.emplace(io_, container, [this] { out_of_memory(); }); });
   const bool legacy_exec = options_.exec && !options_.api_version;
   if (!legacy_exec) tell({container, std::nullopt, key()});
-  checkpoint(start_.arrival.environment, Hop::monitor, Moment::running);
+  carefully([&] { checkpoint(start_.arrival.environment, Hop::monitor, Moment::running); });
   if (const auto early_end = ended_early_.find(container); early_end != ended_early_.end()) {
     ended_ = early_end->second;
     return container_ended();
@@ -503,7 +554,7 @@ int ContainerMonitor::finish() {
   }
   if (notify_) notify_->relay_all();
   if (oom_) oom_->look();
-  for (const AtEnd step : conduct_.after_exit) finish(step);
+  for (const AtEnd step : conduct_.after_exit) carefully([&] { finish(step); });
   return status();
 }
 

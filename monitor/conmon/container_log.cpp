@@ -1,11 +1,13 @@
 #include "monitor/conmon/container_log.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <ctime>
 #include <filesystem>
 
@@ -24,6 +26,12 @@ namespace {
 constexpr std::int64_t entry_overhead = 45;
 
 constexpr mode_t log_mode = 0640;
+
+// As much as systemd's own clients ask for: a burst shall not wait.
+constexpr int journal_room = 8 << 20;
+
+// How long a journal that takes nothing any more can hold up the end of its container.
+constexpr std::chrono::seconds journal_patience{5};
 
 constexpr const char* journal_socket = "/run/systemd/journal/socket";
 
@@ -112,6 +120,8 @@ void K8sFile::sync() const {
 JournalLog::JournalLog(const ConmonOptions& options)
     : says_partial_(!options.no_container_partial_message),
       socket_(check(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket", "journal")) {
+  if (::setsockopt(socket_.get(), SOL_SOCKET, SO_SNDBUFFORCE, &journal_room, sizeof journal_room) < 0)
+    (void)!::setsockopt(socket_.get(), SOL_SOCKET, SO_SNDBUF, &journal_room, sizeof journal_room);
   const std::string id = options.cuuid.value_or("");
   const std::string short_id = id.substr(0, 12);
   fields_ = journal_field("CONTAINER_ID_FULL", id) + journal_field("CONTAINER_ID", short_id);
@@ -134,22 +144,55 @@ void JournalLog::write(AttachStream stream, std::string_view bytes) {
     partial.bytes += bytes.substr(0, newline);
     bytes.remove_prefix(whole ? newline + 1 : bytes.size());
     if (!whole && partial.bytes.size() < k8s_read_size) break;
-    send(stream, std::exchange(partial.bytes, {}), !whole);
+    keep(stream, std::exchange(partial.bytes, {}), !whole);
   }
+  send_kept();
 }
 
 void JournalLog::finish() {
   for (Partial* const partial : {&out_, &err_}) {
-    if (!partial->bytes.empty()) send(partial->stream, std::exchange(partial->bytes, {}), true);
+    if (!partial->bytes.empty()) keep(partial->stream, std::exchange(partial->bytes, {}), true);
+  }
+  using Clock = std::chrono::steady_clock;
+  auto moved = Clock::now();
+  for (std::size_t before = kept_.size(); send_kept(), pressed(); before = kept_.size()) {
+    if (kept_.size() < before) moved = Clock::now();
+    if (Clock::now() - moved > journal_patience) fail(ETIMEDOUT, "send", journal_socket);
+    pollfd room{socket_.get(), POLLOUT, 0};
+    (void)!::poll(&room, 1,
+                  50);  // its word comes late: when much of the queue is free, not at the first place
   }
 }
 
-void JournalLog::send(AttachStream stream, std::string_view line, bool partial) const {
+void JournalLog::keep(AttachStream stream, std::string_view line, bool partial) {
   std::string record = journal_field("MESSAGE", line) + fields_;
   record += journal_field("PRIORITY", stream == AttachStream::err ? "3" : "6");
   if (partial && says_partial_) record += journal_field("CONTAINER_PARTIAL_MESSAGE", "true");
-  if (!send_datagram(socket_.get(), journal_socket, record) && errno != ENOENT && errno != ECONNREFUSED)
-    fail(errno, "send", journal_socket);
+  kept_.push_back(std::move(record));
+}
+
+void JournalLog::send_kept() {
+  while (!kept_.empty()) {
+    const bool sent = send(kept_.front());
+    const int error = sent ? 0 : errno;
+    if (error == EAGAIN) return;
+    kept_.pop_front();
+    if (error != 0 && error != ENOENT && error != ECONNREFUSED) fail(error, "send", journal_socket);
+  }
+}
+
+// False with errno. A journal that was started anew has another socket at the same place.
+bool JournalLog::send(const std::string& record) {
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    if (!connected_ && !connect_datagram(socket_.get(), journal_socket)) return false;
+    connected_ = true;
+    const ssize_t sent = retry(
+        [&] { return ::send(socket_.get(), record.data(), record.size(), MSG_DONTWAIT | MSG_NOSIGNAL); });
+    if (sent >= 0) return true;
+    connected_ = errno != ECONNREFUSED && errno != ECONNRESET && errno != ENOTCONN && errno != EPIPE;
+    if (connected_) return false;
+  }
+  return false;
 }
 
 ContainerLog::ContainerLog(const ConmonOptions& options, const ConmonLogs& logs)
@@ -159,15 +202,25 @@ ContainerLog::ContainerLog(const ConmonOptions& options, const ConmonLogs& logs)
 }
 
 void ContainerLog::write(AttachStream stream, std::string_view bytes) {
-  const auto attempt = [&](auto& log) {
-    try {
-      if (log) log->write(stream, bytes);
-    } catch (const std::system_error& error) {
-      if (!std::exchange(complained_, true)) log::warn("{}; output is lost", error.what());
-    }
-  };
-  attempt(file_);
-  attempt(journal_);
+  try_to([&] {
+    if (file_) file_->write(stream, bytes);
+  });
+  try_to([&] {
+    if (journal_) journal_->write(stream, bytes);
+  });
+}
+
+template <typename Attempt>
+void ContainerLog::try_to(Attempt attempt) try {
+  attempt();
+} catch (const std::system_error& error) {
+  if (!std::exchange(complained_, true)) log::warn("{}; output is lost", error.what());
+}
+
+void ContainerLog::relieve() {
+  try_to([&] {
+    if (journal_) journal_->send_kept();
+  });
 }
 
 void ContainerLog::reopen() try {
@@ -177,7 +230,9 @@ void ContainerLog::reopen() try {
 }
 
 void ContainerLog::finish() {
-  if (journal_) journal_->finish();
+  try_to([&] {
+    if (journal_) journal_->finish();
+  });
   if (file_ && sync_) file_->sync();
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -40,13 +41,24 @@ class K8sFile {
 };
 
 /// The journal, by its native socket. Without one at its place what is said there is lost, as with conmon.
+///
+/// Records that the journal has no room for are kept, in their order: whoever reads the container's output
+/// stops until `send_kept` has sent them.
 class JournalLog {
  public:
   explicit JournalLog(const ConmonOptions& options);
 
   void write(AttachStream stream, std::string_view bytes);
 
-  /// Sends what is still without a newline.
+  [[nodiscard]] bool pressed() const { return !kept_.empty(); }
+
+  /// Sends what there is room for. Throws std::system_error, once for each record that can never be sent.
+  void send_kept();
+
+  /// Lent: writable when there may be room.
+  [[nodiscard]] int socket() const { return socket_.get(); }
+
+  /// Sends what is still without a newline, and waits as long as the journal takes something.
   void finish();
 
  private:
@@ -54,11 +66,14 @@ class JournalLog {
     AttachStream stream;
     std::string bytes;
   };
-  void send(AttachStream stream, std::string_view line, bool partial) const;
+  void keep(AttachStream stream, std::string_view line, bool partial);
+  bool send(const std::string& record);
 
   std::string fields_;  ///< the same in every record
   bool says_partial_;
   OwnedFd socket_;
+  bool connected_ = false;
+  std::deque<std::string> kept_;
   Partial out_{AttachStream::out, {}};
   Partial err_{AttachStream::err, {}};
 };
@@ -74,9 +89,19 @@ class ContainerLog {
   void reopen();
   void finish();
 
+  /// Whether a log has no room for now; output has to wait then until `relieve` has found some.
+  [[nodiscard]] bool pressed() const { return journal_ && journal_->pressed(); }
+  void relieve();
+
+  /// Lent: what is writable when `relieve` is worth trying; -1 where no log can be pressed.
+  [[nodiscard]] int room() const { return journal_ ? journal_->socket() : -1; }
+
   [[nodiscard]] bool passthrough() const { return passthrough_; }
 
  private:
+  template <typename Attempt>
+  void try_to(Attempt attempt);
+
   bool passthrough_;
   bool sync_;
   bool complained_ = false;

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <climits>
 #include <cstdlib>
 #include <cstring>
@@ -48,22 +49,26 @@ int answer(const std::string& text) {
 }
 
 void set_log_level(const ConmonOptions& options) {
-  const std::string level = options.log_level.value_or("warn");
+  std::string level = options.log_level.value_or("warn");
+  for (char& letter : level) letter = static_cast<char>(std::tolower(static_cast<unsigned char>(letter)));
   if (level == "debug" || level == "trace") log::set_level(log::Level::debug);
   if (level == "info") log::set_level(log::Level::info);
   if (level == "error" || level == "fatal" || level == "panic") log::set_level(log::Level::error);
 }
 
-// conmon takes no pipe at stdin's number, and fails for what is not open.
-OwnedFd take_pipe(const Environment& environment, std::string_view name) {
-  const auto text = environment.get(name);
+// conmon takes no pipe at stdin's number, and fails for what is not open. One that is a socket to pass on, or
+// was taken by another name, would be closed under its other owner.
+OwnedFd take_pipe(const Arrival& arrival, std::string_view name, std::initializer_list<int> taken = {}) {
+  const auto text = arrival.environment.get(name);
   if (!text || text->empty() || *text == "0") return OwnedFd();
-  const auto number = handshake_number(environment, name);
-  return take_handshake_fd(*number, name, STDERR_FILENO + 1);
+  const auto number = handshake_number(arrival.environment, name);
+  if (std::ranges::find(taken, *number) != taken.end())
+    throw Failure(std::string(name) + '=' + std::to_string(*number) + ": another pipe's number");
+  return take_handshake_fd(*number, name, arrival.window.end());
 }
 
-OwnedFd take_attach_pipe(const Environment& environment) {
-  OwnedFd pipe = take_pipe(environment, attach_pipe_name);
+OwnedFd take_attach_pipe(const Arrival& arrival, std::initializer_list<int> taken) {
+  OwnedFd pipe = take_pipe(arrival, attach_pipe_name, taken);
   if (!pipe) throw Failure("--exec-attach: " + std::string(attach_pipe_name) + " names no descriptor");
   return pipe;
 }
@@ -175,10 +180,10 @@ int run(Arrival arrival, const ConmonOptions& options, const ConmonLogs& logs) {
   ContainerStart start;
   start.options = options;
   start.arrival = std::move(arrival);
-  const Environment& environment = start.arrival.environment;
-  start.sync_pipe = take_pipe(environment, sync_pipe_name);
-  OwnedFd start_pipe = take_pipe(environment, start_pipe_name);
-  if (options.exec_attach) start.attach_pipe = take_attach_pipe(environment);
+  start.sync_pipe = take_pipe(start.arrival, sync_pipe_name);
+  OwnedFd start_pipe = take_pipe(start.arrival, start_pipe_name, {start.sync_pipe.get()});
+  if (options.exec_attach)
+    start.attach_pipe = take_attach_pipe(start.arrival, {start.sync_pipe.get(), start_pipe.get()});
   adopt_inherited(numbers, {start.sync_pipe.get(), start_pipe.get(), start.attach_pipe.get()}, start);
   start.log = std::make_unique<ContainerLog>(options, logs);
   if (start_pipe) read_byte(start_pipe);

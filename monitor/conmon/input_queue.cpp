@@ -16,7 +16,9 @@ InputQueue::InputQueue(asio::io_context& io, std::function<void()> emptied)
 void InputQueue::open(OwnedFd end) {
   end_.assign(end.release());
   end_.non_blocking(true);
+  const bool waited = !pending_.empty();
   flush();
+  if (waited && pending_.empty()) emptied_();
 }
 
 bool InputQueue::write(std::string_view bytes) {
@@ -45,6 +47,11 @@ void InputQueue::flush() {
         if (pending_.empty()) emptied_();
       });
       return;
+    }
+    if (written < 0 && errno == EIO) {
+      // A terminal that nobody has open now, and somebody may open again.
+      pending_.clear();
+      break;
     }
     if (written < 0) {
       gone_ = true;

@@ -15,7 +15,8 @@ class InputQueue {
   /// `emptied` is called whenever all that had to wait has been written.
   InputQueue(boost::asio::io_context& io, std::function<void()> emptied);
 
-  /// Where to write to; what came before is written now.
+  /// Where to write to; what came before is written now. What is written to a terminal while nobody has it
+  /// open is lost.
   void open(OwnedFd end);
 
   /// False when some of it has to wait.

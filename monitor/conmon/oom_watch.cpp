@@ -52,15 +52,15 @@ std::optional<std::string> memory_cgroup(pid_t process, bool version_2) {
   return std::nullopt;
 }
 
-bool has_killed(const std::string& events) {
+// How often the kernel has killed, as memory.events counts it.
+std::uint64_t count_kills(const std::string& events) {
   std::ifstream file(events);
   std::string name;
+  std::uint64_t kills = 0;
   for (std::uint64_t count = 0; file >> name >> count;) {
-    if (name == "oom_kill" || name == "oom_group_kill") {
-      if (count > 0) return true;
-    }
+    if (name == "oom_kill" || name == "oom_group_kill") kills += count;
   }
-  return false;
+  return kills;
 }
 
 }  // namespace
@@ -70,8 +70,13 @@ OomWatch::OomWatch(asio::io_context& io, pid_t process, std::function<void()> ki
   const bool version_2 = is_version_2();
   const auto cgroup = memory_cgroup(process, version_2);
   if (!cgroup) return;
-  version_2 ? watch_events(*cgroup) : watch_control(*cgroup);
-  if (wakes_.is_open()) listen();
+  // What is only watched is never a reason to give a container up.
+  try {
+    version_2 ? watch_events(*cgroup) : watch_control(*cgroup);
+    if (wakes_.is_open()) listen();
+  } catch (const std::exception& error) {
+    log::debug("{} is not watched: {}", *cgroup, error.what());
+  }
 }
 
 void OomWatch::watch_events(const std::string& cgroup) {
@@ -79,6 +84,8 @@ void OomWatch::watch_events(const std::string& cgroup) {
   OwnedFd notifications(check(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK), "inotify_init1"));
   if (::inotify_add_watch(notifications.get(), events.c_str(), IN_MODIFY) < 0)
     return log::debug("{} is not watched", events);
+  // A cgroup may be older than its container, and be a pod's: what happened in it before is not this one's.
+  kills_before_ = count_kills(events);
   events_ = events;
   wakes_.assign(notifications.release());
 }
@@ -107,7 +114,7 @@ void OomWatch::look() {
   std::array<char, 4096> happened{};
   const ssize_t got = retry([&] { return ::read(wakes_.native_handle(), happened.data(), happened.size()); });
   if (!events_.empty()) {
-    if (has_killed(events_)) killed_();
+    if (count_kills(events_) > kills_before_) killed_();
   } else if (got > 0) {
     // Version 1 also tells when the cgroup is removed: its files are gone then.
     std::array<char, 1> byte{};

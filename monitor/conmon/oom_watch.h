@@ -3,6 +3,7 @@
 #include <sys/types.h>
 
 #include <boost/asio.hpp>
+#include <cstdint>
 #include <functional>
 #include <string>
 
@@ -25,8 +26,9 @@ class OomWatch {
   void listen();
 
   std::function<void()> killed_;
-  std::string events_;  ///< memory.events, of version 2
-  OwnedFd control_;     ///< memory.oom_control, of version 1
+  std::string events_;              ///< memory.events, of version 2
+  std::uint64_t kills_before_ = 0;  ///< as many as were in `events_` when it was first looked at
+  OwnedFd control_;                 ///< memory.oom_control, of version 1
   boost::asio::posix::stream_descriptor wakes_;
 };
 

@@ -1,0 +1,70 @@
+#include "monitor/conmon/input_queue.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <csignal>
+
+#include "fdchain/system/sys.h"
+
+namespace fdchain::test {
+namespace {
+
+class InputQueueTest : public ::testing::Test {
+ protected:
+  boost::asio::io_context io_;
+  int emptied_ = 0;
+  InputQueue queue_{io_, [this] { ++emptied_; }};
+};
+
+std::string read_some(int fd) {
+  std::string text(100, '\0');
+  text.resize(static_cast<std::size_t>(std::max<ssize_t>(0, ::read(fd, text.data(), text.size()))));
+  return text;
+}
+
+TEST_F(InputQueueTest, WhoWaitedForTheContainersEndIsToldWhenItIsThere) {
+  std::array<int, 2> ends{};
+  check(::pipe2(ends.data(), O_CLOEXEC), "pipe2");
+  const OwnedFd reader(ends[0]);
+  EXPECT_FALSE(queue_.write("early"));
+  EXPECT_EQ(emptied_, 0);
+  queue_.open(OwnedFd(ends[1]));
+  EXPECT_EQ(emptied_, 1);
+  EXPECT_EQ(read_some(reader.get()), "early");
+}
+
+TEST_F(InputQueueTest, WhoWaitedIsToldAlsoWhenNobodyReads) {
+  std::array<int, 2> ends{};
+  check(::pipe2(ends.data(), O_CLOEXEC), "pipe2");
+  ::close(ends[0]);
+  ::signal(SIGPIPE, SIG_IGN);
+  EXPECT_FALSE(queue_.write("early"));
+  queue_.open(OwnedFd(ends[1]));
+  EXPECT_EQ(emptied_, 1);
+  EXPECT_TRUE(queue_.write("late"));
+}
+
+TEST_F(InputQueueTest, ATerminalThatIsHungUpCanBeOpenedAgain) {
+  OwnedFd master(check(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC), "posix_openpt"));
+  check(::grantpt(master.get()), "grantpt");
+  check(::unlockpt(master.get()), "unlockpt");
+  std::array<char, 64> name{};
+  ASSERT_EQ(::ptsname_r(master.get(), name.data(), name.size()), 0);
+  OwnedFd(check(::open(name.data(), O_RDWR | O_NOCTTY | O_CLOEXEC), "open")).close();
+  queue_.open(std::move(master));
+  EXPECT_TRUE(queue_.write("to nobody\n"));
+  const OwnedFd terminal(check(::open(name.data(), O_RDWR | O_NOCTTY | O_CLOEXEC), "open"));
+  EXPECT_TRUE(queue_.write("to somebody\n"));
+  // Linux refuses the first with EIO; a kernel that keeps it has two lines to read.
+  std::string text = read_some(terminal.get());
+  if (text == "to nobody\n") text = read_some(terminal.get());
+  EXPECT_EQ(text, "to somebody\n");
+}
+
+}  // namespace
+}  // namespace fdchain::test
