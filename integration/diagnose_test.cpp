@@ -31,7 +31,7 @@ constexpr long most_memory_kib = 200L << 10;
 constexpr auto long_enough = std::chrono::seconds(100);
 constexpr off_t gigabyte = 1 << 30;
 
-const std::string help_form = "not fds=N[,names=A:B\\xe2\\x80\\xa6]";
+const std::string help_form = "not fds=N[,names=A:B...]";
 
 class Diagnose : public ChainTest {
  protected:

@@ -147,6 +147,28 @@ TEST_F(Generate, NothingIsOverwrittenUnlessItIsAskedFor) {
   EXPECT_EQ(generate(words).err, "") << "what is there is what would be written";
 }
 
+TEST_F(Generate, UnitsOfAnEarlierSetAreToldOf) {
+  EXPECT_EQ(
+      generate({"web", "--files", "--listen", "tcp:8080,name=a", "--listen", "tcp:8081,name=b", "daemon"})
+          .err,
+      "");
+  std::ofstream(file("website.socket")) << "another's\n";
+  const Result result = generate({"web", "--files", "--replace", "--listen", "tcp:8082", "daemon"});
+  EXPECT_EQ(result.status, WaitStatus::for_exit_code(0));
+  EXPECT_THAT(result.err, ::testing::AllOf(HasSubstr("web-a.socket is there, and is none of these units\n"),
+                                           HasSubstr("web-b.socket is there, and is none of these units\n"),
+                                           ::testing::Not(HasSubstr("website"))));
+}
+
+TEST_F(Generate, ProfilesAndDialectAreKept) {
+  const Result result = generate({"web", "--profile", "podman-4.3", "--profile", "runtime-shim=runc", "--pid",
+                                  "host", "--dialect", "native", "/daemon"});
+  EXPECT_EQ(result.err, "");
+  EXPECT_THAT(line_of(result.out, "ExecStart="),
+              HasSubstr(" --dialect=native --profile=launcher=podman-4.3 --profile=monitor=conmon "
+                        "--profile=runtime-shim=runc --pid=host -- /daemon"));
+}
+
 TEST_F(Generate, HelpNamesNAME) {
   for (const std::vector<std::string>& words :
        {std::vector<std::string>{"--help"}, {"-h"}, {"web", "--help"}, {"web", "-h"}}) {
@@ -177,8 +199,9 @@ TEST_F(Generate, WhatCannotBeIsRefusedInALine) {
   expect_refusal({""}, " '': a unit needs a name");
   expect_refusal({"a b"}, " a b: a unit's name has letters, digits and : - _ . only");
   expect_refusal({"a@b"}, " a@b: a unit's name has letters, digits and : - _ . only");
-  expect_refusal({std::string(248, 'n')},
-                 ' ' + std::string(200, 'n') + "...: longer than a unit's name can be");
+  expect_refusal(
+      {std::string(248, 'n')},
+      ' ' + std::string(40, 'n') + "...: a unit's name has 255 characters at most, .service and all");
   expect_refusal({"a\nb"}, " a\\x0ab: a unit's name has letters, digits and : - _ . only");
   expect_refusal({"a/b"}, " a/b: a unit's name has letters, digits and : - _ . only");
   expect_refusal({"web.service"}, " web.service: the name without .service or .socket is asked for");

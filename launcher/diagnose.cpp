@@ -88,10 +88,10 @@ StatedContract parse_contract(const std::string& text) {
     } else if (part.starts_with("names=")) {
       stated.names = split_fdnames(part.substr(6));
     } else {
-      refuse("not fds=N[,names=A:B…]");
+      refuse("not fds=N[,names=A:B...]");
     }
   }
-  if (!count) refuse("not fds=N[,names=A:B…]");
+  if (!count) refuse("not fds=N[,names=A:B...]");
   if (stated.names && stated.names->size() != *count)
     refuse(fmt::format("{} names for {} sockets", stated.names->size(), *count));
   stated.count = static_cast<int>(*count);

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -9,6 +10,7 @@
 #include "fdchain/model/failure.h"
 #include "fdchain/model/printable.h"
 #include "fdchain/program/isolation_options.h"
+#include "fdchain/program/log.h"
 #include "fdchain/program/options.h"
 #include "fdchain/protocol/systemd_unit.h"
 #include "fdchain/system/files.h"
@@ -100,7 +102,14 @@ std::vector<std::string> to_words(const RunOptions& options) {
     add("--report", report.format_name + (report.file.empty() ? "" : ':' + absolute(report.file)));
   if (options.check) words.emplace_back("--check");
   for (const FaultRequest& fault : options.faults) add("--fault", to_string(fault));
+  if (options.dialect) add("--dialect", *options.dialect == Dialect::oci ? "oci" : "native");
+  for (const Hop hop : {Hop::launcher, Hop::monitor, Hop::runtime_shim}) {
+    if (const Profile* const profile = options.profiles.of(hop))
+      add("--profile", std::string(to_string(hop)) + '=' + std::string(profile->name));
+  }
   for (const std::string& word : to_words(options.isolation)) words.push_back(word);
+  if (options.pid_given && !options.isolation.pid)
+    words.emplace_back("--pid=host");  // not what a profile makes it
   words.emplace_back("--");
   const bool own_payload = options.payload.front() == find_own_program("payload");
   words.push_back(own_payload                        ? "payload"
@@ -156,6 +165,20 @@ void refuse_to_overwrite(const std::vector<UnitFile>& units) {
   }
 }
 
+bool is_a_unit_of(const std::string& name, const std::string& file) {
+  return file == name + ".service" || file == name + ".socket" ||
+         (file.starts_with(name + '-') && file.ends_with(".socket"));
+}
+
+// Sockets of an earlier set would go on to start a service that does not expect them.
+void tell_what_is_left(const std::string& name, const std::vector<UnitFile>& units) {
+  for (const auto& entry : std::filesystem::directory_iterator(".")) {
+    const std::string file = entry.path().filename();
+    if (!is_a_unit_of(name, file) || std::ranges::find(units, file, &UnitFile::name) != units.end()) continue;
+    log::warn("generate systemd: {} is there, and is none of these units", printable(file));
+  }
+}
+
 }  // namespace
 
 int generate(const std::vector<std::string>& words) {
@@ -178,6 +201,7 @@ int generate(const std::vector<std::string>& words) {
       write_all(STDOUT_FILENO, "# " + unit.name + '\n' + unit.text + '\n', "stdout");
     }
   }
+  if (request.files) tell_what_is_left(request.name, units);
   return 0;
 }
 

@@ -121,10 +121,15 @@ void MonitorLink::wait_for_monitor() {
 
 void MonitorLink::monitor_died(const std::string& before) {
   // Not reaped yet, so the number is still its own. It may have closed its pipe and live on.
-  const bool lives = retry([&] { return ::waitpid(monitor_, nullptr, WNOHANG); }) == 0;
-  if (lives) ::kill(monitor_, SIGKILL);
+  int status = 0;
+  const bool ended = retry([&] { return ::waitpid(monitor_, &status, WNOHANG); }) == monitor_;
+  if (!ended) ::kill(monitor_, SIGKILL);
   wait_for_monitor();
-  throw Failure("monitor (pid " + std::to_string(monitor_) + ") died before " + before);
+  // Another program than ours, as a rule.
+  const std::string how = ended && WIFEXITED(status)
+                              ? ") exited with status " + std::to_string(WEXITSTATUS(status)) + " before "
+                              : ") died before ";
+  throw Failure("monitor (pid " + std::to_string(monitor_) + how + before);
 }
 
 }  // namespace fdchain

@@ -24,13 +24,13 @@
 #include "fdchain/protocol/start_pipe.h"
 #include "fdchain/system/files.h"
 #include "fdchain/system/find_program.h"
-#include "fdchain/system/memory.h"
 #include "fdchain/system/observe.h"
 #include "fdchain/system/observe_process.h"
 #include "fdchain/system/process_1.h"
 #include "fdchain/system/processes.h"
 #include "fdchain/system/signals.h"
 #include "fdchain/system/sys.h"
+#include "monitor/event_loop.h"
 
 namespace fdchain {
 namespace {
@@ -95,7 +95,7 @@ int Supervisor::run() {
   watch_start_pipe();
   watch_runtime();
   arm_timeout();
-  io_.run();
+  run_event_loop(io_);
   if (ran_) checkpoint(arrival_.environment, Hop::monitor, Moment::after_exit);
   return finish(ran_ ? conduct_.after_exit : conduct_.after_failed_start);
 }
@@ -191,15 +191,6 @@ void Supervisor::payload_runs() {
   point_at_dev_null({STDIN_FILENO, STDOUT_FILENO});
   for (const int number : std::exchange(waiting_signals_, {})) kill_payload(number);
   checkpoint(arrival_.environment, Hop::monitor, Moment::running);
-  settle();
-}
-
-// A payload that is still there after a moment may stay for months: shrink to what the waiting needs.
-void Supervisor::settle() {
-  settled_.expires_after(std::chrono::seconds(1));
-  settled_.async_wait([](auto error) {
-    if (!error) unmap_startup_code();
-  });
 }
 
 void Supervisor::watch_start_pipe() {

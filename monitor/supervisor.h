@@ -44,7 +44,6 @@ class Supervisor {
   void hear_runtime();
   void obey_runtime(const SyncMessage& message);
   void payload_runs();
-  void settle();
   void watch_start_pipe();
   void obey(std::uint8_t byte);
   void launcher_gone();
@@ -79,7 +78,6 @@ class Supervisor {
   boost::asio::posix::stream_descriptor signals_{io_};
   boost::asio::steady_timer timeout_{io_};
   boost::asio::steady_timer grace_{io_};
-  boost::asio::steady_timer settled_{io_};
   std::optional<boost::asio::posix::stream_descriptor> start_pipe_;
   OwnedFd runtime_sync_;
   boost::asio::posix::stream_descriptor runtime_gone_{io_};

@@ -66,6 +66,7 @@ struct Process {
   std::optional<int> oom_score_adj;
   std::string apparmor_profile;
   std::string selinux_label;
+  std::vector<std::string> unsupported;  ///< what is set and not carried out by anybody here: `scheduler`
 
   friend bool operator==(const Process&, const Process&) = default;
 };

@@ -169,6 +169,11 @@ void read(const Node& node, Process& process) {
            [&](const Node& found) { process.oom_score_adj = found.number<int>(-1000, 1000); });
   get(node, "apparmorProfile", process.apparmor_profile);
   get(node, "selinuxLabel", process.selinux_label);
+  for (const auto* const key : {"scheduler", "ioPriority", "execCPUAffinity"}) {
+    if_there(node, key, [&](const Node& found) {
+      if (!found.is_empty()) process.unsupported.emplace_back(key);
+    });
+  }
 }
 
 void read(const Node& node, Root& root) {

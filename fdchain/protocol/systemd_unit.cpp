@@ -28,7 +28,7 @@ bool is_of_a_unit_name(char character) {
 void check_unit_name(const std::string& name) {
   if (name.empty()) refuse_name("''", "a unit needs a name");
   if (name.size() + longest_suffix.size() > longest_unit_name)
-    refuse_name(name, "longer than a unit's name can be");
+    refuse_name(name.substr(0, 40) + "...", "a unit's name has 255 characters at most, .service and all");
   if (!std::ranges::all_of(name, is_of_a_unit_name))
     refuse_name(name, "a unit's name has letters, digits and : - _ . only");
   if (name.ends_with(".service") || name.ends_with(".socket"))

@@ -65,7 +65,14 @@ OwnedFd look_up_in(const std::string& root, const std::string& path) {
   open_how how{};
   how.flags = O_PATH | O_CLOEXEC;
   how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
-  return OwnedFd(static_cast<int>(::syscall(SYS_openat2, top.get(), path.c_str(), &how, sizeof how)));
+  // EAGAIN: somebody has renamed or mounted something meanwhile, and what `..` leads to is not certain.
+  constexpr int most_attempts = 1000;
+  OwnedFd found;
+  for (int attempt = 0; attempt < most_attempts && !found; ++attempt) {
+    found = OwnedFd(static_cast<int>(::syscall(SYS_openat2, top.get(), path.c_str(), &how, sizeof how)));
+    if (!found && errno != EAGAIN) break;
+  }
+  return found;
 }
 
 OwnedFd directory_in(const std::string& root, const std::string& path) {

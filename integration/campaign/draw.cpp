@@ -66,6 +66,7 @@ constexpr std::array special_needs{
     Needs{.fault = "close", .survived = false},
     Needs{.fault = "close-from", .survived = false},
     Needs{.fault = "drop-preserved", .survived = false},
+    Needs{.fault = "preserve-more", .survived = false},
     Needs{.fault = "move", .survived = false},
     Needs{.fault = "nofile", .survived = false},
 };

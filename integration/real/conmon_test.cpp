@@ -24,6 +24,7 @@
 #include "fdchain/system/sys.h"
 #include "integration/harness/chain_test.h"
 #include "integration/real/monitored.h"
+#include "tests/support/process_memory.h"
 
 namespace fdchain::test {
 namespace {
@@ -538,6 +539,26 @@ TEST_F(Conmon, ControlLinesReopenTheLog) {
   EXPECT_EQ(monitored.hear(), "");
   EXPECT_EQ(without_times(read_file(bundle + "/log.old")), "TIME stdout F before\n");
   EXPECT_EQ(without_times(read_file(bundle + "/log")), "TIME stdout F after\n");
+}
+
+TEST_F(Conmon, MemoryIsGivenBackAfterTheStartAndAfterEveryBurstOfWork) {
+  MonitorStart start = ours("read line; echo said; read line", {"--api-version", "-i"});
+  const std::string bundle = start.directory;
+  Monitored monitored(std::move(start));
+  monitored.container();
+  const auto mapped = [&] { return resident_code_kb(monitored.monitor(), "/monitor"); };
+  const long at_start = mapped();
+  const auto wait_until_it_rests = [&] {
+    while (mapped() > at_start / 2) ::poll(nullptr, 0, 20);
+  };
+  wait_until_it_rests();
+  const OwnedFd client = attach_to(bundle);
+  ASSERT_EQ(::send(client.get(), "go\n", 3, 0), 3);
+  while (read_file(bundle + "/log").find("said") == std::string::npos) ::poll(nullptr, 0, 5);
+  // What this has mapped is more than half of the start's.
+  wait_until_it_rests();
+  ASSERT_EQ(::send(client.get(), "go\n", 3, 0), 3);
+  EXPECT_EQ(monitored.hear(), "");
 }
 
 TEST_F(Conmon, FullLogsAreKeptWhereThatIsAskedFor) {

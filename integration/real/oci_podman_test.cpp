@@ -62,6 +62,15 @@ TEST_F(OciPodman, RunsAttachedWithInputAndItsStatusIsThePayloads) {
   EXPECT_EQ(run(podman_run({"--rm"}, shell("exit 7"))).status, WaitStatus::for_exit_code(7));
 }
 
+TEST_F(OciPodman, IsToldOfConfinementThatIsNotCarriedOutAndIsNotDisturbed) {
+  const Result result = does(podman_run({"--name", "c"}, {"echo", "hello"}));
+  EXPECT_EQ(result.out, "hello\n");
+  const Result logged = does(podman({"logs", "c"}));
+  EXPECT_EQ(logged.out, "hello\n");
+  EXPECT_THAT(logged.err, HasSubstr("runtime-shim: warning: not carried out: "));
+  does(podman({"rm", "c"}));
+}
+
 TEST_F(OciPodman, TellsWhatIsNotThereFromWhatMayNotBeExecuted) {
   EXPECT_EQ(run(podman_run({"--rm"}, {"nosuch"})).status, WaitStatus::for_exit_code(127));
   EXPECT_EQ(run(podman_run({"--rm"}, {"/nosuch"})).status, WaitStatus::for_exit_code(127));

@@ -12,6 +12,7 @@
 #include <cctype>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <utility>
 
 #include "fdchain/model/failure.h"
@@ -104,7 +105,7 @@ class Container {
   bool wait(const OwnedFd& what, std::chrono::milliseconds limit);
   std::optional<int> published_status() const;
   std::optional<std::string> said_by_runtime() const;
-  Outcome runtime(std::vector<std::string> words) const;
+  Outcome runtime(std::vector<std::string> words, const std::function<void()>& meanwhile = {}) const;
   std::vector<std::string> runtime_words() const;
   std::vector<std::string> announcement(const HopPlan& plan) const;
   ConmonOptions monitor_options() const;
@@ -211,11 +212,11 @@ std::vector<std::string> Container::runtime_words() const {
   return words;
 }
 
-Outcome Container::runtime(std::vector<std::string> words) const {
+Outcome Container::runtime(std::vector<std::string> words, const std::function<void()>& meanwhile) const {
   std::vector<std::string> command{runtime_};
   for (std::string& word : runtime_words()) command.push_back(std::move(word));
   command.insert(command.end(), std::make_move_iterator(words.begin()), std::make_move_iterator(words.end()));
-  return run_command(command, plain_environment(), mask_before_, runtime_patience);
+  return run_command(command, plain_environment(), mask_before_, runtime_patience, meanwhile);
 }
 
 std::vector<std::string> Container::clean_up_words() const {
@@ -361,7 +362,10 @@ void Container::start() {
   observe_monitor(Moment::running);
   std::optional<ExecWatch> watch;
   if (witness_.trace().on()) watch.emplace(payload_);
-  const Outcome outcome = runtime({"start", id_});
+  // What is watched stands still at every signal until it is let go on, and the runtime waits for it.
+  const Outcome outcome = runtime({"start", id_}, [&] {
+    if (watch) watch->look();
+  });
   if (outcome.status != WaitStatus::for_exit_code(0)) {
     watch.reset();
     throw Failure("runtime: " + one_line(outcome.said), status_of_refusal(outcome.said));

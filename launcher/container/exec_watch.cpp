@@ -67,29 +67,28 @@ ExecWatch::~ExecWatch() {
   }
 }
 
+void ExecWatch::look() {
+  if (stopped_) return;
+  std::vector<pid_t> left;
+  for (const pid_t thread : threads_) {
+    const Seen seen = look_at(thread);
+    if (seen == Seen::nothing) left.push_back(thread);
+    stopped_ |= seen == Seen::exec;
+  }
+  threads_ = std::move(left);
+  // The others are gone, and the one that is left has the first one's number.
+  if (stopped_) threads_ = {pid_};
+}
+
 bool ExecWatch::wait(std::chrono::milliseconds limit) {
   const ChildSignal signal;
   const auto end = std::chrono::steady_clock::now() + limit;
-  while (!threads_.empty() && std::chrono::steady_clock::now() < end) {
-    std::vector<pid_t> left;
-    for (const pid_t thread : threads_) {
-      const Seen seen = look(thread);
-      if (seen == Seen::nothing) left.push_back(thread);
-      stopped_ |= seen == Seen::exec;
-    }
-    threads_ = std::move(left);
-    if (!stopped_) {
-      signal.wait(look_again);
-      continue;
-    }
-    // The others are gone, and the one that is left has the first one's number.
-    threads_ = {pid_};
-    return true;
-  }
-  return false;
+  for (look(); !stopped_ && !threads_.empty() && std::chrono::steady_clock::now() < end; look())
+    signal.wait(look_again);
+  return stopped_;
 }
 
-ExecWatch::Seen ExecWatch::look(pid_t thread) {
+ExecWatch::Seen ExecWatch::look_at(pid_t thread) {
   int status = 0;
   const pid_t seen = ::waitpid(thread, &status, __WALL | WNOHANG);
   if (seen < 0) return Seen::end;

@@ -21,13 +21,17 @@ class ExecWatch {
   /// Whether the process can be watched at all.
   [[nodiscard]] bool works() const { return !threads_.empty(); }
 
+  /// Takes note of what has happened, and has it go on after what is no exec. To be called often until
+  /// `wait`: a watched process stops at each signal that it gets.
+  void look();
+
   /// Waits until it stands at its exec, and leaves it standing there. False when it ended instead, or when
   /// the time is over.
   bool wait(std::chrono::milliseconds limit);
 
  private:
   enum class Seen { nothing, exec, end };
-  static Seen look(pid_t thread);
+  static Seen look_at(pid_t thread);
 
   pid_t pid_;
   std::vector<pid_t> threads_;

@@ -35,7 +35,6 @@
 #include "fdchain/protocol/conmon_sync.h"
 #include "fdchain/system/files.h"
 #include "fdchain/system/handshake.h"
-#include "fdchain/system/memory.h"
 #include "fdchain/system/observe_process.h"
 #include "fdchain/system/pidfd.h"
 #include "fdchain/system/signals.h"
@@ -47,6 +46,7 @@
 #include "monitor/conmon/input_queue.h"
 #include "monitor/conmon/notify_relay.h"
 #include "monitor/conmon/oom_watch.h"
+#include "monitor/event_loop.h"
 #include "monitor/output_pipe.h"
 
 namespace fdchain {
@@ -178,7 +178,6 @@ class ContainerMonitor {
   asio::posix::stream_descriptor log_room_{io_};
   asio::posix::stream_descriptor stranger_{io_};
   asio::steady_timer timeout_{io_};
-  asio::steady_timer settled_{io_};
   OutputPipe stdout_{io_, [this](std::string_view bytes) { take_output(AttachStream::out, bytes); }};
   OutputPipe stderr_{io_, [this](std::string_view bytes) { take_output(AttachStream::err, bytes); }};
   InputQueue stdin_{io_, [this] {
@@ -249,7 +248,7 @@ void ContainerMonitor::carefully(const std::function<void()>& step) try {
 }
 
 void ContainerMonitor::watch() {
-  while (!io_.stopped()) carefully([&] { io_.run(); });
+  while (!io_.stopped()) carefully([&] { run_event_loop(io_); });
 }
 
 void ContainerMonitor::prepare() {
@@ -503,10 +502,6 @@ void ContainerMonitor::container_runs(pid_t container) {
   }
   watch_stranger();
   if (options_.timeout.value_or(0) > 0) end_in_time();
-  settled_.expires_after(std::chrono::seconds(1));
-  settled_.async_wait([](auto error) {
-    if (!error) unmap_startup_code();
-  });
 }
 
 // A runtime that has not left the container to this process: its end can be seen, its status not.

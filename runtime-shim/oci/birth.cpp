@@ -12,6 +12,7 @@
 #include "fdchain/model/failure.h"
 #include "fdchain/model/number.h"
 #include "fdchain/system/files.h"
+#include "fdchain/system/handshake.h"
 #include "fdchain/system/spawn.h"
 #include "fdchain/system/sys.h"
 
@@ -38,6 +39,17 @@ void write_proc(pid_t pid, const std::string& name, const std::string& text, con
   write_all(file.get(), text, shown);
 }
 
+// The child's first word must not come before the helper's, nor may it live on when nobody knows of it: it
+// begins when the helper has said which it is, and ends if the helper has died instead.
+[[noreturn]] void be_announced(SocketPair& gate, const Life& life) {
+  gate.ours.close();
+  if (hear(gate.theirs).word == Word::go) {
+    gate.theirs.close();
+    life();
+  }
+  ::_exit(1);
+}
+
 [[noreturn]] void help(const std::function<void()>& enter, int new_namespaces, const Life& life,
                        const OwnedFd& pipe) noexcept {
   try {
@@ -46,10 +58,13 @@ void write_proc(pid_t pid, const std::string& name, const std::string& text, con
     check(::prctl(PR_SET_DUMPABLE, 0), "prctl");
     check(::prctl(PR_SET_PDEATHSIG, SIGKILL), "prctl");
     enter();
+    SocketPair gate = make_socket_pair();
     const pid_t child = raw_fork(static_cast<unsigned long>(new_namespaces) | CLONE_PARENT);
-    if (child == 0) life();
+    if (child == 0) be_announced(gate, life);
     check(child, "clone");
+    gate.theirs.close();
     say(pipe, Word::pid, std::to_string(child));
+    say(gate.ours, Word::go);
     ::_exit(0);
   } catch (const std::exception& error) {
     say(pipe, Word::failed, error.what());

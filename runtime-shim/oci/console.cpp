@@ -4,11 +4,13 @@
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <csignal>
 #include <cstring>
@@ -93,16 +95,137 @@ void follow_size(int master) {
   if (::ioctl(STDIN_FILENO, TIOCGWINSZ, &size) == 0) (void)::ioctl(master, TIOCSWINSZ, &size);
 }
 
-// False when nothing will come any more. Everything that is read is written: a terminal takes it.
-bool copy(int from, int to) {
-  std::array<char, 8192> buffer;
-  const ssize_t got = retry([&] { return ::read(from, buffer.data(), buffer.size()); });
-  if (got <= 0) return false;
-  write_all(to, {buffer.data(), static_cast<std::size_t>(got)}, "the terminal");
-  return true;
+// An end of the caller's that does not wait, without changing that for whoever has it, too: opened anew where
+// that is the same thing. Of a file or a socket the same description has to do: a small write does not wait.
+OwnedFd end_of_callers(int fd, int mode) {
+  struct stat status {};
+  if (::fstat(fd, &status) == 0 && (S_ISFIFO(status.st_mode) || S_ISCHR(status.st_mode))) {
+    const std::string path = "/proc/self/fd/" + std::to_string(fd);
+    OwnedFd own(::open(path.c_str(), mode | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+    if (own) return own;
+  }
+  return OwnedFd(::fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
 }
 
-constexpr char end_of_input = 4;  // ^D: what a terminal's reader takes for the end
+constexpr std::size_t flow_room = 16'384;  ///< what is read and not written yet, at most
+constexpr std::size_t small_write = 4096;  ///< what a pipe that poll(2) calls writable takes at once
+
+/// Bytes on their way from one end to the other. Neither end is waited for, so that a reader who does not
+/// read holds up nobody else.
+struct Flow {
+  int from;
+  int to;
+  std::string pending;
+  bool open = true;        ///< more may come
+  bool has_reader = true;  ///< otherwise what comes is dropped, so that the writer goes on
+
+  [[nodiscard]] bool has_room() const { return open && pending.size() < flow_room; }
+
+  /// Returns how much has come. An error is an end as well: a terminal's is EIO.
+  std::size_t fill() {
+    std::array<char, small_write> buffer;
+    const ssize_t got = retry([&] { return ::read(from, buffer.data(), buffer.size()); });
+    if (got < 0 && errno == EAGAIN) return 0;
+    open = got > 0;
+    if (!open) return 0;
+    if (has_reader) pending.append(buffer.data(), static_cast<std::size_t>(got));
+    return static_cast<std::size_t>(got);
+  }
+
+  void flush() {
+    const std::size_t size = std::min(pending.size(), small_write);
+    const ssize_t written = retry([&] { return ::write(to, pending.data(), size); });
+    if (written >= 0) {
+      pending.erase(0, static_cast<std::size_t>(written));
+    } else if (errno != EAGAIN) {
+      has_reader = false;
+      pending.clear();
+    }
+  }
+};
+
+constexpr char end_of_input = 4;                // ^D: what a terminal's reader takes for the end
+constexpr std::size_t terminal_holds = 65'536;  // written and not read, at most
+
+/// A caller's ends and a container's terminal between them.
+class PassThrough {
+ public:
+  PassThrough(const OwnedFd& master, pid_t pid, const SignalFd& signals)
+      : master_(master.get()), pid_(pid), signals_(signals.fd.get()) {}
+
+  /// Returns the exit status of the process.
+  int run() {
+    while (true) {
+      if (ended_ && drained()) break;
+      wait();
+      if (!take_signals()) break;
+      move();
+      int raw_status = 0;
+      if (!ended_ && ::waitpid(pid_, &raw_status, WNOHANG) == pid_) ended_ = WaitStatus(raw_status);
+    }
+    return ended_->signal() == SIGKILL && fatal_ != 0 ? 128 + fatal_ : ended_->exit_status();
+  }
+
+ private:
+  // What the process has written is there when it has ended. Somebody who has its terminal, too, may write
+  // for ever; that is not waited for.
+  bool drained() {
+    while (left_ > 0 && output_.has_room()) {
+      const std::size_t got = output_.fill();
+      left_ -= std::min(left_, got == 0 ? left_ : got);
+    }
+    return output_.pending.empty() && (left_ == 0 || !output_.open);
+  }
+
+  void wait() {
+    const bool reads = !ended_ && output_.has_room();
+    const bool writes = !ended_ && !input_.pending.empty();
+    // A descriptor of which nothing is wanted would still tell of its hang-up, again and again.
+    waiting_ = {pollfd{signals_, POLLIN, 0},
+                pollfd{reads || writes ? master_ : -1,
+                       static_cast<short>((reads ? POLLIN : 0) | (writes ? POLLOUT : 0)), 0},
+                pollfd{!ended_ && input_.has_room() ? input_.from : -1, POLLIN, 0},
+                pollfd{output_.pending.empty() ? -1 : output_.to, POLLOUT, 0}};
+    retry([&] { return ::poll(waiting_.data(), waiting_.size(), -1); });
+  }
+
+  // False when a signal asks to end, and nobody is there any more to hear it.
+  bool take_signals() {
+    const int number = read_signal(signals_);
+    if (number == SIGWINCH) follow_size(master_);
+    if (number == 0 || number == SIGWINCH || number == SIGCHLD) return true;
+    // The number of a process that has been reaped may be somebody else's.
+    if (ended_) return false;
+    if (signal_process_1(pid_, number)) fatal_ = number;
+    return true;
+  }
+
+  void move() {
+    if (waiting_[3].revents != 0) output_.flush();
+    if ((waiting_[1].revents & (POLLIN | POLLHUP | POLLERR)) != 0 && output_.has_room()) output_.fill();
+    if ((waiting_[1].revents & (POLLHUP | POLLERR)) != 0) input_.has_reader = false;
+    if ((waiting_[1].revents & POLLOUT) != 0) input_.flush();
+    if (waiting_[2].revents != 0) {
+      input_.fill();
+      if (!input_.open) input_.pending += end_of_input;
+    }
+    if (input_.has_reader) return;
+    input_.open = false;
+    input_.pending.clear();
+  }
+
+  int master_;
+  pid_t pid_;
+  int signals_;
+  OwnedFd stdin_ = end_of_callers(STDIN_FILENO, O_RDONLY);
+  OwnedFd stdout_ = end_of_callers(STDOUT_FILENO, O_WRONLY);
+  Flow input_{stdin_.get(), master_, {}, true, true};
+  Flow output_{master_, stdout_.get(), {}, true, true};
+  std::array<pollfd, 4> waiting_{};
+  std::optional<WaitStatus> ended_;
+  int fatal_ = 0;  ///< the signal that it was to die of, where SIGKILL had to stand in for it
+  std::size_t left_ = terminal_holds;
+};
 
 }  // namespace
 
@@ -144,31 +267,8 @@ int pass_terminal_through(const OwnedFd& socket, pid_t pid, const SignalFd& sign
   const OwnedFd master = receive_descriptor(socket);
   const RawMode raw;
   follow_size(master.get());
-  std::array<pollfd, 3> waiting{pollfd{signals.fd.get(), POLLIN, 0}, pollfd{master.get(), POLLIN, 0},
-                                pollfd{STDIN_FILENO, POLLIN, 0}};
-  std::optional<WaitStatus> ended;
-  bool output = true;
-  while (!ended || output) {
-    waiting[1].fd = output ? master.get() : -1;
-    // What the process has written is there when it has ended: then nothing is waited for.
-    if (retry([&] { return ::poll(waiting.data(), waiting.size(), ended ? 0 : -1); }) == 0 && ended) break;
-    if ((waiting[0].revents & POLLIN) != 0) {
-      const int number = read_signal(signals.fd.get());
-      if (number == SIGWINCH) {
-        follow_size(master.get());
-      } else if (number != 0 && number != SIGCHLD) {
-        signal_process_1(pid, number);
-      }
-    }
-    if (output && waiting[1].revents != 0) output = copy(master.get(), STDOUT_FILENO);
-    if (waiting[2].revents != 0 && !copy(STDIN_FILENO, master.get())) {
-      waiting[2].fd = -1;
-      (void)!::write(master.get(), &end_of_input, 1);
-    }
-    int raw_status = 0;
-    if (!ended && ::waitpid(pid, &raw_status, WNOHANG) == pid) ended = WaitStatus(raw_status);
-  }
-  return ended->exit_status();
+  check(::fcntl(master.get(), F_SETFL, O_RDWR | O_NONBLOCK), "fcntl F_SETFL");
+  return PassThrough(master, pid, signals).run();
 }
 
 }  // namespace fdchain::oci

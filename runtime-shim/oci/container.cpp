@@ -62,7 +62,7 @@ void close_all_but(std::vector<int> kept, int preserved) {
 std::vector<int> needed_by(const Birth& birth) { return {birth.pipe.get(), birth.console.get()}; }
 
 std::vector<int> needed_by(const FirstBirth& birth) {
-  std::vector<int> kept{birth.pipe.get(), birth.console.get(), birth.fifo.get()};
+  std::vector<int> kept{birth.pipe.get(), birth.console.get(), birth.fifo.get(), birth.state.get()};
   for (const Joined& each : birth.joined) kept.push_back(each.fd.get());
   return kept;
 }
@@ -216,6 +216,17 @@ class Departure {
   ::_exit(status);
 }
 
+std::string read_all(const OwnedFd& file) {
+  std::string text;
+  std::array<char, 65536> buffer;
+  while (true) {
+    const auto offset = static_cast<off_t>(text.size());
+    const ssize_t got = check(::pread(file.get(), buffer.data(), buffer.size(), offset), "read", "the state");
+    if (got == 0) return text;
+    text.append(buffer.data(), static_cast<std::size_t>(got));
+  }
+}
+
 // One byte from `start`. The FIFO is open for writing here, too: its end is never seen.
 void wait_for_start(const OwnedFd& fifo) {
   char byte = 0;
@@ -240,8 +251,9 @@ void be_first(FirstBirth& birth) {
     say(birth.pipe, Word::namespaces);
     const StageMessage answer = hear(birth.pipe);
     if (answer.word != Word::go) throw Failure("the runtime has died");
-    state = answer.text;
+    state = read_all(birth.state);
   }
+  birth.state.close();
   set_sysctls(config);
   std::vector<std::string> warnings;
   begin_mounts(birth.root, config.linux_.rootfs_propagation);

@@ -42,7 +42,8 @@ struct FirstBirth : Birth {
   bool in_user_namespace = false;
   bool no_pivot = false;
   bool no_new_keyring = false;
-  OwnedFd fifo;  ///< where `start` will write; none: the runtime says it
+  OwnedFd state;  ///< a file in memory where hooks find the state, once the runtime says go
+  OwnedFd fifo;   ///< where `start` will write; none: the runtime says it
 };
 
 /// The whole life of a first process.

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sched.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -24,6 +25,7 @@
 #include "runtime-shim/oci/birth.h"
 #include "runtime-shim/oci/console.h"
 #include "runtime-shim/oci/hooks.h"
+#include "runtime-shim/oci/interruption.h"
 #include "runtime-shim/oci/newborn.h"
 #include "runtime-shim/oci/passwd.h"
 #include "runtime-shim/oci/privileges.h"
@@ -157,7 +159,8 @@ pid_t give_birth(FirstBirth& birth, const Spaces& spaces, OwnedFd& ours) {
 
 // From the fork to the moment when the container waits for its start.
 void bring_up(const Newborn& newborn, const FirstBirth& birth, const Bundle& bundle, const Entry& entry,
-              const Command& command, Cleanup& cleanup, const Journal& journal) {
+              const Command& command, Cleanup& cleanup, const Journal& journal,
+              const Interruption& interruption) {
   const pid_t pid = newborn.pid();
   raise_hard_limits(pid, birth.process);
   if (birth.process.oom_score_adj) set_oom_score(pid, *birth.process.oom_score_adj);
@@ -169,9 +172,10 @@ void bring_up(const Newborn& newborn, const FirstBirth& birth, const Bundle& bun
   if (message.word == Word::namespaces) {
     const State state{command.id, pid, 0, bundle.path, bundle.root, "", "", bundle.config.annotations};
     const std::string text = describe(state, Status::creating, false);
-    run_hooks(bundle.config.hooks.prestart, "prestart", text);
-    run_hooks(bundle.config.hooks.create_runtime, "createRuntime", text);
-    say(newborn.pipe(), Word::go, text);
+    run_hooks(bundle.config.hooks.prestart, "prestart", text, &interruption);
+    run_hooks(bundle.config.hooks.create_runtime, "createRuntime", text, &interruption);
+    write_all(birth.state.get(), text, "the state");
+    say(newborn.pipe(), Word::go);
     message = newborn.next(journal);
   }
   if (message.word != Word::ready) throw Failure("the container's process died before it became the payload");
@@ -195,9 +199,9 @@ struct Made {
 };
 
 Made make_container(const Command& command, const Arrival& arrival, int preserved, const Journal& journal,
-                    bool with_fifo) {
+                    const Interruption& interruption, bool with_fifo) {
   Bundle bundle = read_bundle(command);
-  for (const std::string& ignored : check_scope(bundle.config, command)) journal.warning(ignored);
+  warn_of(check_scope(bundle.config, command), journal);
   FirstBirth birth = prepare_birth(command, bundle, arrival, preserved);
   Console console = open_console(command, birth.process, !with_fifo && !command.detach);
   birth.console = std::move(console.theirs);
@@ -207,14 +211,15 @@ Made make_container(const Command& command, const Arrival& arrival, int preserve
   Cleanup cleanup(entry, command.pid_file);
   entry.write("config.json", bundle.text);
   if (with_fifo) birth.fifo = make_fifo(entry);
+  birth.state = OwnedFd(check(::memfd_create("state", MFD_CLOEXEC), "memfd_create"));
   SocketPair pair = make_socket_pair();
   birth.pipe = std::move(pair.theirs);
   const pid_t pid = give_birth(birth, spaces, pair.ours);
-  Newborn newborn(pid, std::move(pair.ours));
+  Newborn newborn(pid, std::move(pair.ours), interruption);
   birth.pipe.close();
   birth.console.close();
   birth.fifo.close();
-  bring_up(newborn, birth, bundle, entry, command, cleanup, journal);
+  bring_up(newborn, birth, bundle, entry, command, cleanup, journal, interruption);
   say(newborn.pipe(), Word::go);
   cleanup.done();
   return {std::move(entry), std::move(bundle), pid, newborn.release(), std::move(console)};
@@ -244,41 +249,45 @@ int accept_preserved(const Arrival& arrival, const Command& command, const Journ
 }
 
 int create(const Command& command, const Arrival& arrival, int preserved, const Journal& journal) {
-  const Made made = make_container(command, arrival, preserved, journal, true);
+  const Interruption interruption;
+  const Made made = make_container(command, arrival, preserved, journal, interruption, true);
   // Until it has let go of its end: what is created holds nothing of ours but the FIFO.
   (void)hear(made.pipe);
   return 0;
 }
 
 int run(const Command& command, const Arrival& arrival, int preserved, const Journal& journal) {
+  const Interruption interruption;
   const SignalFd signals = receive_signals_for_payload();
-  Made made = make_container(command, arrival, preserved, journal, false);
-  Newborn newborn(made.pid, std::move(made.pipe));
+  Made made = make_container(command, arrival, preserved, journal, interruption, false);
+  Newborn newborn(made.pid, std::move(made.pipe), interruption);
   const auto forget = [&] { forget_container(made.entry, journal); };
   try {
     newborn.expect(Word::next_exec, journal);
     // Its exec closes the pipe; a failure comes on it.
     (void)newborn.next(journal);
     run_hooks(made.bundle.config.hooks.poststart, "poststart",
-              describe(*made.entry.state(), Status::running, false));
+              describe(*made.entry.state(), Status::running, false), &interruption);
   } catch (...) {
-    end_child(made.pid);
     (void)newborn.release();
+    end_child(made.pid);
     forget();
     if (!command.pid_file.empty()) ::unlink(command.pid_file.c_str());
     throw;
   }
   (void)newborn.release();
   if (command.detach) return 0;
+  // It is everybody's to kill and delete now.
+  made.entry.unlock();
   const int status = made.console.ours ? pass_terminal_through(made.console.ours, made.pid, signals)
                                        : attend(made.pid, signals);
-  forget();
+  if (made.entry.lock()) forget();
   return status;
 }
 
 int start(const Command& command, const Journal& journal) {
   const Entry entry = Entry::at(state_root(command), command.id);
-  entry.lock();
+  if (!entry.lock()) throw Failure("container " + command.id + ": it has been deleted");
   const auto state = entry.state();
   const Status status = state ? status_of(entry, *state) : Status::creating;
   if (status != Status::created)

@@ -19,8 +19,9 @@
 #include "runtime-shim/oci/birth.h"
 #include "runtime-shim/oci/console.h"
 #include "runtime-shim/oci/create.h"
+#include "runtime-shim/oci/interruption.h"
 #include "runtime-shim/oci/newborn.h"
-#include "runtime-shim/oci/privileges.h"
+#include "runtime-shim/oci/scope.h"
 #include "runtime-shim/oci/store.h"
 
 namespace fdchain::oci {
@@ -61,6 +62,15 @@ void refuse_what_is_absent(const Command& command) {
     throw Failure("exec: --apparmor, --process-label and --cgroup are not carried out by this runtime");
 }
 
+// The file says it all; what else is said would have to be ignored.
+void refuse_beside_file(const Command& command) {
+  if (!command.args.empty() || !command.env.empty() || !command.cwd.empty() || !command.user.empty() ||
+      !command.additional_gids.empty() || !command.capabilities.empty() || command.no_new_privileges)
+    throw Failure(
+        "exec: --process takes neither a PROGRAM nor --env, --cwd, --user, --additional-gids, --cap or "
+        "--no-new-privs: its file says them");
+}
+
 void apply_options(const Command& command, Process& process) {
   process.args = command.args;
   if (process.args.empty()) throw Failure("exec: neither a PROGRAM nor --process is given");
@@ -98,6 +108,7 @@ void apply_options(const Command& command, Process& process) {
 Process wanted_process(const Command& command, const Entry& entry) {
   Process process;
   if (!command.process_file.empty()) {
+    refuse_beside_file(command);
     process = decode_process(read_small_file(command.process_file, config_max, command.process_file),
                              command.process_file);
     process.terminal |= command.tty;
@@ -110,7 +121,6 @@ Process wanted_process(const Command& command, const Entry& entry) {
     process.env = environment.assignments();
     apply_options(command, process);
   }
-  check_privileges(process);
   return process;
 }
 
@@ -125,6 +135,7 @@ int exec(const Command& command, const Arrival& arrival, int preserved, const Jo
     throw Failure("container " + command.id + ": it is " + std::string(to_string(status)) + ", not running");
   Birth birth;
   birth.process = wanted_process(command, entry);
+  warn_of(check_scope(birth.process, command), journal);
   birth.preserved = preserved;
   birth.announced = announced_to_payload(arrival);
   Console console = open_console(command, birth.process, !command.detach);
@@ -133,6 +144,7 @@ int exec(const Command& command, const Arrival& arrival, int preserved, const Jo
   const int joined = namespaces_to_join(state->pid);
   if (start_time_of(state->pid) != state->start_time)
     throw Failure("container " + command.id + ": it has stopped");
+  const Interruption interruption;
   const SignalFd signals = receive_signals_for_payload();
   SocketPair pair = make_socket_pair();
   birth.pipe = std::move(pair.theirs);
@@ -142,7 +154,7 @@ int exec(const Command& command, const Arrival& arrival, int preserved, const Jo
   };
   const auto life = [&] { live_as_joiner(birth, (joined & CLONE_NEWUSER) != 0); };
   const pid_t pid = fork_by_helper(enter, 0, life, pair.ours, birth.pipe);
-  Newborn newborn(pid, std::move(pair.ours));
+  Newborn newborn(pid, std::move(pair.ours), interruption);
   birth.pipe.close();
   birth.console.close();
   newborn.expect(Word::next_exec, journal);

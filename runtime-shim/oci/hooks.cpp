@@ -26,20 +26,27 @@ OwnedFd state_as_file(const std::string& state) {
   return file;
 }
 
-WaitStatus wait_for(pid_t pid, const Hook& hook, const std::string& shown) {
-  if (hook.timeout) {
+bool ends_within(const OwnedFd& pidfd, int milliseconds, const Interruption* interruption) {
+  if (interruption != nullptr) return interruption->wait(pidfd.get(), milliseconds);
+  pollfd ended{pidfd.get(), POLLIN, 0};
+  return retry([&] { return ::poll(&ended, 1, milliseconds); }) != 0;
+}
+
+WaitStatus wait_for(pid_t pid, const Hook& hook, const std::string& shown, const Interruption* interruption) {
+  try {
     const OwnedFd pidfd(check(open_pidfd(pid), "pidfd_open"));
-    pollfd ended{pidfd.get(), POLLIN, 0};
-    if (retry([&] { return ::poll(&ended, 1, *hook.timeout * 1000); }) == 0) {
-      ::kill(pid, SIGKILL);
-      reap(pid);
+    if (!ends_within(pidfd, hook.timeout ? *hook.timeout * 1000 : -1, interruption))
       throw Failure(shown + ": not done after " + std::to_string(*hook.timeout) + " seconds");
-    }
+  } catch (...) {
+    ::kill(pid, SIGKILL);
+    reap(pid);
+    throw;
   }
   return reap(pid);
 }
 
-void run_hook(const Hook& hook, std::string_view kind, const std::string& state) {
+void run_hook(const Hook& hook, std::string_view kind, const std::string& state,
+              const Interruption* interruption) {
   const std::string shown = std::string(kind) + " hook " + printable(hook.path);
   const OwnedFd file = state_as_file(state);
   HandOver next;
@@ -53,14 +60,15 @@ void run_hook(const Hook& hook, std::string_view kind, const std::string& state)
   ExecImage image(next, none);
   const Spawned spawned = spawn(image);
   if (spawned.failure) throw Failure(shown + ": " + image.describe(*spawned.failure));
-  const WaitStatus status = wait_for(spawned.pid, hook, shown);
+  const WaitStatus status = wait_for(spawned.pid, hook, shown, interruption);
   if (status != WaitStatus::for_exit_code(0)) throw Failure(shown + ' ' + status.describe());
 }
 
 }  // namespace
 
-void run_hooks(const std::vector<Hook>& hooks, std::string_view kind, const std::string& state) {
-  for (const Hook& hook : hooks) run_hook(hook, kind, state);
+void run_hooks(const std::vector<Hook>& hooks, std::string_view kind, const std::string& state,
+               const Interruption* interruption) {
+  for (const Hook& hook : hooks) run_hook(hook, kind, state, interruption);
 }
 
 }  // namespace fdchain::oci

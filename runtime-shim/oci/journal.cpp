@@ -25,10 +25,7 @@ std::string now() {
 
 }  // namespace
 
-Journal::Journal(const Command& command)
-    : json_(command.log_format == "json"),
-      debug_(command.debug),
-      stderr_is_payloads_(command.verb == Verb::create) {
+Journal::Journal(const Command& command) : json_(command.log_format == "json"), debug_(command.debug) {
   if (command.log.empty()) return;
   const int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY;
   file_ = OwnedFd(check(::open(command.log.c_str(), flags, 0644), "--log", command.log));
@@ -42,7 +39,7 @@ void Journal::error(std::string_view text) const {
 void Journal::warning(std::string_view text) const {
   if (file_) {
     append("warning", text);
-  } else if (!stderr_is_payloads_) {
+  } else {
     print_error(Hop::runtime_shim, "warning: " + std::string(text));
   }
 }

@@ -1,4 +1,5 @@
-// What a runtime says of itself: errors on stderr and in --log, where podman reads them; warnings in --log.
+// What a runtime says of itself: errors on stderr and in --log, where podman reads them; warnings in --log,
+// or on stderr where there is none.
 #pragma once
 
 #include <string>
@@ -19,8 +20,9 @@ class Journal {
   /// The one line that says why a call failed: on stderr, and in the log.
   void error(std::string_view text) const;
 
-  /// What the caller should know and need not act upon: in the log. Without one, on stderr, but for `create`:
-  /// there stderr is the container's already, and the line would end up among its own.
+  /// What the caller should know and need not act upon: in the log; without one, on stderr. With `create`
+  /// that is the container's already: a line among its own is better than confinement that is dropped in
+  /// silence.
   void warning(std::string_view text) const;
 
   /// With --debug.
@@ -32,7 +34,6 @@ class Journal {
   OwnedFd file_;
   bool json_ = false;
   bool debug_ = false;
-  bool stderr_is_payloads_ = false;
 };
 
 }  // namespace fdchain::oci

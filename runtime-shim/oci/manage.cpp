@@ -10,6 +10,7 @@
 #include <charconv>
 #include <csignal>
 #include <filesystem>
+#include <set>
 
 #include "fdchain/model/capability.h"
 #include "fdchain/model/failure.h"
@@ -80,6 +81,26 @@ std::vector<pid_t> processes_with(pid_t first) {
   return found;
 }
 
+// Each of them once, and those that they make meanwhile. The namespace is looked at when the process is held:
+// its number may have changed hands since the list was made.
+int signal_everybody(pid_t first, ino_t space, int number, const Journal& journal) {
+  constexpr int most_rounds = 100;
+  std::set<std::pair<pid_t, std::optional<std::uint64_t>>> done;
+  for (int round = 0; round < most_rounds; ++round) {
+    bool anybody = false;
+    for (const pid_t pid : processes_with(first)) {
+      const OwnedFd pidfd(open_pidfd(pid));
+      if (!pidfd || pid_namespace_of(std::to_string(pid)) != space) continue;
+      if (!done.emplace(pid, start_time_of(pid)).second) continue;
+      (void)::syscall(SYS_pidfd_send_signal, pidfd.get(), number, nullptr, 0);
+      anybody = true;
+    }
+    if (!anybody) return 0;
+  }
+  journal.warning("kill --all: new processes keep coming");
+  return 0;
+}
+
 std::string pad(std::string text, std::size_t width) {
   text.resize(std::max(text.size() + 1, width), ' ');
   return text;
@@ -122,7 +143,7 @@ int print_state(const Command& command) {
   return 0;
 }
 
-int send_signal(const Command& command) {
+int send_signal(const Command& command, const Journal& journal) {
   const auto number = parse_signal(command.signal);
   if (!number) throw Failure("kill: " + printable(command.signal) + ": not a signal");
   const Entry entry = Entry::at(state_root(command), command.id);
@@ -130,8 +151,11 @@ int send_signal(const Command& command) {
   const Held process(state);
   if (!process) throw Failure("container " + command.id + ": it is stopped: No such process");
   if (command.all) {
-    for (const pid_t pid : processes_with(state.pid)) ::kill(pid, *number);
-    return 0;
+    const auto space = pid_namespace_of(std::to_string(state.pid));
+    if (space && space != pid_namespace_of("self"))
+      return signal_everybody(state.pid, *space, *number, journal);
+    journal.warning("kill --all: container " + command.id +
+                    " has no pid namespace of its own; its first process alone is meant");
   }
   check(process.signal(*number), "kill", command.id);
   return 0;
@@ -143,7 +167,10 @@ int remove(const Command& command, const Journal& journal) {
     if (command.force) return 0;
     throw Failure("container " + command.id + ": there is none of this name");
   }
-  entry->lock();
+  if (!entry->lock()) {
+    if (command.force) return 0;
+    throw Failure("container " + command.id + ": it has been deleted");
+  }
   const auto state = entry->state();
   if (state) {
     const Status status = status_of(*entry, *state);
@@ -155,7 +182,29 @@ int remove(const Command& command, const Journal& journal) {
   return 0;
 }
 
-int list(const Command& command) {
+namespace {
+
+/// A container as `list` shows it; nothing while it is being made, or when it goes.
+struct Shown {
+  State state;
+  Status status;
+};
+
+// One that cannot be read must not hide the others.
+std::optional<Shown> look_at(const std::string& root, const std::string& id, const Journal& journal) try {
+  const auto entry = Entry::find(root, id);
+  auto state = entry ? entry->state() : std::nullopt;
+  if (!state) return std::nullopt;
+  const Status status = status_of(*entry, *state);
+  return Shown{std::move(*state), status};
+} catch (const std::exception& error) {
+  journal.warning("container " + id + ": not listed: " + error.what());
+  return std::nullopt;
+}
+
+}  // namespace
+
+int list(const Command& command, const Journal& journal) {
   const std::string root = state_root(command);
   std::string text;
   json::array all;
@@ -163,18 +212,17 @@ int list(const Command& command) {
     text =
         pad("ID", 20) + pad("PID", 9) + pad("STATUS", 9) + pad("BUNDLE", 40) + pad("CREATED", 29) + "OWNER\n";
   for (const std::string& id : all_ids(root)) {
-    const auto entry = Entry::find(root, id);
-    const auto state = entry ? entry->state() : std::nullopt;
-    if (!state) continue;
-    const Status status = status_of(*entry, *state);
+    const auto shown = look_at(root, id, journal);
+    if (!shown) continue;
+    const auto& [state, status] = *shown;
     if (command.format == "json") {
-      all.push_back(json::parse(describe(*state, status, false)));
+      all.push_back(json::parse(describe(state, status, false)));
     } else if (command.quiet) {
       text += id + '\n';
     } else {
-      text += pad(id, 20) + pad(std::to_string(status == Status::stopped ? 0 : state->pid), 9) +
-              pad(std::string(to_string(status)), 9) + pad(printable(state->bundle), 40) +
-              pad(state->created, 29) + state->owner + '\n';
+      text += pad(id, 20) + pad(std::to_string(status == Status::stopped ? 0 : state.pid), 9) +
+              pad(std::string(to_string(status)), 9) + pad(printable(state.bundle), 40) +
+              pad(state.created, 29) + state.owner + '\n';
     }
   }
   print(command.format == "json" && !command.quiet ? json::serialize(all) + '\n' : text);

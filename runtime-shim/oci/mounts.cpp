@@ -301,9 +301,17 @@ void furnish_dev(const Config& config, const std::string& root, bool in_user_nam
   make_link({"pts/ptmx", "/dev/ptmx"}, root);
 }
 
+// Nothing only when nothing is there that could be hidden or written: whatever else stops the look leaves
+// what shall be guarded unguarded.
+OwnedFd guarded_path(const std::string& root, const std::string& path, const char* key) {
+  OwnedFd target = look_up_in(root, path);
+  if (!target && errno != ENOENT && errno != ENOTDIR) fail(errno, key, path);
+  return target;
+}
+
 void mask(const std::string& root, const std::string& path) {
-  const OwnedFd target = look_up_in(root, path);
-  if (!target) return;  // nothing there to be hidden
+  const OwnedFd target = guarded_path(root, path, "linux.maskedPaths");
+  if (!target) return;
   struct stat status {};
   check(::fstat(target.get(), &status), "fstat", path);
   OwnedFd cover;
@@ -321,11 +329,22 @@ void mask(const std::string& root, const std::string& path) {
 }
 
 void make_readonly(const std::string& root, const std::string& path) {
-  const OwnedFd target = look_up_in(root, path);
+  const OwnedFd target = guarded_path(root, path, "linux.readonlyPaths");
   if (!target) return;
   const OwnedFd tree = clone_of(target.get(), "", true, path);
   set_attributes(tree.get(), {MOUNT_ATTR_RDONLY, 0}, true, path);
   attach(tree.get(), target.get(), path);
+}
+
+// The mount that `path` lies on must not be shared: pivot_root(2) refuses such a parent, and what is mounted
+// on it appears at all its peers, of which the host's is one.
+void make_holder_private(const std::string& path) {
+  std::string holder = path;
+  while (::mount(nullptr, holder.c_str(), nullptr, MS_PRIVATE, nullptr) < 0) {
+    // EINVAL: no mount point; the one above holds it then.
+    if (errno != EINVAL || holder == "/") fail(errno, "mount", holder);
+    holder.erase(std::max<std::size_t>(holder.rfind('/'), 1));
+  }
 }
 
 bool starts_with_any(std::string_view name, std::initializer_list<std::string_view> prefixes) {
@@ -352,6 +371,7 @@ void begin_mounts(const std::string& root, const std::string& propagation) {
   if (flag == 0) throw Failure("linux.rootfsPropagation: " + printable(propagation) + ": unknown");
   check(::mount(nullptr, "/", nullptr, flag | (recursive ? std::uint64_t{MS_REC} : 0), nullptr), "mount",
         "/");
+  make_holder_private(root);
   // pivot_root(2) wants a mount point, and neither it nor its parent shared.
   check(::mount(root.c_str(), root.c_str(), nullptr, MS_BIND | MS_REC, nullptr), "mount", root);
   check(::mount(nullptr, root.c_str(), nullptr, MS_PRIVATE | MS_REC, nullptr), "mount", root);
@@ -383,11 +403,15 @@ void protect_paths(const Config& config, const std::string& root) {
 void enter_root(const std::string& root, bool no_pivot) {
   check(::chdir(root.c_str()), "chdir", root);
   if (no_pivot) {
+    // A root moved on top of a shared / would come to lie on the host's.
+    check(::mount(nullptr, "/", nullptr, MS_SLAVE | MS_REC, nullptr), "mount", "the host's root");
     check(::mount(".", "/", nullptr, MS_MOVE, nullptr), "mount", root);
     check(::chroot("."), "chroot", root);
   } else {
     // The old root comes to lie on top of the new one, and is let go of there.
     check(static_cast<int>(::syscall(SYS_pivot_root, ".", ".")), "pivot_root", root);
+    // With rootfsPropagation shared its mounts are still peers of the host's, which would be unmounted, too.
+    check(::mount(nullptr, ".", nullptr, MS_SLAVE | MS_REC, nullptr), "mount", "the host's root");
     check(::umount2(".", MNT_DETACH), "umount", "the host's root");
   }
   check(::chdir("/"), "chdir", "/");

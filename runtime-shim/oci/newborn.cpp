@@ -9,6 +9,7 @@ namespace fdchain::oci {
 
 StageMessage Newborn::next(const Journal& journal) const {
   while (true) {
+    (void)interruption_.wait(pipe_.get());
     StageMessage message = hear(pipe_);
     if (message.word == Word::failed) throw Failure(message.text);
     if (message.word != Word::warning) return message;

@@ -8,6 +8,7 @@
 #include "fdchain/protocol/oci_cli.h"
 #include "fdchain/system/arrival.h"
 #include "runtime-shim/oci/birth.h"
+#include "runtime-shim/oci/interruption.h"
 #include "runtime-shim/oci/journal.h"
 
 namespace fdchain::oci {
@@ -15,7 +16,8 @@ namespace fdchain::oci {
 /// A process being made: killed and reaped if anything goes wrong before it is released.
 class Newborn {
  public:
-  Newborn(pid_t pid, OwnedFd pipe) : pid_(pid), pipe_(std::move(pipe)) {}
+  Newborn(pid_t pid, OwnedFd pipe, const Interruption& interruption)
+      : pid_(pid), pipe_(std::move(pipe)), interruption_(interruption) {}
   Newborn(const Newborn&) = delete;
   Newborn& operator=(const Newborn&) = delete;
   ~Newborn() {
@@ -31,7 +33,8 @@ class Newborn {
     return std::move(pipe_);
   }
 
-  /// The next word that needs an answer. Throws Failure with its reason when there will be none.
+  /// The next word that needs an answer. Throws Failure with its reason when there will be none,
+  /// or when somebody interrupts.
   [[nodiscard]] StageMessage next(const Journal& journal) const;
 
   /// Throws Failure when another word comes: the process has died then.
@@ -40,6 +43,7 @@ class Newborn {
  private:
   pid_t pid_;
   OwnedFd pipe_;
+  const Interruption& interruption_;
 };
 
 /// Where the terminal goes: to --console-socket, or to this process, which passes it through.

@@ -42,9 +42,9 @@ int carry_out(const Command& command, const Arrival& arrival, const Journal& jou
     case Verb::exec: return make_process(command, arrival, journal, argv);
     case Verb::start: return start(command, journal);
     case Verb::state: return print_state(command);
-    case Verb::kill: return send_signal(command);
+    case Verb::kill: return send_signal(command, journal);
     case Verb::remove: return remove(command, journal);
-    case Verb::list: return list(command);
+    case Verb::list: return list(command, journal);
     case Verb::ps: return print_processes(command);
     case Verb::features: return print_features();
     case Verb::spec: return write_spec(command);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <string_view>
 
 #include "fdchain/model/failure.h"
 #include "fdchain/model/listen_env.h"
@@ -20,6 +21,8 @@ namespace fdchain::oci {
 namespace {
 
 constexpr const char* own_executable = "/proc/self/exe";
+// What this program is called when it has been executed from where it cannot be written to.
+constexpr const char* protected_name = "runtime-shim:protected";
 constexpr int seals = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
 
 // Asked of the executable itself: a variable that says so could be set by anybody.
@@ -61,6 +64,12 @@ OwnedFd sealed_copy() {
 
 void protect_own_executable(char** argv, int preserved) {
   if (is_protected()) return;
+  // Once more would be for ever.
+  if (argv[0] != nullptr && std::string_view(argv[0]) == protected_name)
+    throw Failure(
+        "this program can be written to by the container, though executed from where it should not");
+  std::string name = protected_name;
+  argv[0] = name.data();
   for (int fd = listen_fds_start; fd < listen_fds_start + preserved; ++fd) {
     check(::fcntl(fd, F_SETFD, 0), "fcntl", std::to_string(fd));
   }

@@ -41,13 +41,20 @@ void check_limits(const Linux& linux_, const Command& command, std::vector<std::
         "linux.cgroupsPath and linux.resources: no cgroup is made, so no limit and no device rule holds");
 }
 
-void check_confinement(const Config& config, std::vector<std::string>& ignored) {
-  if (config.linux_.seccomp) ignored.emplace_back("linux.seccomp: no system call is filtered");
-  const bool labelled = config.process && !config.process->selinux_label.empty();
-  if (labelled || !config.linux_.mount_label.empty())
-    ignored.emplace_back("selinuxLabel and mountLabel: nothing is labelled");
-  if (config.process && !config.process->apparmor_profile.empty())
+void check_confinement(const Process& process, std::vector<std::string>& ignored) {
+  if (!process.selinux_label.empty()) ignored.emplace_back("process.selinuxLabel: nothing is labelled");
+  if (!process.apparmor_profile.empty())
     ignored.emplace_back("process.apparmorProfile: the process keeps the caller's profile");
+}
+
+void check_process(const Process& process) {
+  if (!process.unsupported.empty())
+    throw Failure("process." + process.unsupported.front() + ": not carried out by this runtime");
+  check_privileges(process);
+}
+
+void refuse_if_strict(const std::vector<std::string>& ignored, const Command& command) {
+  if (command.strict && !ignored.empty()) throw Failure(ignored.front() + " (--strict)");
 }
 
 }  // namespace
@@ -56,12 +63,29 @@ std::vector<std::string> check_scope(const Config& config, const Command& comman
   check_namespaces(config.linux_);
   if (!config.linux_.unsupported.empty())
     throw Failure("linux." + config.linux_.unsupported.front() + ": not carried out by this runtime");
-  if (config.process) check_privileges(*config.process);
+  if (config.process) check_process(*config.process);
   std::vector<std::string> ignored;
+  // What guards the host comes first.
+  if (config.linux_.seccomp) ignored.emplace_back("linux.seccomp: no system call is filtered");
+  if (config.process) check_confinement(*config.process, ignored);
+  if (!config.linux_.mount_label.empty()) ignored.emplace_back("linux.mountLabel: nothing is labelled");
   check_limits(config.linux_, command, ignored);
-  check_confinement(config, ignored);
-  if (command.strict && !ignored.empty()) throw Failure(ignored.front() + " (--strict)");
+  refuse_if_strict(ignored, command);
   return ignored;
+}
+
+std::vector<std::string> check_scope(const Process& process, const Command& command) {
+  check_process(process);
+  std::vector<std::string> ignored;
+  check_confinement(process, ignored);
+  refuse_if_strict(ignored, command);
+  return ignored;
+}
+
+void warn_of(const std::vector<std::string>& ignored, const Journal& journal) {
+  std::string all;
+  for (const std::string& each : ignored) all += (all.empty() ? "" : "; ") + each;
+  if (!all.empty()) journal.warning("not carried out: " + all);
 }
 
 }  // namespace fdchain::oci

@@ -7,11 +7,18 @@
 
 #include "fdchain/protocol/oci_cli.h"
 #include "fdchain/protocol/oci_config.h"
+#include "runtime-shim/oci/journal.h"
 
 namespace fdchain::oci {
 
 /// What will be ignored, a sentence each. Throws Failure for what is refused; with --strict that is all of
 /// it.
 std::vector<std::string> check_scope(const Config& config, const Command& command);
+
+/// The same for a process that joins a container.
+std::vector<std::string> check_scope(const Process& process, const Command& command);
+
+/// Tells of it, in one line: that may come to lie among the container's own.
+void warn_of(const std::vector<std::string>& ignored, const Journal& journal);
 
 }  // namespace fdchain::oci

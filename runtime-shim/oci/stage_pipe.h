@@ -27,6 +27,7 @@ struct StageMessage {
   std::string text;
 };
 
+/// A text for people, who need no more than its beginning: what is longer than a message is cut.
 void say(const OwnedFd& pipe, Word word, const std::string& text = {});
 
 /// Waits for the next message.

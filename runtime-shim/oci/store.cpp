@@ -63,7 +63,7 @@ Entry Entry::make(const std::string& root, const std::string& id) {
   }
   Entry entry(id, path, open_directory(path));
   if (!entry.directory_) fail(errno, "open", path);
-  entry.lock();
+  if (!entry.lock()) throw Failure("container " + id + ": deleted while it was being made");
   return entry;
 }
 
@@ -82,29 +82,40 @@ Entry Entry::at(const std::string& root, const std::string& id) {
   return std::move(*found);
 }
 
-void Entry::lock() const {
+bool Entry::lock() const {
   check(retry([&] { return ::flock(directory_.get(), LOCK_EX); }), "flock", directory_path_);
+  struct stat held {};
+  struct stat found {};
+  check(::fstat(directory_.get(), &held), "fstat", directory_path_);
+  return ::stat(directory_path_.c_str(), &found) == 0 && held.st_dev == found.st_dev &&
+         held.st_ino == found.st_ino;
 }
 
+void Entry::unlock() const { check(::flock(directory_.get(), LOCK_UN), "flock", directory_path_); }
+
 void Entry::write(const std::string& name, std::string_view content) const {
-  write_file_atomically(path(name), content, path(name));
+  write_file_atomically(file(name), content, path(name));
 }
 
 std::string Entry::read(const std::string& name) const {
-  return read_small_file(path(name), config_max, path(name));
+  return read_small_file(file(name), config_max, path(name));
 }
 
 std::optional<State> Entry::state() const {
-  const std::string file = path("state.json");
-  if (::access(file.c_str(), F_OK) < 0 && errno == ENOENT) return std::nullopt;
-  return decode_state(read("state.json"), file);
+  try {
+    return decode_state(read("state.json"), path("state.json"));
+  } catch (const std::system_error& error) {
+    if (error.code() != std::errc::no_such_file_or_directory) throw;
+    return std::nullopt;
+  }
 }
 
 void Entry::remove() const {
   for (const char* const name : entry_files) ::unlinkat(directory_.get(), name, 0);
   // A temporary file of a writer that was killed.
   std::error_code ignored;
-  fs::remove_all(directory_path_, ignored);
+  for (const auto& left : fs::directory_iterator(file(""), ignored)) fs::remove_all(left.path(), ignored);
+  ::rmdir(directory_path_.c_str());
 }
 
 std::vector<std::string> all_ids(const std::string& root) {

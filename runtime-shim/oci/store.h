@@ -34,12 +34,17 @@ class Entry {
   /// The same. Throws Failure when there is none.
   static Entry at(const std::string& root, const std::string& id);
 
-  /// Waits until nobody else changes the container, and holds it.
-  void lock() const;
+  /// Waits until nobody else changes the container, and holds it. False when it has been deleted meanwhile;
+  /// what is at its path then, if anything, is another of the same id.
+  [[nodiscard]] bool lock() const;
+
+  /// Lets others change it.
+  void unlock() const;
 
   [[nodiscard]] const std::string& id() const { return id_; }
+  /// For messages. What is done is done by way of the open directory: `file`.
   [[nodiscard]] std::string path(const std::string& name) const { return directory_path_ + '/' + name; }
-  [[nodiscard]] std::string fifo() const { return path("exec.fifo"); }
+  [[nodiscard]] std::string fifo() const { return file("exec.fifo"); }
 
   void write(const std::string& name, std::string_view content) const;
   [[nodiscard]] std::string read(const std::string& name) const;
@@ -53,6 +58,11 @@ class Entry {
  private:
   Entry(std::string id, std::string path, OwnedFd directory)
       : id_(std::move(id)), directory_path_(std::move(path)), directory_(std::move(directory)) {}
+
+  // Of this very directory, whatever is at its path now.
+  [[nodiscard]] std::string file(const std::string& name) const {
+    return "/proc/self/fd/" + std::to_string(directory_.get()) + '/' + name;
+  }
 
   std::string id_;
   std::string directory_path_;

@@ -20,6 +20,7 @@
 #include "fdchain/system/files.h"
 #include "tests/bench/connection.h"
 #include "tests/bench/contenders.h"
+#include "tests/bench/hops.h"
 #include "tests/bench/measure.h"
 #include "tests/support/supervise.h"
 
@@ -112,7 +113,7 @@ void compare_with_real_programs(Table& table, int rounds) {
     table.remark("conmon is not installed: not measured");
   }
   std::string why_not;
-  if (const auto crun = crun_command(why_not)) {
+  if (const auto crun = run_container_command("crun", why_not)) {
     auto result = medians({{"chain", run_chain}, {"crun", [&] { return whole_run(*crun); }}}, rounds);
     table.value("crun run, alone / chain", result["crun"] / result["chain"], "x");
   } else {
@@ -157,18 +158,75 @@ void compare_sockets(Table& table, int rounds) {
   table.goal("cost of a socket, chain / plain C", chain_each / plain_each, "x", true, 1.5);
 }
 
+// Our runtime against the real ones, which are hops of the same kind.
+void compare_runtimes(Table& table, int rounds) {
+  table.title("A container that ends at once, run by an OCI runtime alone");
+  std::string why_not;
+  const auto shim = run_container_command(program("runtime-shim"), why_not);
+  if (!shim) throw std::runtime_error(why_not);
+  std::vector<Contender> contenders{{"runtime-shim", [&] { return whole_run(*shim); }}};
+  std::map<std::string, std::vector<std::string>> others;
+  for (const char* const name : {"crun", "runc"}) {
+    if (const auto command = run_container_command(name, why_not)) {
+      const std::vector<std::string>& kept = others[name] = *command;
+      contenders.push_back({name, [&kept] { return whole_run(kept); }});
+    } else {
+      table.remark(why_not + ": not measured");
+    }
+  }
+  auto result = medians(contenders, rounds);
+  table.value("runtime-shim run", result["runtime-shim"] * milli, "ms");
+  for (const auto& [name, command] : others) table.value(name + " run", result[name] * milli, "ms");
+  for (const auto& [name, command] : others)
+    table.goal("runtime-shim run / " + name + " run", result["runtime-shim"] / result[name], "x", true, 1);
+}
+
+void compare_starts(Table& table, int rounds, const std::string& below,
+                    Monitoring (*over)(const std::string& monitor)) {
+  const Monitoring ours = over(program("monitor"));
+  const Monitoring conmon = over("conmon");
+  auto result = medians({{"monitor", [&] { return start_by_monitor(ours); }},
+                         {"conmon", [&] { return start_by_monitor(conmon); }}},
+                        rounds);
+  table.value("monitor, over " + below, result["monitor"] * milli, "ms");
+  table.value("conmon, over " + below, result["conmon"] * milli, "ms");
+  table.goal("monitor / conmon, over " + below, result["monitor"] / result["conmon"], "x", true, 1);
+}
+
+void compare_monitors(Table& table, int rounds) {
+  table.title("A monitor starts a container, from its exec to its word of the container's pid");
+  if (!is_installed("conmon")) return table.remark("conmon is not installed: not measured");
+  compare_starts(table, rounds, "a runtime that does nothing", over_instant_runtime);
+  std::string why_not;
+  if (run_container_command("crun", why_not))
+    compare_starts(table, rounds, "crun", over_crun);
+  else
+    table.remark(why_not + ": not measured");
+}
+
+void compare_waiting_as_conmon(Table& table, int count) {
+  const std::string how_many = count == 1 ? "alone" : fmt::format("each of {}", count);
+  const Waiting monitor = waiting_as_conmon(program("monitor"), count);
+  const Waiting conmon = waiting_as_conmon("conmon", count);
+  table.value("monitor as conmon, " + how_many + ", PSS", monitor.pss_kb, "kB");
+  table.value("conmon, " + how_many + ", PSS", conmon.pss_kb, "kB");
+  table.goal("PSS, " + how_many + ", monitor as conmon / conmon", monitor.pss_kb / conmon.pss_kb, "x", true,
+             1);
+  table.value("monitor as conmon, " + how_many + ", private memory", monitor.private_kb, "kB");
+  table.value("conmon, " + how_many + ", private memory", conmon.private_kb, "kB");
+  table.goal("private memory, " + how_many + ", monitor as conmon / conmon",
+             monitor.private_kb / conmon.private_kb, "x", true, 1);
+  table.goal("monitor as conmon, " + how_many + ", wake-ups in a second", monitor.wake_ups, "", true, 0);
+}
+
 void compare_waiting(Table& table, int) {
-  table.title("The monitor while it waits for a payload");
+  table.title("The monitor while it waits");
   const Waiting monitor = waiting_monitor();
-  const auto conmon = waiting_conmon();
-  table.value("monitor, PSS", static_cast<double>(monitor.pss_kb), "kB");
-  table.value("monitor, private memory", static_cast<double>(monitor.private_kb), "kB");
-  table.goal("monitor, wake-ups in a second", static_cast<double>(monitor.wake_ups), "", true, 0);
-  if (!conmon) return table.remark("conmon is not installed: not measured");
-  table.value("conmon, PSS", static_cast<double>(conmon->pss_kb), "kB");
-  table.value("conmon, private memory", static_cast<double>(conmon->private_kb), "kB");
-  table.goal("PSS, monitor / conmon",
-             static_cast<double>(monitor.pss_kb) / static_cast<double>(conmon->pss_kb), "x", true, 1);
+  table.value("monitor, PSS", monitor.pss_kb, "kB");
+  table.value("monitor, private memory", monitor.private_kb, "kB");
+  table.goal("monitor, wake-ups in a second", monitor.wake_ups, "", true, 0);
+  if (!is_installed("conmon")) return table.remark("conmon is not installed: not measured");
+  for (const int count : {1, 20}) compare_waiting_as_conmon(table, count);
 }
 
 void compare_first_bytes(Table& table, int rounds) {
@@ -248,7 +306,8 @@ struct Part {
 constexpr std::array parts{
     Part{"sockets", compare_sockets},         Part{"runs", compare_whole_runs},
     Part{"traced", compare_traced_runs},      Part{"real", compare_with_real_programs},
-    Part{"podman", compare_with_podman},      Part{"waiting", compare_waiting},
+    Part{"podman", compare_with_podman},      Part{"runtimes", compare_runtimes},
+    Part{"monitors", compare_monitors},       Part{"waiting", compare_waiting},
     Part{"first-bytes", compare_first_bytes}, Part{"connections", compare_connections},
     Part{"alive", measure_chains_alive},
 };

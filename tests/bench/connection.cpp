@@ -24,8 +24,6 @@
 namespace fdchain::bench {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 constexpr int round_trips = 50;
 constexpr std::size_t burst = 1 << 20;
 constexpr timeval patience{10, 0};
@@ -83,10 +81,6 @@ OwnedFd connect_to(int port) {
     if (errno != ECONNREFUSED || Clock::now() > deadline) fail(errno, "connect");
     ::poll(nullptr, 0, 1);
   }
-}
-
-double seconds_since(Clock::time_point begin) {
-  return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
 sockaddr_un abstract_address(int number) {

@@ -27,13 +27,11 @@
 #include "fdchain/system/signals.h"
 #include "fdchain/system/spawn.h"
 #include "fdchain/system/sys.h"
-#include "tests/support/process_memory.h"
 
 namespace fdchain::bench {
 namespace {
 
 namespace fs = std::filesystem;
-using Clock = std::chrono::steady_clock;
 
 constexpr std::string_view search_path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 constexpr in_port_t port = 39'080;
@@ -41,6 +39,8 @@ constexpr in_port_t port = 39'080;
 Environment environment() {
   return Environment({"PATH=" + std::string(search_path), "HOME=" + scratch_directory(), "INSTANT_EXIT=1"});
 }
+
+}  // namespace
 
 HandOver to_start(const std::vector<std::string>& command) {
   HandOver next;
@@ -67,6 +67,8 @@ double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
+namespace {
+
 double run_to_end(const HandOver& next) {
   const auto begin = Clock::now();
   expect_success(start(next), next.program);
@@ -75,60 +77,11 @@ double run_to_end(const HandOver& next) {
   return seconds;
 }
 
-pid_t only_child_named(const std::string& name) {
-  for (const pid_t child : children_of_this_process()) {
-    std::ifstream comm("/proc/" + std::to_string(child) + "/comm");
-    std::string text;
-    std::getline(comm, text);
-    if (text == name) return child;
-  }
-  throw std::runtime_error("no " + name + " is running");
-}
-
-void wait_seconds(int seconds) { ::poll(nullptr, 0, seconds * 1000); }
-
-// Measured after it has had two seconds to settle.
-Waiting measure_waiting(const std::string& name) {
-  wait_seconds(2);
-  const fs::path process = "/proc/" + std::to_string(only_child_named(name));
-  const long before = test::proc_value(process / "status", "voluntary_ctxt_switches");
-  wait_seconds(1);
-  const long after = test::proc_value(process / "status", "voluntary_ctxt_switches");
-  const fs::path rollup = process / "smaps_rollup";
-  const Waiting result{test::proc_value(rollup, "Pss"),
-                       test::proc_value(rollup, "Private_Dirty") + test::proc_value(rollup, "Private_Clean"),
-                       after - before};
-  end_all_children();
-  return result;
-}
-
-std::optional<std::vector<std::string>> if_it_works(const std::vector<std::string>& command,
-                                                    std::string& why_not) {
-  if (!is_installed(command.front())) {
-    why_not = command.front() + " is not installed";
-    return std::nullopt;
-  }
-  HandOver next = to_start(command);
-  const OwnedFd log(check(
-      ::open((scratch_directory() + "/err").c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), "open"));
-  next.passed.push_back({log.get(), STDERR_FILENO, 1, false, "stderr"});
-  const pid_t pid = start(next);
-  int status = 0;
-  ::waitpid(pid, &status, 0);
-  if (status == 0) return command;
-  std::ifstream said(scratch_directory() + "/err");
-  std::getline(said, why_not);
-  why_not = command.front() + " does not run here: " + why_not;
-  return std::nullopt;
-}
-
-}  // namespace
-
-namespace {
 std::string& scratch() {
   static std::string directory;
   return directory;
 }
+
 }  // namespace
 
 void use_scratch_directory(std::string directory) { scratch() = std::move(directory); }
@@ -164,6 +117,26 @@ bool is_installed(const std::string& name) {
   } catch (const std::exception&) {
     return false;
   }
+}
+
+std::optional<std::vector<std::string>> if_it_works(const std::vector<std::string>& command,
+                                                    std::string& why_not) {
+  if (!is_installed(command.front())) {
+    why_not = command.front() + " is not installed";
+    return std::nullopt;
+  }
+  HandOver next = to_start(command);
+  const OwnedFd log(check(
+      ::open((scratch_directory() + "/err").c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), "open"));
+  next.passed.push_back({log.get(), STDERR_FILENO, 1, false, "stderr"});
+  const pid_t pid = start(next);
+  int status = 0;
+  ::waitpid(pid, &status, 0);
+  if (status == 0) return command;
+  std::ifstream said(scratch_directory() + "/err");
+  std::getline(said, why_not);
+  why_not = command.front() + " does not run here: " + why_not;
+  return std::nullopt;
 }
 
 double whole_run(const std::vector<std::string>& command) { return run_to_end(to_start(command)); }
@@ -277,42 +250,6 @@ double first_byte(const std::vector<std::string>& command) {
   return seconds;
 }
 
-Waiting waiting_monitor() {
-  expect_success(start(to_start({program("launcher"), "--detach", "sleep", "100"})), "launcher");
-  return measure_waiting("monitor");
-}
-
-namespace {
-
-std::vector<std::string> conmon_command() {
-  const std::string bundle = scratch_directory() + "/bundle";
-  fs::create_directories(bundle);
-  return {"conmon",       "--api-version",
-          "-c",           "bench",
-          "-u",           "bench",
-          "-r",           program("instant_runtime"),
-          "-b",           bundle,
-          "-p",           bundle + "/pid",
-          "-l",           "k8s-file:" + bundle + "/log",
-          "--full-attach"};
-}
-
-}  // namespace
-
-std::optional<Waiting> waiting_conmon() {
-  if (!is_installed("conmon")) return std::nullopt;
-  HandOver next = to_start(conmon_command());
-  next.environment.unset("INSTANT_EXIT");
-  expect_success(start(next), "conmon");
-  return measure_waiting("conmon");
-}
-
-double conmon_run() {
-  std::vector<std::string> command = conmon_command();
-  command.emplace_back("--sync");
-  return whole_run(command);
-}
-
 std::optional<std::vector<std::string>> podman_command(std::string& why_not) {
   const std::string state = scratch_directory() + "/podman";
   return if_it_works(
@@ -320,19 +257,6 @@ std::optional<std::vector<std::string>> podman_command(std::string& why_not) {
        "--rm", "--network=none", "--cgroups=disabled", "--ulimit", "nofile=1024:1024", "--ulimit",
        "nproc=1000:1000", "--rootfs", make_root(), "/bin/exits_at_once"},
       why_not);
-}
-
-std::optional<std::vector<std::string>> crun_command(std::string& why_not) {
-  const fs::path bundle = fs::path(scratch_directory()) / "crun";
-  fs::create_directories(bundle);
-  std::ofstream(bundle / "config.json")
-      << R"({"ociVersion":"1.0.0","process":{"cwd":"/","args":["/bin/exits_at_once"],"user":{"uid":0,"gid":0}},)"
-      << R"("root":{"path":")" << make_root()
-      << R"("},"mounts":[{"destination":"/proc","type":"proc","source":"proc"}],)"
-      << R"("linux":{"namespaces":[{"type":"pid"},{"type":"mount"},{"type":"network"},{"type":"ipc"},{"type":"uts"}]}})";
-  return if_it_works({"crun", "--root", scratch_directory() + "/crun-state", "--cgroup-manager=disabled",
-                      "run", "-b", bundle, "bench"},
-                     why_not);
 }
 
 }  // namespace fdchain::bench

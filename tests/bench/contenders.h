@@ -1,13 +1,27 @@
 // What is measured, one function a thing.
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "fdchain/plan/hand_over.h"
 #include "fdchain/system/owned_fd.h"
 
 namespace fdchain::bench {
+
+using Clock = std::chrono::steady_clock;
+double seconds_since(Clock::time_point begin);
+
+/// A command with the environment that all contenders have.
+HandOver to_start(const std::vector<std::string>& command);
+
+/// Starts it. The caller has to end and reap it.
+pid_t start(const HandOver& next);
+
+/// Waits for its end, and throws when it fails.
+void expect_success(pid_t pid, const std::string& what);
 
 /// Seconds from the start of `command` to its end. Throws when it fails.
 double whole_run(const std::vector<std::string>& command);
@@ -38,21 +52,6 @@ pid_t start_activated(const std::vector<std::string>& command, const OwnedFd& so
 /// `command`.
 double first_byte(const std::vector<std::string>& command);
 
-/// What a process costs while it waits.
-struct Waiting {
-  long pss_kb = 0;
-  long private_kb = 0;
-  long wake_ups = 0;  ///< in the second after it has settled
-};
-
-/// Our monitor, and conmon, waiting for a payload that does nothing. conmon: nothing when it is not
-/// installed.
-Waiting waiting_monitor();
-std::optional<Waiting> waiting_conmon();
-
-/// Seconds for conmon with a runtime that does nothing but make a process that ends.
-double conmon_run();
-
 /// Whether a program is installed.
 bool is_installed(const std::string& program);
 
@@ -60,8 +59,10 @@ bool is_installed(const std::string& program);
 /// the reason in `why_not`, when it does not.
 std::optional<std::vector<std::string>> podman_command(std::string& why_not);
 
-/// The same for crun alone.
-std::optional<std::vector<std::string>> crun_command(std::string& why_not);
+/// The command, when it is installed and runs once without an error; else nothing, with the reason in
+/// `why_not`.
+std::optional<std::vector<std::string>> if_it_works(const std::vector<std::string>& command,
+                                                    std::string& why_not);
 
 /// A root file system with the static payload and a program that ends at once.
 std::string make_root();

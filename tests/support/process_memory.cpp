@@ -18,6 +18,18 @@ long proc_value(const std::string& file, const std::string& name) {
 
 long pss_kb(pid_t process) { return proc_value("/proc/" + std::to_string(process) + "/smaps_rollup", "Pss"); }
 
+long resident_code_kb(pid_t process, const std::string& program) {
+  std::ifstream lines("/proc/" + std::to_string(process) + "/smaps");
+  long sum = 0;
+  bool code = false;
+  for (std::string line; std::getline(lines, line);) {
+    // A mapping's first line has its addresses, with a dash, before any colon.
+    if (line.find(':') > line.find('-')) code = line.find(" r-xp ") != line.npos && line.ends_with(program);
+    if (code && line.starts_with("Rss:")) sum += std::stol(line.substr(4));
+  }
+  return sum;
+}
+
 std::map<std::string, long> pss_kb_by_name() {
   std::map<std::string, long> memory;
   std::vector<pid_t> processes = children_of_this_process();

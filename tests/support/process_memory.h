@@ -13,7 +13,11 @@ long proc_value(const std::string& file, const std::string& name);
 /// What a process takes of memory: its own pages, and its share of those that others have too.
 long pss_kb(pid_t process);
 
-/// The same of every process below this one, together by their names (as in `ps -o comm`).
+/// How much of a program's own code is in the memory of a process, whoever else has it too. `program`: the
+/// end of its path.
+long resident_code_kb(pid_t process, const std::string& program);
+
+/// What every process below this one, together by their names (as in `ps -o comm`), takes.
 std::map<std::string, long> pss_kb_by_name();
 
 }  // namespace fdchain::test

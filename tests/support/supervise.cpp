@@ -26,10 +26,12 @@ void have_mounts_of_its_own() {
 
 // Runs in the child. Its orphans come to it, as they would to the process it replaces.
 [[noreturn]] void run_body(const std::string& program, const std::string& directory,
-                           const std::function<int(const std::string&)>& body, const sigset_t& mask) {
+                           const std::function<int(const std::string&)>& body, const sigset_t& mask,
+                           pid_t supervisor) {
   int status = failed;
   try {
     check(::prctl(PR_SET_PDEATHSIG, SIGKILL), "prctl PR_SET_PDEATHSIG");
+    if (::getppid() != supervisor) ::_exit(failed);  // dead before it could be asked for
     check(::prctl(PR_SET_CHILD_SUBREAPER, 1), "prctl PR_SET_CHILD_SUBREAPER");
     check(::sigprocmask(SIG_SETMASK, &mask, nullptr), "sigprocmask");
     have_mounts_of_its_own();
@@ -64,13 +66,14 @@ int supervise(const std::string& program, const std::function<int(const std::str
   sigset_t signals;
   sigset_t before;
   ::sigemptyset(&signals);
-  for (const int signal : {SIGCHLD, SIGINT, SIGTERM, SIGHUP}) ::sigaddset(&signals, signal);
+  for (const int signal : {SIGCHLD, SIGINT, SIGQUIT, SIGTERM, SIGHUP}) ::sigaddset(&signals, signal);
   check(::sigprocmask(SIG_BLOCK, &signals, &before), "sigprocmask");
   check(::prctl(PR_SET_CHILD_SUBREAPER, 1), "prctl PR_SET_CHILD_SUBREAPER");
   const TemporaryDirectory directory;
   std::fflush(stdout);
+  const pid_t supervisor = ::getpid();
   const pid_t child = check(::fork(), "fork");
-  if (child == 0) run_body(program, directory.path(), body, before);
+  if (child == 0) run_body(program, directory.path(), body, before, supervisor);
   const int status = wait_for(child, signals);
   end_all_children();
   return status;

@@ -67,7 +67,7 @@ TEST_P(Supervise, LeavesNothingWhenItIsInterrupted) {
   EXPECT_FALSE(std::filesystem::exists(told.directory.data()));
 }
 
-INSTANTIATE_TEST_SUITE_P(By, Supervise, ::testing::Values(SIGINT, SIGTERM, SIGHUP),
+INSTANTIATE_TEST_SUITE_P(By, Supervise, ::testing::Values(SIGINT, SIGQUIT, SIGTERM, SIGHUP),
                          [](const auto& param_info) {
                            return std::string(::sigabbrev_np(param_info.param));
                          });

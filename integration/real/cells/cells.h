@@ -13,7 +13,7 @@ struct Input {
   int sockets = 2;
   bool named = true;
   std::string listen_pid = "self";  ///< `self`, `none`, or a text
-  std::string listen_fds = {};           ///< instead of the number of sockets
+  std::string listen_fds = {};      ///< instead of the number of sockets
   int preserve_fds = 0;
   std::vector<int> strays = {};  ///< numbers at which the caller has left files open
   std::vector<int> closed = {};  ///< of 0, 1 and 2

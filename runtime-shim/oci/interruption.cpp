@@ -1,0 +1,41 @@
+#include "runtime-shim/oci/interruption.h"
+
+#include <poll.h>
+#include <sys/signalfd.h>
+
+#include <array>
+#include <csignal>
+#include <cstring>
+
+#include "fdchain/model/failure.h"
+#include "fdchain/model/wait_status.h"
+#include "fdchain/system/signals.h"
+#include "fdchain/system/sys.h"
+
+namespace fdchain::oci {
+
+Interruption::Interruption() {
+  sigset_t wanted;
+  ::sigemptyset(&wanted);
+  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGQUIT}) {
+    struct sigaction now {};
+    check(::sigaction(number, nullptr, &now), "sigaction");
+    if (now.sa_handler != SIG_IGN) ::sigaddset(&wanted, number);
+  }
+  check(::sigprocmask(SIG_BLOCK, &wanted, nullptr), "sigprocmask");
+  signals_ = OwnedFd(check(::signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK), "signalfd"));
+}
+
+bool Interruption::wait(int fd, int milliseconds) const {
+  std::array<pollfd, 2> waiting{pollfd{signals_.get(), POLLIN, 0}, pollfd{fd, POLLIN, 0}};
+  const int ready =
+      check(retry([&] { return ::poll(waiting.data(), waiting.size(), milliseconds); }), "poll");
+  // A payload that runs already is not called off: the signal stays, and is relayed to it.
+  if (waiting[1].revents != 0) return true;
+  if (const int number = waiting[0].revents != 0 ? read_signal(signals_.get()) : 0; number != 0)
+    throw Failure("interrupted by SIG" + std::string(::sigabbrev_np(number)) +
+                  " before the payload was there");
+  return ready > 0;
+}
+
+}  // namespace fdchain::oci

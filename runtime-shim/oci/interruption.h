@@ -1,0 +1,22 @@
+// Somebody's wish, while a container is being made, that it were not.
+#pragma once
+
+#include "fdchain/system/owned_fd.h"
+
+namespace fdchain::oci {
+
+/// SIGTERM, SIGINT, SIGHUP and SIGQUIT from now on, but for those that the caller has had ignored. They are
+/// blocked, and what comes while nobody waits here stays pending: for the next wait, or for the payload.
+class Interruption {
+ public:
+  Interruption();
+
+  /// Waits until `fd` is readable; false when that takes longer than `milliseconds`, if these are not
+  /// negative. Throws Failure when one of the signals comes before.
+  [[nodiscard]] bool wait(int fd, int milliseconds = -1) const;
+
+ private:
+  OwnedFd signals_;
+};
+
+}  // namespace fdchain::oci
