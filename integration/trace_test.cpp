@@ -265,9 +265,12 @@ TEST_F(Traced, DetachedRunHasTheRecords) {
 TEST_F(Traced, TwoRunsIntoOneTraceAreTwo) {
   for (int i = 0; i < 2; ++i)
     (void)run(launcher({"--listen", "tcp:8080", "--trace", trace(), "payload", "report"}));
-  const auto runs = read_trace(trace()).runs;
+  auto runs = read_trace(trace()).runs;
   ASSERT_EQ(runs.size(), 2U);
   EXPECT_NE(runs[0][0].run, runs[1][0].run);
+  // A payload that has ended before its monitor looks is not seen from outside.
+  for (auto& records : runs)
+    std::erase_if(records, [](const HopRecord& record) { return record.moment == Moment::running; });
   EXPECT_EQ(runs[0].size(), runs[1].size());
   EXPECT_THAT(judge(runs[0]).findings, IsEmpty());
   EXPECT_THAT(judge(runs[1]).findings, IsEmpty());
