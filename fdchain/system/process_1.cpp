@@ -49,13 +49,14 @@ unsigned long long shown(const std::string& process) {
 bool has(unsigned long long mask, int number) { return (mask >> (number - 1) & 1) != 0; }
 
 // A shell blocks everything for the moment of a fork, and minds nothing of it: only who goes on blocking
-// does.
+// does. SIGSEGV tells the one from a program that receives its signals in its own way, and leaves that one
+// out.
 void wait_out_short_block(const std::string& process, int number) {
-  constexpr int looks = 20;
+  constexpr int looks = 500;
   constexpr timespec pause{0, 1'000'000};
   for (int look = 0; look < looks; ++look) {
     const Masks masks = masks_of(process);
-    if (has(masks.handled, number) || !has(masks.blocked, number)) return;
+    if (has(masks.handled, number) || !has(masks.blocked, number) || !has(masks.blocked, SIGSEGV)) return;
     ::nanosleep(&pause, nullptr);
   }
 }
