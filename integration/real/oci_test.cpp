@@ -215,7 +215,8 @@ TEST_F(OciLife, AWaitingContainerHoldsNothingOfTheHostsAndItsProgramCannotBeWrit
   succeed({"delete", "c"});
   expect_nobody_left();
   EXPECT_LT(::open(("/proc/self/fd/" + std::to_string(held_program.get())).c_str(), O_WRONLY | O_CLOEXEC), 0);
-  EXPECT_EQ(errno, EROFS);
+  // Busy while another test runs the same file, and read-only in any case.
+  EXPECT_TRUE(errno == EROFS || errno == ETXTBSY) << errno;
 }
 
 TEST_F(OciLife, APidThatHasChangedHandsIsNotTheContainers) {

@@ -187,8 +187,10 @@ int run(Arrival arrival, const ConmonOptions& options, const ConmonLogs& logs) {
   adopt_inherited(numbers, {start.sync_pipe.get(), start_pipe.get(), start.attach_pipe.get()}, start);
   start.log = std::make_unique<ContainerLog>(options, logs);
   if (start_pipe) read_byte(start_pipe);
-  if (options.exec_attach) start.start_pipe = std::move(start_pipe);
-  start_pipe.close();
+  if (options.exec_attach)
+    start.start_pipe = std::move(start_pipe);
+  else
+    start_pipe.close();
   // Who stays in the foreground is known to its caller, and writes no pid file, as conmon does not.
   if (!options.sync) {
     Gate gate;
