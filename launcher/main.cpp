@@ -14,6 +14,7 @@
 #include "launcher/list_profiles.h"
 #include "launcher/options.h"
 #include "launcher/run.h"
+#include "launcher/trace.h"
 
 namespace fdchain {
 namespace {
@@ -46,6 +47,7 @@ int main(int argc, char** argv) {
     if (command == "faults") return list_faults(rest);
     if (command == "clean-up-container") return clean_up_container(rest);
     if (command == "profiles") return list_profiles(rest);
+    if (command == "trace") return trace(rest, std::move(arrival));
     return run_or_plan(command == "run" ? rest : words, std::move(arrival));
   });
 }

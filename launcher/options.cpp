@@ -23,6 +23,8 @@ constexpr std::string_view usage =
     "  systemd-socket-activate -l 8080 launcher mydaemon --its-options\n"
     "  launcher --listen tcp:8080,name=web --listen unix:/run/admin.sock mydaemon\n"
     "  launcher dry-run [OPTIONS] [PAYLOAD [ARG...]]     each hop's plan, with reasons; runs nothing\n"
+    "  launcher trace [OPTIONS] COMMAND [ARG...]         the same report of a real podman, conmon and "
+    "runtime\n"
     "  launcher diagnose TRACE                           what is wrong in a trace, and who did it\n"
     "  launcher report --format FORMAT TRACE             the report of a trace\n"
     "  launcher faults                                   the mistakes that --fault can have a hop make\n"
@@ -166,6 +168,7 @@ ReportRequest parse_report_request(const std::string& text) {
 }
 
 bool may_observe(const std::vector<std::string>& words) {
+  if (!words.empty() && words.front() == "trace") return true;
   static constexpr std::array asking{"--trace", "--report", "--check", "--fault", "--profile"};
   return std::ranges::any_of(words, [](const std::string& word) {
     return std::ranges::any_of(asking, [&](const char* option) { return word.starts_with(option); });

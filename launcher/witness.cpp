@@ -23,12 +23,6 @@
 namespace fdchain {
 namespace {
 
-std::string new_run_name() {
-  std::timespec now{};
-  ::clock_gettime(CLOCK_REALTIME, &now);
-  return fmt::format("{:x}-{:x}-{:x}", now.tv_sec, now.tv_nsec, ::getpid());
-}
-
 OwnedFd open_report(const std::string& file) {
   try {
     return OwnedFd(check(::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK | O_CLOEXEC, 0644),
@@ -38,12 +32,6 @@ OwnedFd open_report(const std::string& file) {
   }
 }
 
-std::string temporary_file() {
-  std::string path = (std::filesystem::temp_directory_path() / "fdchain-trace-XXXXXX").native();
-  const OwnedFd file(check(::mkostemp(path.data(), O_CLOEXEC), "mkostemp", path));
-  return path;
-}
-
 // What cannot be done after the run is refused before it.
 void check_requests(const RunOptions& options) {
   const bool judged = options.check || !options.reports.empty();
@@ -51,15 +39,41 @@ void check_requests(const RunOptions& options) {
     throw Failure(
         "--detach: nobody waits for the end to report or check it; use --trace, and `launcher report` "
         "afterwards");
-  for (const ReportRequest& request : options.reports) {
+  check_reports(options.reports, options.trace);
+}
+
+}  // namespace
+
+std::string new_run_name() {
+  std::timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  return fmt::format("{:x}-{:x}-{:x}", now.tv_sec, now.tv_nsec, ::getpid());
+}
+
+std::string temporary_trace() {
+  std::string path = (std::filesystem::temp_directory_path() / "fdchain-trace-XXXXXX").native();
+  const OwnedFd file(check(::mkostemp(path.data(), O_CLOEXEC), "mkostemp", path));
+  return path;
+}
+
+void check_reports(std::span<const ReportRequest> requests, const std::string& trace) {
+  for (const ReportRequest& request : requests) {
     if (request.file.empty()) continue;
-    if (request.file == options.trace)
+    if (request.file == trace)
       throw Failure("--report: " + request.file + ": that is the trace, which the report would overwrite");
     open_report(request.file);
   }
 }
 
-}  // namespace
+bool report_run(const std::vector<HopRecord>& records, std::span<const ReportRequest> requests) {
+  const JudgedRun run{records, judge(records)};
+  for (const ReportRequest& request : requests) {
+    write_out(request.file,
+              write_report(request.format, run, request.file.empty() && may_colour(STDERR_FILENO)));
+  }
+  return std::ranges::any_of(run.diagnosis.findings,
+                             [](const Finding& finding) { return finding.severity >= Severity::error; });
+}
 
 Witness::Witness(const RunOptions& options, const Arrival& arrival) : options_(options), arrival_(arrival) {
   check_requests(options);
@@ -71,7 +85,7 @@ Witness::Witness(const RunOptions& options, const Arrival& arrival) : options_(o
     // A name of its own: the variable may be that of a chain which this launcher is the payload of.
     trace_ = Trace(new_run_name(), Trace(arrival.environment).path());
   } else if (judged) {
-    trace_ = Trace(new_run_name(), temporary_file());
+    trace_ = Trace(new_run_name(), temporary_trace());
     temporary_ = true;
   }
 }
@@ -115,13 +129,7 @@ int Witness::conclude(int status) const {
   const auto& records = content.runs.front();
   if (records.front().hop != Hop::launcher || records.front().moment != Moment::arrival)
     throw Failure(trace_.path() + ": somebody has removed what was recorded: there is nothing to judge by");
-  const JudgedRun run{records, judge(records)};
-  for (const ReportRequest& request : options_.reports) {
-    write_out(request.file,
-              write_report(request.format, run, request.file.empty() && may_colour(STDERR_FILENO)));
-  }
-  const bool has_error = std::ranges::any_of(
-      run.diagnosis.findings, [](const Finding& finding) { return finding.severity >= Severity::error; });
+  const bool has_error = report_run(records, options_.reports);
   return options_.check && has_error && status == 0 ? exit_status::timed_out : status;
 }
 

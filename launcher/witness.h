@@ -44,6 +44,18 @@ class Witness {
   bool arrival_written_ = false;
 };
 
+/// A name for the records of a run, which no other run has.
+std::string new_run_name();
+
+/// A file for the records of a run that nobody wants to keep.
+std::string temporary_trace();
+
+/// Throws Failure when a report that is asked for could not be written after the run.
+void check_reports(std::span<const ReportRequest> requests, const std::string& trace);
+
+/// Judges a run and writes the reports that were asked for. Whether there is a finding of severity error.
+bool report_run(const std::vector<HopRecord>& records, std::span<const ReportRequest> requests);
+
 /// Prints to `file`, or to stderr when it is empty.
 void write_out(const std::string& file, const std::string& text);
 

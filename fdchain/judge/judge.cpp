@@ -31,13 +31,15 @@ constexpr std::array all_rules{
     rules::lost_words,
 };
 
+Hop next_of(Hop hop) { return static_cast<Hop>(static_cast<int>(hop) + 1); }
+
 std::vector<std::string> gaps(const Evidence& evidence) {
   std::vector<std::string> unknown;
   for (const Hop hop : {Hop::launcher, Hop::monitor, Hop::runtime_shim}) {
     const HopEvidence& records = evidence.of(hop);
     if (records.arrival == nullptr)
       unknown.push_back("what " + std::string(to_string(hop)) + " received: no record of its arrival");
-    else if (records.departure == nullptr)
+    else if (records.departure == nullptr && evidence.crossed_into(next_of(hop)) == nullptr)
       unknown.push_back("what " + std::string(to_string(hop)) +
                         " was about to pass on: no record of its departure");
   }

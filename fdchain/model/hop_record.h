@@ -64,6 +64,7 @@ struct HopRecord {
   std::optional<int> preserve_fds;  ///< what its command line says of --preserve-fds; of a conmon, what it is
                                     ///< to tell its runtime
   bool replaces_listen_pid = false;  ///< its command line says --replace-listen-pid
+  bool relays_notify = false;  ///< its command line says --sdnotify-socket: it forwards what the payload says
   FdTable fds;
   std::optional<Contract> contract;  ///< in the launcher's arrival
   std::vector<std::string> heard;    ///< after_exit: what the next hop said on the sync pipe

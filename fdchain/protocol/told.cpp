@@ -38,6 +38,13 @@ std::optional<int> told_to_preserve(std::span<const std::string_view> words) {
   return std::nullopt;
 }
 
+bool told_to_relay_notifications(std::span<const std::string_view> words) {
+  const auto end = std::ranges::find(words, "--");
+  return std::any_of(words.begin(), end, [](std::string_view word) {
+    return word == "--sdnotify-socket" || word.starts_with("--sdnotify-socket=");
+  });
+}
+
 bool told_to_replace_listen_pid(std::span<const std::string_view> words) {
   const auto end = std::ranges::find(words, "--");
   return std::find(words.begin(), end, "--replace-listen-pid") != end;

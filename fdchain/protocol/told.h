@@ -15,4 +15,7 @@ std::optional<int> told_to_preserve(std::span<const std::string_view> words);
 /// Whether --replace-listen-pid is among them: the sockets are for this hop, whomever LISTEN_PID names.
 bool told_to_replace_listen_pid(std::span<const std::string_view> words);
 
+/// Whether --sdnotify-socket is: what the payload tells systemd goes by way of this hop.
+bool told_to_relay_notifications(std::span<const std::string_view> words);
+
 }  // namespace fdchain

@@ -41,7 +41,20 @@ class Builder {
     return name;
   }
 
+  // Of a hop that is not fdchain's own the name says who it is.
+  void add_programs() {
+    const bool all_ours = std::ranges::all_of(ledger_.columns, [](const HopRecord* record) {
+      return record->hop == Hop::payload || program_of(*record) == to_string(record->hop);
+    });
+    if (!all_ours) add_row("program", [](const HopRecord& record) { return program_of(record); });
+  }
+
+  static std::string program_of(const HopRecord& record) {
+    return record.exe.substr(record.exe.rfind('/') + 1);
+  }
+
   void add_process_rows() {
+    add_programs();
     add_row("pid", [](const HopRecord& record) { return std::to_string(record.pid); });
     for (const auto name : {listen_pid_name, listen_fds_name, listen_fdnames_name}) add_variable(name);
   }

@@ -15,6 +15,7 @@ DepartureObserver::DepartureObserver(const HandOver& next, FdTable own)
     const std::vector<std::string_view> words(next.argv.begin(), next.argv.end());
     preserve_fds_ = told_to_preserve(words);
     replaces_listen_pid_ = told_to_replace_listen_pid(words);
+    relays_notify_ = told_to_relay_notifications(words);
   }
   std::set<int> numbers;
   for (const FdRow& row : own_) numbers.insert(row.number);
@@ -45,6 +46,7 @@ std::optional<HopRecord> DepartureObserver::record(const ExecImage& image) const
   record.ignored_signals = signals_of(snapshot_.ignored_signals);
   record.preserve_fds = preserve_fds_;
   record.replaces_listen_pid = replaces_listen_pid_;
+  record.relays_notify = relays_notify_;
   for (std::size_t i = 0; i < snapshot_.count; ++i) {
     record.fds.push_back(describe_row(rows_[i], "", own_));
   }

@@ -26,6 +26,7 @@ class DepartureObserver {
   Hop hop_;
   std::optional<int> preserve_fds_;  // what the next hop is told
   bool replaces_listen_pid_ = false;
+  bool relays_notify_ = false;
   FdTable own_;
   std::vector<int> candidates_;
   std::vector<RawRow> rows_;

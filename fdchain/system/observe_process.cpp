@@ -24,6 +24,7 @@
 #include "fdchain/system/nofile.h"
 #include "fdchain/system/observe.h"
 #include "fdchain/system/owned_fd.h"
+#include "fdchain/system/pidfd.h"
 #include "fdchain/system/processes.h"
 #include "fdchain/system/sys.h"
 
@@ -112,10 +113,22 @@ void read_command_line(const std::string& process, HopRecord& record) {
   const auto words = split(text, '\0');
   record.preserve_fds = told_to_preserve(words);
   record.replaces_listen_pid = told_to_replace_listen_pid(words);
+  record.relays_notify = told_to_relay_notifications(words);
+}
+
+// A socket that nobody here has: its row, by a copy that is closed again at once. Another object, or a
+// refusal, and nothing is known of it but what /proc tells.
+FdTable look_at_socket(const OwnedFd& pidfd, int number, const struct stat& status) {
+  if (!S_ISSOCK(status.st_mode) || !pidfd) return {};
+  const OwnedFd copy(static_cast<int>(::syscall(SYS_pidfd_getfd, pidfd.get(), number, 0)));
+  auto row = copy ? observe_fd(copy.get()) : std::nullopt;
+  if (!row || row->device != status.st_dev || row->inode != status.st_ino) return {};
+  return {*std::move(row)};
 }
 
 FdTable observe_other_fds(pid_t pid, const std::string& process, const FdTable& known) {
   FdTable table;
+  const OwnedFd pidfd(open_pidfd(pid));
   for (const int number : numbers_in(process + "/fd")) {
     const std::string link = process + "/fd/" + std::to_string(number);
     struct stat status {};
@@ -125,8 +138,9 @@ FdTable observe_other_fds(pid_t pid, const std::string& process, const FdTable& 
     const RawRow raw{number,        (flags & O_CLOEXEC) != 0 ? FD_CLOEXEC : 0,
                      flags,         status.st_dev,
                      status.st_ino, status.st_mode};
-    FdRow row = describe_row(raw, read_link(link), known);
     const FdRow* const own = find_object(known, status.st_dev, status.st_ino);
+    FdRow row =
+        describe_row(raw, read_link(link), own != nullptr ? known : look_at_socket(pidfd, number, status));
     const bool same =
         own != nullptr && ::syscall(SYS_kcmp, ::getpid(), pid, KCMP_FILE, own->number, number) == 0;
     row.same_as = same ? std::optional(own->number) : std::nullopt;

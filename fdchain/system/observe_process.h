@@ -17,7 +17,7 @@ HopRecord observe_process(Hop hop, Moment moment);
 
 /// Another process, from outside: what /proc tells. Sockets are described by rows of `known` with the same
 /// identity, this process's own most of all; for what both hold, `same_as` is found out with kcmp(2) where
-/// that is permitted.
+/// that is permitted. At other sockets it takes a short look by pidfd_getfd(2).
 ///
 /// Nothing when the process has gone, or changes programs faster than it can be read.
 std::optional<HopRecord> observe_other(pid_t pid, Hop hop, Moment moment, Hop seen_by, const FdTable& known);

@@ -13,6 +13,7 @@
 #include "fdchain/system/observe.h"
 #include "fdchain/system/trace_reader.h"
 #include "integration/harness/chain_test.h"
+#include "integration/harness/notify_socket.h"
 #include "integration/harness/rootfs.h"
 #include "integration/real/monitored.h"
 
@@ -48,6 +49,19 @@ class Real : public ChainTest {
                       (finding.culprit ? std::string(to_string(*finding.culprit)) : "nobody") + " at " +
                       std::string(to_string(finding.hop)));
     }
+    return words;
+  }
+
+  /// What the real conmon leaves to its runtime; ours leaves nothing.
+  static Words left_by(const std::string& monitor) {
+    if (monitor != real_conmon) return {};
+    return {"env-leaked by monitor at runtime-shim", "signal-ignored by monitor at runtime-shim"};
+  }
+
+  /// Those of `verdict` that a runtime or a launcher is to blame for.
+  [[nodiscard]] Words verdict_beside_conmon() const {
+    Words words = verdict();
+    for (const std::string& left : left_by(real_conmon)) std::erase(words, left);
     return words;
   }
 
@@ -90,13 +104,7 @@ std::string name_of(const ::testing::TestParamInfo<Mixture>& info) {
 
 class Matrix : public Real, public ::testing::WithParamInterface<Mixture> {
  protected:
-  // What conmon leaves to its runtime is seen where that is ours, and says so.
-  static Words expected_verdict() {
-    const bool seen =
-        GetParam().monitor == std::string(real_conmon) && GetParam().runtime == std::string("runtime-shim");
-    return seen ? Words{"env-leaked by monitor at runtime-shim", "signal-ignored by monitor at runtime-shim"}
-                : Words{};
-  }
+  static Words expected_verdict() { return left_by(GetParam().monitor); }
 
   Result drive(Words words) { return Real::drive(GetParam().monitor, GetParam().runtime, std::move(words)); }
 };
@@ -110,6 +118,19 @@ TEST_P(Matrix, ThePayloadHasTheVerySocketsAndTheJudgeIsContent) {
   EXPECT_THAT(report.names(), ElementsAre("web", "admin"));
   EXPECT_THAT(report.numbers(), ElementsAre(0, 1, 2, 3, 4));
   EXPECT_THAT(contract(), ElementsAre(report.identity(3), report.identity(4)));
+  EXPECT_THAT(verdict(), ElementsAreArray(expected_verdict()));
+}
+
+TEST_P(Matrix, WhatThePayloadTellsSystemdArrives) {
+  const NotifySocket systemd(file("notify"));
+  Start start = launcher({"--dialect", "oci", "--trace", file("trace"), "--monitor",
+                          ours_or(GetParam().monitor), "--runtime", ours_or(GetParam().runtime), "--sdnotify",
+                          "container", "--listen", "unix:" + file("admin"), "payload", "echo"});
+  start.environment = {"NOTIFY_SOCKET=" + file("notify")};
+  Program chain(start);
+  EXPECT_EQ(systemd.receive(), "READY=1");
+  chain.signal(SIGTERM);
+  EXPECT_EQ(chain.finish().status, WaitStatus::for_exit_code(0));
   EXPECT_THAT(verdict(), ElementsAreArray(expected_verdict()));
 }
 
@@ -210,24 +231,24 @@ TEST_F(Real, TheJudgeFindsTheRuntimesLogInADoubledRange) {
       drive(real_conmon, crun, with_two_sockets({"--profile", "launcher=podman-4.8", "payload", "report"}));
   ASSERT_EQ(result.status, WaitStatus::for_exit_code(0)) << result.err;
   EXPECT_EQ(PayloadReport(result.out).type(5), "REG");
-  EXPECT_THAT(verdict(), ElementsAre("listen-pid-stale by launcher at monitor",
-                                     "preserve-count-wrong by nobody at payload"));
+  EXPECT_THAT(verdict_beside_conmon(), ElementsAre("listen-pid-stale by launcher at monitor",
+                                                   "preserve-count-wrong by runtime-shim at payload"));
 }
 
 TEST_F(Real, TheJudgeFindsThatCrunDropsListenFds) {
   drive(real_conmon, crun, with_two_sockets({"--profile", "launcher=cri-o", "payload", "report"}));
-  EXPECT_THAT(verdict(), ElementsAre("env-dropped by nobody at payload"));
+  EXPECT_THAT(verdict_beside_conmon(), ElementsAre("env-dropped by runtime-shim at payload"));
 }
 
 TEST_F(Real, TheJudgeFindsThatRuncDropsTheNames) {
   drive(real_conmon, runc, with_two_sockets({"--profile", "launcher=cri-o", "payload", "report"}));
-  EXPECT_THAT(verdict(), ElementsAre("fdnames-mismatch by nobody at payload"));
+  EXPECT_THAT(verdict_beside_conmon(), ElementsAre("fdnames-mismatch by runtime-shim at payload"));
 }
 
 TEST_F(Real, TheJudgeFindsWhatRuncKeepsOfItsOwn) {
   drive(real_conmon, runc, with_two_sockets({"--fault", "launcher:preserve-more=2", "payload", "report"}));
-  EXPECT_THAT(verdict(), ElementsAre("preserve-count-wrong by launcher at monitor",
-                                     "preserve-count-wrong by nobody at payload"));
+  EXPECT_THAT(verdict_beside_conmon(), ElementsAre("preserve-count-wrong by launcher at monitor",
+                                                   "preserve-count-wrong by runtime-shim at payload"));
 }
 
 }  // namespace

@@ -18,7 +18,6 @@ namespace fdchain {
 namespace {
 
 constexpr std::size_t worth_reading = 16384;
-constexpr std::int64_t now_and_then = 10;  // milliseconds
 
 // What is there. False when nobody will write any more.
 bool take(int pipe, std::string& said) {
@@ -34,8 +33,7 @@ bool take(int pipe, std::string& said) {
 }  // namespace
 
 Outcome run_command(const std::vector<std::string>& words, const Environment& environment,
-                    const sigset_t& signal_mask, std::chrono::milliseconds limit,
-                    const std::function<void()>& meanwhile) {
+                    const sigset_t& signal_mask, std::chrono::milliseconds limit) {
   std::array<int, 2> ends{};
   check(::pipe2(ends.data(), O_CLOEXEC), "pipe2");
   const OwnedFd ours(ends[0]);
@@ -61,9 +59,7 @@ Outcome run_command(const std::vector<std::string>& words, const Environment& en
     const auto left =
         std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now()).count();
     if (left <= 0) ::kill(pid, SIGKILL);
-    const auto longest = left <= 0 ? -1 : meanwhile ? std::min(left, now_and_then) : left;
-    (void)!::poll(waiting.data(), waiting.size(), static_cast<int>(longest));
-    if (meanwhile) meanwhile();
+    (void)!::poll(waiting.data(), waiting.size(), left <= 0 ? -1 : static_cast<int>(left));
     if (waiting[1].revents != 0 && !take(ours.get(), outcome.said)) waiting[1].fd = -1;
   }
   take(ours.get(), outcome.said);

@@ -2,7 +2,6 @@
 
 #include <chrono>
 #include <csignal>
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -18,12 +17,10 @@ struct Outcome {
 };
 
 /// Runs a program that has nothing to do with the sockets, and waits for it: it gets none of them, and
-/// /dev/null as stdin. One that takes longer than `limit` is killed. `meanwhile` is called now and then until
-/// it has ended.
+/// /dev/null as stdin. One that takes longer than `limit` is killed.
 ///
 /// Throws Failure when it cannot be started.
 Outcome run_command(const std::vector<std::string>& words, const Environment& environment,
-                    const sigset_t& signal_mask, std::chrono::milliseconds limit,
-                    const std::function<void()>& meanwhile = {});
+                    const sigset_t& signal_mask, std::chrono::milliseconds limit);
 
 }  // namespace fdchain

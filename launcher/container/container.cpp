@@ -42,9 +42,10 @@
 #include "fdchain/system/sys.h"
 #include "launcher/container/command.h"
 #include "launcher/container/config.h"
+#include "launcher/container/dialect.h"
 #include "launcher/container/directory.h"
-#include "launcher/container/exec_watch.h"
 #include "launcher/container/terminal_relay.h"
+#include "launcher/follow/watcher.h"
 #include "launcher/systemd_notice.h"
 
 namespace fdchain {
@@ -95,7 +96,8 @@ class Container {
   void start_monitor();
   void create();
   void start();
-  void observe_payload(ExecWatch& watch);
+  void follow();
+  void observe_payload();
   void observe_monitor(Moment moment);
   int detach();
   int attend();
@@ -105,7 +107,7 @@ class Container {
   bool wait(const OwnedFd& what, std::chrono::milliseconds limit);
   std::optional<int> published_status() const;
   std::optional<std::string> said_by_runtime() const;
-  Outcome runtime(std::vector<std::string> words, const std::function<void()>& meanwhile = {}) const;
+  Outcome runtime(std::vector<std::string> words) const;
   std::vector<std::string> runtime_words() const;
   std::vector<std::string> announcement(const HopPlan& plan) const;
   ConmonOptions monitor_options() const;
@@ -141,7 +143,8 @@ class Container {
   std::vector<int> waiting_signals_;
   std::vector<pid_t> came_with_;
   std::vector<std::string> heard_;
-  FdTable known_;  ///< of a traced run: the sockets as they were before they were passed on
+  std::optional<Watcher> watcher_;  ///< of a traced run
+  FdTable known_;                   ///< of a traced run: the sockets as they were before they were passed on
 };
 
 int Container::run() {
@@ -174,6 +177,7 @@ void Container::prepare() {
   mask_before_ = signals.mask_before;
   signals_ = std::move(signals.fd);
   if (has_children()) came_with_ = children_of_this_process();
+  follow();
   check(::prctl(PR_SET_CHILD_SUBREAPER, 1), "prctl PR_SET_CHILD_SUBREAPER");
   place_ = make_container_place();
   try {
@@ -212,11 +216,11 @@ std::vector<std::string> Container::runtime_words() const {
   return words;
 }
 
-Outcome Container::runtime(std::vector<std::string> words, const std::function<void()>& meanwhile) const {
+Outcome Container::runtime(std::vector<std::string> words) const {
   std::vector<std::string> command{runtime_};
   for (std::string& word : runtime_words()) command.push_back(std::move(word));
   command.insert(command.end(), std::make_move_iterator(words.begin()), std::make_move_iterator(words.end()));
-  return run_command(command, plain_environment(), mask_before_, runtime_patience, meanwhile);
+  return run_command(command, plain_environment(), mask_before_, runtime_patience);
 }
 
 std::vector<std::string> Container::clean_up_words() const {
@@ -319,6 +323,7 @@ void Container::write_bundle() {
   if (notify_socket()) {
     // The monitor listens there, and forwards.
     const std::string directory = place_.bundle() + "/notify";
+    fs::create_directory(directory);
     matters.notify_socket = rootfs.empty() ? directory + "/notify.sock" : "/run/notify/notify.sock";
     if (!rootfs.empty()) matters.notify_directory = directory;
   }
@@ -360,18 +365,10 @@ void Container::create() {
 
 void Container::start() {
   observe_monitor(Moment::running);
-  std::optional<ExecWatch> watch;
-  if (witness_.trace().on()) watch.emplace(payload_);
-  // What is watched stands still at every signal until it is let go on, and the runtime waits for it.
-  const Outcome outcome = runtime({"start", id_}, [&] {
-    if (watch) watch->look();
-  });
-  if (outcome.status != WaitStatus::for_exit_code(0)) {
-    watch.reset();
+  const Outcome outcome = runtime({"start", id_});
+  if (outcome.status != WaitStatus::for_exit_code(0))
     throw Failure("runtime: " + one_line(outcome.said), status_of_refusal(outcome.said));
-  }
-  if (watch) observe_payload(*watch);
-  watch.reset();
+  observe_payload();
   running_ = true;
   if (!options_.pidfile.empty())
     write_file_atomically(options_.pidfile, std::to_string(payload_), "--pidfile");
@@ -380,11 +377,24 @@ void Container::start() {
   checkpoint(arrival_.environment, Hop::launcher, Moment::running);
 }
 
-// Standing at its exec it has what it was given, and has done nothing yet; else it is seen in passing.
-void Container::observe_payload(ExecWatch& watch) {
-  if (watch.works() && !watch.wait(exec_patience)) return;
-  const Moment moment = watch.works() ? Moment::arrival : Moment::running;
-  auto record = observe_other(payload_, Hop::payload, moment, Hop::launcher, known_);
+// Of programs that write nothing down themselves it is done for them. Before there is any pipe whose end
+// somebody will wait for.
+void Container::follow() {
+  if (!witness_.trace().on()) return;
+  const Spoken spoken{true, is_ours(monitor_, "monitor", arrival_.environment),
+                      is_ours(runtime_, "runtime-shim", arrival_.environment)};
+  try {
+    watcher_.emplace(Cast(witness_.trace(), known_, spoken));
+  } catch (const Failure& failure) {
+    log::warn("{}", failure.what());
+  }
+}
+
+// Where nobody can be followed, it is seen in passing.
+void Container::observe_payload() {
+  if (watcher_) return watcher_->finish();
+  if (!witness_.trace().on()) return;
+  auto record = observe_other(payload_, Hop::payload, Moment::running, Hop::launcher, known_);
   Trace trace = witness_.trace();
   if (record) append_if_possible(trace, [&] { return std::move(*record); });
 }
@@ -469,6 +479,7 @@ int Container::conclude() {
 // Lets the monitor end with its own clean-up, if it still can, and ends what it has left; a dead one's
 // clean-up is done here.
 void Container::clean_up() {
+  watcher_.reset();
   const bool has_ended = published_status().has_value();
   if (payload_ != 0 && !has_ended && monitor_end_) runtime({"kill", id_, "KILL"});
   if (payload_ != 0 && !has_ended && !monitor_end_) ::kill(payload_, SIGKILL);

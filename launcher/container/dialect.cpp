@@ -14,18 +14,6 @@ namespace {
 
 constexpr auto patience = std::chrono::seconds(5);
 
-bool is_ours(const std::string& program, std::string_view own_name, const Environment& environment) try {
-  if (program == find_own_program(own_name)) return true;
-  const std::string path = find_hop(program, environment.get("PATH").value_or(standard_path));
-  if (::access(path.c_str(), X_OK) < 0) return true;
-  Environment plain = environment;
-  for (const auto name : {trace_name, fault_name, profile_name}) plain.unset(name);
-  const Outcome outcome = run_command({path, "--version"}, plain, current_signal_mask(), patience);
-  return outcome.said.find("fdchain") != std::string::npos;
-} catch (const Failure&) {
-  return true;
-}
-
 void refuse_what_no_container_has(const RunOptions& options) {
   const char* const dialect = "the OCI dialect (--dialect native, or programs of fdchain, would have it)";
   if (options.isolation.user) throw Failure(std::string("--userns private: not in ") + dialect);
@@ -39,6 +27,18 @@ void refuse_what_no_container_has(const RunOptions& options) {
 }
 
 }  // namespace
+
+bool is_ours(const std::string& program, std::string_view own_name, const Environment& environment) try {
+  if (program == find_own_program(own_name)) return true;
+  const std::string path = find_hop(program, environment.get("PATH").value_or(standard_path));
+  if (::access(path.c_str(), X_OK) < 0) return true;
+  Environment plain = environment;
+  for (const auto name : {trace_name, fault_name, profile_name}) plain.unset(name);
+  const Outcome outcome = run_command({path, "--version"}, plain, current_signal_mask(), patience);
+  return outcome.said.find("fdchain") != std::string::npos;
+} catch (const Failure&) {
+  return true;
+}
 
 void choose_dialect(RunOptions& options, const Environment& environment) {
   if (!options.dialect) {

@@ -199,6 +199,16 @@ TEST(NotifyLost, WhenTheVariableIsDroppedOrPointsElsewhere) {
   EXPECT_THAT(other.findings(), ElementsAre("notify-lost by runtime-shim at payload"));
 }
 
+TEST(NotifyLost, NotBehindAMonitorThatForwards) {
+  RunBuilder run(RunShape{.notify = true});
+  run.at(monitor, arrival).relays_notify = true;
+  run.from(launcher, departure, unset("NOTIFY_SOCKET"));
+  run.from(runtime_shim, departure, set("NOTIFY_SOCKET", "/run/notify/notify.sock"));
+  EXPECT_THAT(run.findings(), IsEmpty());
+  run.from(runtime_shim, departure, unset("NOTIFY_SOCKET"));
+  EXPECT_THAT(run.findings(), ElementsAre("notify-lost by runtime-shim at payload"));
+}
+
 TEST(Fdnames, OfAnotherNumberOrOrderAreAMismatch) {
   for (const std::string names : {"s0", "s1:s0", "s0:s1:s2", "", "s0:s0"}) {
     RunBuilder run;

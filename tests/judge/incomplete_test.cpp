@@ -79,8 +79,11 @@ TEST(AHealthyRun, GivesNoFindingInWhateverOrderItsRecordsAre) {
 }
 
 TEST(AMissingRecord, IsNamed) {
-  EXPECT_THAT(unknown_of(RunBuilder().drop(runtime_shim, departure)),
-              ElementsAre("what runtime-shim was about to pass on: no record of its departure"));
+  EXPECT_THAT(unknown_of(RunBuilder().drop(monitor, departure).drop(runtime_shim, arrival)),
+              ElementsAre("what monitor was about to pass on: no record of its departure",
+                          "what runtime-shim received: no record of its arrival"));
+  EXPECT_THAT(unknown_of(RunBuilder().drop(runtime_shim, departure)), IsEmpty())
+      << "what the next hop had when it started is the same";
   EXPECT_THAT(unknown_of(RunBuilder().drop(monitor, arrival)),
               ElementsAre("what monitor received: no record of its arrival"));
   EXPECT_THAT(unknown_of(RunBuilder().drop(payload)),

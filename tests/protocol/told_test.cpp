@@ -32,5 +32,12 @@ TEST(ToldToReplaceListenPid, IsAWordOfItsOwn) {
   EXPECT_FALSE(told_to_replace_listen_pid(others));
 }
 
+TEST(ToldToRelayNotifications, IsAnOptionWithItsSocketInEitherForm) {
+  const auto told = [](std::vector<std::string_view> words) { return told_to_relay_notifications(words); };
+  EXPECT_TRUE(told({"conmon", "--sdnotify-socket", "/run/notify"}));
+  EXPECT_TRUE(told({"conmon", "--sdnotify-socket=/run/notify"}));
+  EXPECT_FALSE(told({"monitor", "--", "--sdnotify-socket", "/run/notify"}));
+}
+
 }  // namespace
 }  // namespace fdchain

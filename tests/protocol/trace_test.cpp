@@ -62,6 +62,7 @@ HopRecord full_record() {
   record.nofile_soft = 1024;
   record.preserve_fds = 2;
   record.replaces_listen_pid = true;
+  record.relays_notify = true;
   record.nofile_hard = most;
   record.ignored_signals = {1, 13, 64};
   record.fds = {listening_socket(), refused()};
@@ -206,8 +207,11 @@ std::string refusal(const json::value& value) {
 TEST(TraceReader, NamesEveryKeyThatIsMissing) {
   const json::object whole = as_object(full_record());
   for (const auto& [key, value] : whole) {
-    static const std::vector<std::string> optional{
-        "preserve_fds", "replaces_listen_pid", "pidfdid", "contract", "heard", "told", "ended", "children"};
+    static const std::vector<std::string> optional{"preserve_fds",  "replaces_listen_pid",
+                                                   "relays_notify", "pidfdid",
+                                                   "contract",      "heard",
+                                                   "told",          "ended",
+                                                   "children"};
     json::object object = whole;
     object.erase(key);
     const bool can_do_without = std::ranges::find(optional, key) != optional.end();

@@ -258,11 +258,14 @@ void notify_socket(const Evidence& evidence, Findings& findings) {
   const HopRecord* const launcher = evidence.of(Hop::launcher).arrival;
   if (!evidence.contract().notify_payload || launcher == nullptr) return;
   auto known = variable(*launcher, notify_socket_name);
+  const HopRecord* const monitor = evidence.given_to(Hop::monitor);
+  const bool relayed = monitor != nullptr && monitor->relays_notify;
   for (const Hop hop : {Hop::monitor, Hop::runtime_shim, Hop::payload}) {
     const HopRecord* const record = evidence.given_to(hop);
     if (record == nullptr) continue;
     const auto value = variable(*record, notify_socket_name);
-    if (value == known) continue;
+    // Behind a monitor that forwards, the payload has a socket of the monitor's.
+    if (value == known || (relayed && (hop != Hop::payload || value))) continue;
     Finding finding = make("notify-lost", hop);
     finding.evidence = "NOTIFY_SOCKET was " + known.value_or("not set") + " and is " +
                        value.value_or("not set") + ": READY=1 of the payload does not arrive";

@@ -1,0 +1,303 @@
+// `launcher trace`: the real podman and whatever it starts, followed and judged; and the half of the matrix
+// in which podman is the launcher.
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "fdchain/judge/judge.h"
+#include "fdchain/system/listening_socket.h"
+#include "fdchain/system/observe.h"
+#include "fdchain/system/sys.h"
+#include "fdchain/system/trace_reader.h"
+#include "integration/harness/chain_test.h"
+#include "integration/real/monitored.h"
+#include "integration/real/podman.h"
+
+namespace fdchain::test {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::ElementsAreArray;
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::StartsWith;
+using Words = std::vector<std::string>;
+
+class TraceCommand : public ChainTest {
+ protected:
+  /// `launcher trace OPTIONS -- COMMAND`
+  static Words traced(const Words& options, const Words& command) {
+    Words words{bin("launcher"), "trace"};
+    words.insert(words.end(), options.begin(), options.end());
+    words.emplace_back("--");
+    words.insert(words.end(), command.begin(), command.end());
+    return words;
+  }
+
+  static Result trace(const Words& options, const Words& command) {
+    Start start;
+    start.argv = traced(options, command);
+    return run(start);
+  }
+
+  /// `ID by CULPRIT at HOP` of each run that was traced.
+  [[nodiscard]] std::vector<Words> verdicts() const {
+    std::vector<Words> all;
+    for (const auto& records : read_trace(file("trace")).runs) {
+      Words words;
+      for (const Finding& finding : judge(records).findings) {
+        words.push_back(finding.id + " by " +
+                        (finding.culprit ? std::string(to_string(*finding.culprit)) : "nobody") + " at " +
+                        std::string(to_string(finding.hop)));
+      }
+      all.push_back(std::move(words));
+    }
+    return all;
+  }
+};
+
+// --- the command
+
+TEST_F(TraceCommand, HasTheCommandsStatusAndOutput) {
+  const Result result = trace({}, {"sh", "-c", "echo out; exit 3"});
+  EXPECT_EQ(result.out, "out\n");
+  EXPECT_EQ(result.err, "launcher: no container was started: there is nothing to report\n");
+  EXPECT_EQ(result.status, WaitStatus::for_exit_code(3));
+  EXPECT_EQ(trace({}, {"sh", "-c", "kill -9 $$"}).status, WaitStatus::for_exit_code(128 + SIGKILL));
+}
+
+TEST_F(TraceCommand, SaysWhyACommandCannotBeHad) {
+  EXPECT_EQ(trace({}, {"nonexistent-program"}).status, WaitStatus::for_exit_code(127));
+  EXPECT_EQ(trace({}, {"/etc/passwd"}).status, WaitStatus::for_exit_code(126));
+  EXPECT_EQ(trace({}, {}).err, "launcher: a COMMAND is needed; see --help\n");
+  EXPECT_EQ(trace({"--report", "xml"}, {"true"}).status, WaitStatus::for_exit_code(125));
+}
+
+TEST_F(TraceCommand, SaysThatWhoIsTracedAlreadyCannotBe) {
+  const Result result = trace({}, traced({}, {"true"}));
+  EXPECT_EQ(result.status, WaitStatus::for_exit_code(125));
+  EXPECT_THAT(result.err, StartsWith("launcher: nobody can be followed: ptrace PTRACE_SEIZE: Operation not "
+                                     "permitted\n"));
+}
+
+TEST_F(TraceCommand, RelaysSignals) {
+  Start start;
+  start.argv = traced({}, {"sh", "-c", "trap 'exit 7' TERM; echo up; while :; do sleep 0.01; done"});
+  Program program(start);
+  program.wait_for_out("up");
+  program.signal(SIGTERM);
+  EXPECT_EQ(program.finish().status, WaitStatus::for_exit_code(7));
+}
+
+// What came stays as it came, but that the sockets are the command's now.
+TEST_F(TraceCommand, ChangesNothingForTheCommand) {
+  Start start;
+  const Opened socket = open_listening(parse_listen_spec("unix:" + file("socket")));
+  const OwnedFd stray(check(::open("/dev/zero", O_RDONLY | O_CLOEXEC), "open", "/dev/zero"));
+  start.environment = {"LISTEN_FDS=1", "LISTEN_FDNAMES=web"};
+  start.pass = {{socket.fd.get(), 3}, {stray.get(), 9}};
+  start.closed = {0};
+  const Words report{bin("payload"), "report"};
+  start.argv = as_activated(report);
+  const PayloadReport plain(run(start).out);
+  start.argv = as_activated(traced({}, report));
+  const PayloadReport followed(run(start).out);
+  EXPECT_EQ(followed.adopted(), 1);
+  EXPECT_EQ(followed.numbers(), plain.numbers());
+  EXPECT_EQ(followed.identity(3), plain.identity(3));
+  EXPECT_EQ(followed.type(9), plain.type(9));
+}
+
+TEST_F(TraceCommand, FollowsOurOwnChainToo) {
+  Start start;
+  const Opened socket = open_listening(parse_listen_spec("unix:" + file("socket")));
+  start.environment = {"LISTEN_FDS=1", "LISTEN_FDNAMES=web"};
+  start.pass = {{socket.fd.get(), 3}};
+  start.argv =
+      as_activated(traced({"--trace", file("trace"), "--check"}, {bin("launcher"), "payload", "report"}));
+  EXPECT_EQ(run(start).status, WaitStatus::for_exit_code(0));
+  EXPECT_THAT(verdicts(), ElementsAre(IsEmpty()));
+  Words hops;
+  const TraceContent content = read_trace(file("trace"));
+  for (const HopRecord& record : content.runs.front())
+    hops.push_back(std::string(to_string(record.hop)) + ' ' + std::string(to_string(record.moment)));
+  EXPECT_THAT(hops, ElementsAre("launcher arrival", "monitor arrival", "runtime-shim arrival",
+                                "payload arrival", "monitor after-exit", "launcher after-exit"));
+}
+
+TEST_F(TraceCommand, CheckIsAnErrorOfTheJudges) {
+  const Words leaks{bin("launcher"), "--fault", "monitor:leak-file=9", "payload", "report"};
+  EXPECT_EQ(trace({"--check"}, leaks).status, WaitStatus::for_exit_code(124));
+  const Words not_found{bin("launcher"), "nonexistent-program"};
+  EXPECT_EQ(trace({"--check"}, not_found).status, WaitStatus::for_exit_code(127));
+}
+
+TEST_F(TraceCommand, ARuntimeNeedsNoMonitor) {
+  write_bundle(directory_.path(), {{"/bin/echo"}, false, {}});
+  Start start;
+  start.argv = with_cgroup2(traced(
+      {"--trace", file("trace"), "--report", "text"},
+      {"crun", "--cgroup-manager=disabled", "--root", file("states"), "run", "-b", directory_.path(), "c"}));
+  const Result result = run(start);
+  ASSERT_EQ(result.status, WaitStatus::for_exit_code(0)) << result.err;
+  EXPECT_THAT(result.err, AllOf(HasSubstr("runtime-shim"), HasSubstr("busybox")));
+  EXPECT_THAT(verdicts(), ElementsAre(IsEmpty()));
+}
+
+// --- podman
+
+struct Mixture {
+  const char* conmon;
+  const char* runtime;
+};
+
+std::string name_of(const ::testing::TestParamInfo<Mixture>& info) {
+  std::string name = std::filesystem::path(info.param.conmon).filename().string() + "_" +
+                     std::filesystem::path(info.param.runtime).filename().string();
+  std::erase(name, '-');
+  return name;
+}
+
+std::string path_of(const char* program) { return *program == '/' ? program : bin(program); }
+
+class UnderTrace : public TraceCommand, public ::testing::WithParamInterface<Mixture> {
+ protected:
+  UnderTrace() {
+    for (const char* const name : {"web", "admin"})
+      sockets_.push_back(open_listening(parse_listen_spec("unix:" + file(name))));
+  }
+
+  /// As an activator starts it, with two sockets.
+  [[nodiscard]] Start activated(const Words& command) const {
+    Start start;
+    start.argv = as_activated(podman_.placed(traced({"--trace", file("trace")}, command)));
+    start.environment = {"LISTEN_FDS=2", "LISTEN_FDNAMES=web:admin"};
+    for (int i = 0; i < 2; ++i) start.pass.emplace_back(socket(i).get(), 3 + i);
+    return start;
+  }
+
+  [[nodiscard]] const OwnedFd& socket(int i) const { return sockets_[static_cast<std::size_t>(i)].fd; }
+
+  /// What this conmon does to whatever runtime it starts, with `more` in its place.
+  [[nodiscard]] static Words verdict_with(Words before = {}, Words after = {}) {
+    if (GetParam().conmon == std::string(real_conmon))
+      before.insert(before.end(),
+                    {"env-leaked by monitor at runtime-shim", "signal-ignored by monitor at runtime-shim"});
+    before.insert(before.end(), after.begin(), after.end());
+    return before;
+  }
+
+  static bool runs(const char* runtime) { return GetParam().runtime == std::string(runtime); }
+
+  Podman podman_{directory_.path(), path_of(GetParam().conmon), path_of(GetParam().runtime)};
+  std::vector<Opened> sockets_;
+};
+
+TEST_P(UnderTrace, ThePayloadHasTheVerySocketsAndTheJudgeKnowsItsHops) {
+  const Result result = run(activated(podman_.run({"--rm"}, {"/payload", "report"})));
+  ASSERT_EQ(result.status, WaitStatus::for_exit_code(0)) << result.err;
+  const PayloadReport report(result.out);
+  EXPECT_EQ(report.adopted(), 2);
+  EXPECT_EQ(report.pid(), 1);
+  EXPECT_THAT(report.names(), ElementsAre("web", "admin"));
+  EXPECT_THAT(report.numbers(), ElementsAre(0, 1, 2, 3, 4));
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(report.identity(3 + i), identity_of(*observe_fd(socket(i).get())));
+  EXPECT_THAT(verdicts(), ElementsAre(ElementsAreArray(verdict_with())));
+}
+
+TEST_P(UnderTrace, ACallersStrayIsPodmansToPassAndTheRuntimesToStop) {
+  Start start = activated(podman_.run({"--rm"}, {"/payload", "report"}));
+  const OwnedFd stray(check(::open("/dev/zero", O_RDONLY | O_CLOEXEC), "open", "/dev/zero"));
+  start.pass.emplace_back(stray.get(), 9);
+  EXPECT_THAT(PayloadReport(run(start).out).numbers(), ElementsAre(0, 1, 2, 3, 4));
+  EXPECT_THAT(verdicts(), ElementsAre(ElementsAreArray(verdict_with({"fd-leaked by launcher at monitor"}))));
+}
+
+TEST_P(UnderTrace, WhatIsPreservedIsNoFinding) {
+  Start start = activated(podman_.run({"--rm", "--preserve-fds=3"}, {"/payload", "report"}));
+  const OwnedFd third(check(::open("/dev/zero", O_RDONLY | O_CLOEXEC), "open", "/dev/zero"));
+  start.pass.emplace_back(third.get(), 5);
+  EXPECT_THAT(PayloadReport(run(start).out).numbers(), ElementsAre(0, 1, 2, 3, 4, 5));
+  EXPECT_THAT(verdicts(), ElementsAre(ElementsAreArray(verdict_with())));
+}
+
+// podman since 4.8 gives conmon its own LISTEN_*; what it gives can be configured.
+TEST_P(UnderTrace, WhatIsSaidTwiceIsTheRuntimesToCountOnce) {
+  std::ofstream(file("containers.conf"))
+      << "[engine]\nconmon_env_vars = [\"LISTEN_FDS=2\", \"LISTEN_PID=999999\"]\n";
+  Start start = activated(podman_.run({"--rm", "--log-driver=k8s-file"}, {"/payload", "report"}));
+  start.environment.push_back("CONTAINERS_CONF=" + file("containers.conf"));
+  const PayloadReport report(run(start).out);
+  EXPECT_EQ(report.adopted(), 2);
+  const bool doubles = runs("/usr/bin/crun");
+  EXPECT_EQ(report.numbers().size(), doubles ? 6U : 5U);
+  EXPECT_THAT(verdicts(),
+              ElementsAre(ElementsAreArray(verdict_with(
+                  {"listen-pid-stale by launcher at monitor"},
+                  doubles ? Words{"preserve-count-wrong by runtime-shim at payload"} : Words{}))));
+}
+
+TEST_P(UnderTrace, ADetachedContainerIsLetGoOf) {
+  Start start = activated(podman_.run({"-d", "--name", "c"}, {"sleep", "100"}));
+  EXPECT_EQ(run(start).status, WaitStatus::for_exit_code(0));
+  EXPECT_THAT(verdicts(), ElementsAre(ElementsAreArray(verdict_with())));
+  start.pass.clear();
+  start.environment.clear();
+  start.argv = podman_.placed(podman_.command({"inspect", "--format", "{{.State.Status}}", "c"}));
+  EXPECT_EQ(run(start).out, "running\n");
+  start.argv = podman_.placed(podman_.command({"rm", "--force", "--time", "0", "c"}));
+  run(start);
+}
+
+TEST_P(UnderTrace, EachContainerIsARunOfItsOwn) {
+  Start start;
+  const Words words = podman_.run({"--rm"}, {"echo", "hello"});
+  Words twice{"sh", "-c", "\"$@\" && \"$@\"", "sh"};
+  twice.insert(twice.end(), words.begin(), words.end());
+  start.argv = podman_.placed(traced({"--trace", file("trace")}, twice));
+  EXPECT_EQ(run(start).out, "hello\nhello\n");
+  EXPECT_THAT(verdicts(), ElementsAre(ElementsAreArray(verdict_with()), ElementsAreArray(verdict_with())));
+}
+
+// A real daemon at the end: it serves who connects to the activator's socket.
+TEST_P(UnderTrace, ARealDaemonServesOnItsSocket) {
+  Start start = activated(
+      podman_.run({"--rm", "-v", "/usr:/usr:ro", "-v", "/usr/lib:/lib:ro", "-v", "/usr/lib64:/lib64:ro"},
+                  {"/usr/bin/dbus-daemon", "--session", "--nofork", "--nopidfile",
+                   "--address=systemd:", "--print-address"}));
+  start.environment = {"LISTEN_FDS=1", "LISTEN_FDNAMES=bus"};
+  start.pass.resize(1);
+  Program chain(start);
+  chain.wait_for_out("unix:path=");
+  Start client;
+  client.argv = {"dbus-send",
+                 "--bus=unix:path=" + file("web"),
+                 "--print-reply",
+                 "--dest=org.freedesktop.DBus",
+                 "/org/freedesktop/DBus",
+                 "org.freedesktop.DBus.GetId"};
+  const Result answer = run(client);
+  EXPECT_EQ(answer.status, WaitStatus::for_exit_code(0)) << answer.err;
+  EXPECT_THAT(answer.out, HasSubstr("string"));
+  chain.signal(SIGTERM);
+  chain.finish();
+  EXPECT_THAT(verdicts(), ElementsAre(ElementsAreArray(verdict_with())));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, UnderTrace,
+    ::testing::Values(Mixture{real_conmon, "/usr/bin/crun"}, Mixture{real_conmon, "/usr/sbin/runc"},
+                      Mixture{real_conmon, "runtime-shim"}, Mixture{"monitor", "/usr/bin/crun"},
+                      Mixture{"monitor", "/usr/sbin/runc"}, Mixture{"monitor", "runtime-shim"}),
+    name_of);
+
+}  // namespace
+}  // namespace fdchain::test

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <optional>
+
+namespace fdchain {
+
+/// What a followed process has come to. It stands still until it is told to go on.
+struct Happening {
+  enum class Kind {
+    exec,    ///< it has become a program, has what it was given, and has done nothing yet
+    ending,  ///< it is about to end, and still has all that it held
+  };
+  Kind kind = Kind::exec;
+  pid_t pid = 0;
+  int status = 0;  ///< of one that is ending: as waitpid(2) will tell it
+};
+
+/// Follows a process and whatever it and its offspring start, by ptrace(2), and has each stand still where it
+/// can be looked at. With the follower's process the following ends, and everybody goes on.
+class Follower {
+ public:
+  /// Throws when the process cannot be followed: it is traced by somebody else, or the kernel refuses.
+  explicit Follower(pid_t pid);
+
+  /// What has happened next; nothing when all go on, or nobody is left. Never waits: SIGCHLD tells that
+  /// something may have happened. Takes the statuses of this process's own children too.
+  std::optional<Happening> next();
+
+  /// Has the process go on, and follows it further.
+  void go_on(const Happening& seen);
+
+  /// Has the process go on unfollowed.
+  void let_go(const Happening& seen);
+};
+
+}  // namespace fdchain

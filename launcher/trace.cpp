@@ -1,0 +1,171 @@
+#include "launcher/trace.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+
+#include "fdchain/model/failure.h"
+#include "fdchain/model/variables.h"
+#include "fdchain/model/wait_status.h"
+#include "fdchain/program/guard.h"
+#include "fdchain/program/options.h"
+#include "fdchain/system/exec_image.h"
+#include "fdchain/system/find_program.h"
+#include "fdchain/system/pidfd.h"
+#include "fdchain/system/signals.h"
+#include "fdchain/system/spawn.h"
+#include "fdchain/system/sys.h"
+#include "fdchain/system/trace_reader.h"
+#include "launcher/follow/watcher.h"
+#include "launcher/witness.h"
+
+namespace fdchain {
+namespace {
+
+namespace po = boost::program_options;
+
+constexpr std::string_view usage =
+    "Usage: launcher trace [OPTIONS] [--] COMMAND [ARG...]\n\n"
+    "Runs COMMAND, follows whatever it starts by ptrace(2), and says of each container what podman, conmon,\n"
+    "the OCI runtime and the payload were given, and who did something wrong. Nothing needs to be prepared "
+    "for\n"
+    "that. The exit status is COMMAND's.\n\n"
+    "  launcher trace podman run --rm IMAGE\n"
+    "  systemd-socket-activate -l 8080 launcher trace podman run --rm IMAGE\n";
+
+struct Request {
+  std::string file;
+  std::vector<ReportRequest> reports;
+  bool check = false;
+  std::vector<std::string> command;
+};
+
+// Nothing when --help or --version has been answered.
+std::optional<Request> parse(const std::vector<std::string>& words) {
+  Request request;
+  std::vector<std::string> reports;
+  po::options_description own("Options");
+  own.add_options()                                                                                       //
+      ("trace", po::value(&request.file)->value_name("FILE"), "append what every hop was given to FILE")  //
+      ("report", po::value(&reports)->value_name("FORMAT[:FILE]"),
+       "say what happened as text, json, mermaid or dot; to stderr without FILE; repeatable. Default: text, "
+       "unless there is --trace or --check")  //
+      ("check", po::bool_switch(&request.check),
+       "exit 124 when the judge has an error and COMMAND itself succeeded");
+  own.add(common_options());
+  const CommandLine command_line = parse_command_line(words, own);
+  if (answered(command_line, Hop::launcher, usage, own)) return std::nullopt;
+  for (const std::string& report : reports) request.reports.push_back(parse_report_request(report));
+  if (request.reports.empty() && request.file.empty() && !request.check)
+    request.reports.push_back(parse_report_request("text"));
+  check_reports(request.reports, request.file);
+  request.command = command_line.rest;
+  if (request.command.empty()) throw Failure("a COMMAND is needed; see --help");
+  return request;
+}
+
+/// The file of the records, which goes with this object unless it was asked for.
+class TraceFile {
+ public:
+  explicit TraceFile(const std::string& wanted)
+      : path_(wanted.empty() ? temporary_trace() : std::filesystem::absolute(wanted).native()),
+        temporary_(wanted.empty()) {}
+  ~TraceFile() {
+    if (temporary_) ::unlink(path_.c_str());
+  }
+  TraceFile(const TraceFile&) = delete;
+  TraceFile& operator=(const TraceFile&) = delete;
+
+  [[nodiscard]] const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+  bool temporary_;
+};
+
+// Everything as it came, what is wrong with it included, but for the pid: that is the command's now.
+HandOver hand_over_all(const std::vector<std::string>& command, const Arrival& arrival) {
+  HandOver next;
+  next.argv = command;
+  next.environment = arrival.environment;
+  next.program = find_program(command.front(), next.environment.get("PATH").value_or(standard_path));
+  for (const FdRow& row : arrival.record->fds) {
+    if (row.number > STDERR_FILENO) next.passed.push_back({row.number, row.number, 1, false, "as it came"});
+  }
+  for (int number = 0; number <= STDERR_FILENO; ++number) {
+    if (!arrival.stdio_open[static_cast<std::size_t>(number)])
+      next.extra.push_back({{Step::Kind::close, number}, "it came closed"});
+  }
+  next.name_pid = next.environment.get(listen_pid_name) == std::to_string(::getpid());
+  next.name_pidfdid = next.name_pid && next.environment.get(listen_pidfdid_name).has_value();
+  if (next.name_pid) next.environment.unset(listen_pid_name);
+  if (next.name_pidfdid) next.environment.unset(listen_pidfdid_name);
+  return next;
+}
+
+pid_t start(const HandOver& next, const sigset_t& signal_mask) {
+  ExecImage image(next, signal_mask);
+  const Spawned spawned = spawn(image);
+  if (!spawned.failure) return spawned.pid;
+  if (spawned.failure->stage == Step::Kind::exec) throw_exec_failure(next.program, spawned.failure->error);
+  throw Failure(image.describe(*spawned.failure));
+}
+
+// What a terminal sends it sends to the command too.
+void relay_signals(const OwnedFd& signals, pid_t command) {
+  signalfd_siginfo info{};
+  while (::read(signals.get(), &info, sizeof info) == sizeof info) {
+    if (info.ssi_code != SI_KERNEL) ::kill(command, static_cast<int>(info.ssi_signo));
+  }
+}
+
+WaitStatus attend(pid_t command, const OwnedFd& signals) {
+  const OwnedFd end(check(open_pidfd(command), "pidfd_open"));
+  std::array<pollfd, 2> waiting{{{end.get(), POLLIN, 0}, {signals.get(), POLLIN, 0}}};
+  while (waiting[0].revents == 0) {
+    (void)!::poll(waiting.data(), waiting.size(), -1);
+    relay_signals(signals, command);
+  }
+  return reap(command);
+}
+
+// Whether no chain has an error.
+bool report_all(const Request& request, const std::string& path, const std::string& run) {
+  if (std::filesystem::file_size(path) == 0) {
+    print_error(Hop::launcher, "no container was started: there is nothing to report");
+    return true;
+  }
+  bool clean = true;
+  bool first = true;
+  for (const auto& records : read_trace(path).runs) {
+    if (!records.front().run.starts_with(run)) continue;
+    if (!first) write_out("", "\n");
+    first = false;
+    clean &= !report_run(records, request.reports);
+  }
+  return clean;
+}
+
+}  // namespace
+
+int trace(const std::vector<std::string>& words, Arrival arrival) {
+  const auto request = parse(words);
+  if (!request) return 0;
+  const TraceFile file(request->file);
+  const std::string run = new_run_name();
+  const SignalFd signals = receive_signals(signals_to_relay());
+  const HandOver next = hand_over_all(request->command, arrival);
+  Watcher watcher(Cast(Trace(run, file.path()), arrival.record->fds, {}));
+  const WaitStatus status = attend(start(next, signals.mask_before), signals.fd);
+  watcher.finish();
+  const bool clean = report_all(*request, file.path(), run);
+  return request->check && !clean && status.exit_status() == 0 ? exit_status::timed_out
+                                                               : status.exit_status();
+}
+
+}  // namespace fdchain
