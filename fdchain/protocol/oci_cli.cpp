@@ -292,15 +292,17 @@ std::string help_lines(unsigned where) {
 
 bool is_command_line(const std::vector<std::string>& words) {
   Reader reader(words);
-  Command ignored;
+  bool known = false;  // the native dialect has none of these options: what follows one is this one's to name
   while (!reader.at_end()) {
     const std::string& word = reader.take();
-    if (!is_option(word)) return find_verb(word) != nullptr || is_absent_verb(word);
-    if (word == "--" || !word.starts_with("--")) return asks_for_version(word) && word != "--";
+    if (!is_option(word)) return known || find_verb(word) != nullptr || is_absent_verb(word);
+    if (word == "--") return false;
+    if (!word.starts_with("--")) return known || asks_for_version(word);
     const std::size_t equals = word.find('=');
     const Option* const option = find_long(std::string_view(word).substr(2, equals - 2), before_verb);
     // --help alone is answered in the native dialect, which points here.
-    if (option == nullptr) return asks_for_version(word);
+    if (option == nullptr) return known || asks_for_version(word);
+    known = true;
     if (!is_flag(*option) && equals == std::string::npos) {
       if (reader.at_end()) return true;
       reader.take();
@@ -373,7 +375,11 @@ std::string usage(std::optional<Verb> verb) {
 }
 
 std::optional<int> parse_signal(std::string_view text) {
-  if (const auto number = parse_decimal(text, 64); number && *number > 0) return static_cast<int>(*number);
+  if (const auto number = parse_decimal(text, 64)) return static_cast<int>(*number);
+  std::string upper(text);
+  std::ranges::transform(upper, upper.begin(),
+                         [](char c) { return c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c; });
+  text = upper;
   if (text.starts_with("SIG")) text.remove_prefix(3);
   for (int number = 1; number < 32; ++number) {
     const char* const name = ::sigabbrev_np(number);

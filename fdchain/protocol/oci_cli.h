@@ -61,8 +61,8 @@ struct Command {
   friend bool operator==(const Command&, const Command&) = default;
 };
 
-/// Whether the words after the program's name speak this dialect: a verb comes first, or after options that
-/// are this dialect's. `--` never stands before a verb here, so what follows one is the native dialect's.
+/// Whether the words after the program's name speak this dialect: a verb or one of its options comes first.
+/// `--` never stands before a verb here, so what follows one is the native dialect's.
 bool is_command_line(const std::vector<std::string>& words);
 
 /// Reads such a command line. Options are taken before and after the id; the program of `exec` keeps its own.
@@ -77,7 +77,7 @@ std::vector<std::string> encode(const Command& command);
 /// `runtime-shim --help`, or the help about one verb.
 std::string usage(std::optional<Verb> verb);
 
-/// The number of a signal: `9`, `KILL`, `SIGKILL`, `RTMIN+1`.
+/// The number of a signal: `9`, `KILL`, `sigkill`, `RTMIN+1`; 0 for the question whether there is somebody.
 std::optional<int> parse_signal(std::string_view text);
 
 }  // namespace fdchain::oci

@@ -4,6 +4,7 @@
 #include <sys/un.h>
 
 #include <filesystem>
+#include <fstream>
 
 #include "fdchain/system/observe.h"
 #include "fdchain/system/owned_fd.h"
@@ -13,6 +14,7 @@
 namespace fdchain::test {
 namespace {
 
+namespace fs = std::filesystem;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
@@ -75,7 +77,22 @@ TEST_F(OciPodman, TellsWhatIsNotThereFromWhatMayNotBeExecuted) {
   EXPECT_EQ(run(podman_run({"--rm"}, {"nosuch"})).status, WaitStatus::for_exit_code(127));
   EXPECT_EQ(run(podman_run({"--rm"}, {"/nosuch"})).status, WaitStatus::for_exit_code(127));
   EXPECT_EQ(run(podman_run({"--rm"}, {"/etc"})).status, WaitStatus::for_exit_code(126));
+  std::ofstream(root() + "/plain") << "not a program\n";
+  EXPECT_EQ(run(podman_run({"--rm"}, {"/plain"})).status, WaitStatus::for_exit_code(126));
+  // Found out only when it is executed, with the container there already: the status is the container's.
+  std::ofstream(root() + "/script") << "#!/nosuch\n";
+  fs::permissions(root() + "/script", fs::perms::all);
+  EXPECT_EQ(run(podman_run({"--rm"}, {"/script"})).status, WaitStatus::for_exit_code(126));
   EXPECT_EQ(run(podman_run({"--rm", "--memory", "100m"}, {"true"})).status, WaitStatus::for_exit_code(126));
+}
+
+TEST_F(OciPodman, CanHaveTheErrorsLoggedAsTheOthersDo) {
+  Start start = podman_run({"--rm"}, {"/nosuch"});
+  start.argv.insert(start.argv.begin() + 1,
+                    {"--runtime-flag", "log=" + file("log"), "--runtime-flag", "log-format=json"});
+  EXPECT_EQ(run(start).status, WaitStatus::for_exit_code(127));
+  EXPECT_THAT(read_file(file("log")),
+              HasSubstr(R"({"msg":"exec /nosuch: No such file or directory","level":"error","time":")"));
 }
 
 TEST_F(OciPodman, StartsExecutesStopsAndRemoves) {

@@ -200,6 +200,8 @@ struct Made {
 
 Made make_container(const Command& command, const Arrival& arrival, int preserved, const Journal& journal,
                     const Interruption& interruption, bool with_fifo) {
+  // Before anything is read in its name.
+  check_id(command.id);
   Bundle bundle = read_bundle(command);
   warn_of(check_scope(bundle.config, command), journal);
   FirstBirth birth = prepare_birth(command, bundle, arrival, preserved);

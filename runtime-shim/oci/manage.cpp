@@ -149,6 +149,8 @@ int send_signal(const Command& command, const Journal& journal) {
   const Entry entry = Entry::at(state_root(command), command.id);
   const State state = finished_state(entry);
   const Held process(state);
+  // Of a container that has ended, nobody is everybody.
+  if (!process && command.all) return 0;
   if (!process) throw Failure("container " + command.id + ": it is stopped: No such process");
   if (command.all) {
     const auto space = pid_namespace_of(std::to_string(state.pid));
@@ -165,7 +167,7 @@ int remove(const Command& command, const Journal& journal) {
   const auto entry = Entry::find(state_root(command), command.id);
   if (!entry) {
     if (command.force) return 0;
-    throw Failure("container " + command.id + ": there is none of this name");
+    throw Failure("container " + command.id + ": it does not exist");
   }
   if (!entry->lock()) {
     if (command.force) return 0;

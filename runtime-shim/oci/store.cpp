@@ -24,11 +24,6 @@ namespace fs = std::filesystem;
 
 constexpr std::array entry_files{"state.json", "config.json", "exec.fifo"};
 
-void check_id(const std::string& id) {
-  if (const std::string_view problem = problem_of_id(id); !problem.empty())
-    throw Failure("container '" + printable(id) + "': not an id: " + std::string(problem));
-}
-
 void make_directories(const std::string& path) {
   std::error_code error;
   // As fdchain's own: what containers there are is nobody else's business.
@@ -44,6 +39,11 @@ OwnedFd open_directory(const std::string& path) {
 
 }  // namespace
 
+void check_id(const std::string& id) {
+  if (const std::string_view problem = problem_of_id(id); !problem.empty())
+    throw Failure("container '" + printable(id) + "': not an id: " + std::string(problem));
+}
+
 std::string state_root(const Command& command) {
   // Absolute: a call from another directory has to find it.
   if (!command.root.empty()) return fs::absolute(command.root).lexically_normal();
@@ -58,7 +58,7 @@ Entry Entry::make(const std::string& root, const std::string& id) {
   make_directories(root);
   const std::string path = root + '/' + id;
   if (::mkdir(path.c_str(), 0700) < 0) {
-    if (errno == EEXIST) throw Failure("container " + id + ": it exists already");
+    if (errno == EEXIST) throw Failure("container " + id + ": it already exists");
     fail(errno, "mkdir", path);
   }
   Entry entry(id, path, open_directory(path));
@@ -78,7 +78,8 @@ std::optional<Entry> Entry::find(const std::string& root, const std::string& id)
 
 Entry Entry::at(const std::string& root, const std::string& id) {
   auto found = find(root, id);
-  if (!found) throw Failure("container " + id + ": there is none of this name (in " + printable(root) + ")");
+  // podman and containerd look for "does not exist".
+  if (!found) throw Failure("container " + id + ": it does not exist in " + printable(root));
   return std::move(*found);
 }
 
@@ -94,7 +95,12 @@ bool Entry::lock() const {
 void Entry::unlock() const { check(::flock(directory_.get(), LOCK_UN), "flock", directory_path_); }
 
 void Entry::write(const std::string& name, std::string_view content) const {
-  write_file_atomically(file(name), content, path(name));
+  try {
+    write_file_atomically(file(name), content);
+  } catch (const std::system_error& error) {
+    // By the name that the caller knows.
+    throw std::system_error(error.code(), "write " + path(name));
+  }
 }
 
 std::string Entry::read(const std::string& name) const {
@@ -125,6 +131,8 @@ std::vector<std::string> all_ids(const std::string& root) {
     const std::string name = at->path().filename();
     if (problem_of_id(name).empty()) ids.push_back(name);
   }
+  if (error && error != std::errc::no_such_file_or_directory)
+    throw Failure("--root " + printable(root) + ": " + error.message());
   std::ranges::sort(ids);
   return ids;
 }

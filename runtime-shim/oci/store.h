@@ -69,7 +69,11 @@ class Entry {
   OwnedFd directory_;
 };
 
-/// The ids of all containers, sorted.
+/// Throws Failure for an id that no container can have.
+void check_id(const std::string& id);
+
+/// The ids of all containers, sorted; none where there is no directory. Throws Failure when it cannot be
+/// read.
 std::vector<std::string> all_ids(const std::string& root);
 
 /// When the process was started, in clock ticks since boot; nothing when there is none, or it has ended and

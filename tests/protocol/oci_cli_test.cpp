@@ -103,13 +103,16 @@ TEST(OciCommandLine, HelpIsAboutTheVerb) {
 TEST(OciDialect, IsToldByTheCommandLineAlone) {
   for (const Words& words : {Words{"run", "-b", "x", "id"}, Words{"--root", "/x", "state", "id"},
                              Words{"--log=/x", "--debug", "list"}, Words{"--version"}, Words{"-v"},
-                             Words{"pause", "x"}, Words{"--systemd-cgroup", "create"}}) {
+                             Words{"pause", "x"}, Words{"--systemd-cgroup", "create"},
+                             // Wrong, and this dialect's to say so: the native one has no such options.
+                             Words{"--root", "run", "payload"}, Words{"--debug", "frob"},
+                             Words{"--log", "/x", "--nope", "list"}, Words{"--debug", "-x", "list"}}) {
     EXPECT_TRUE(is_command_line(words)) << ::testing::PrintToString(words);
   }
   for (const Words& words :
        {Words{}, Words{"--", "run"}, Words{"payload"}, Words{"--sync-fd", "5", "--", "list"},
         Words{"--workdir", "/", "state"}, Words{"--help"}, Words{"./run"}, Words{"-x", "run"},
-        Words{"--root", "run", "payload"}}) {
+        Words{"--root", "/x", "--", "run"}}) {
     EXPECT_FALSE(is_command_line(words)) << ::testing::PrintToString(words);
   }
 }
@@ -118,9 +121,12 @@ TEST(OciSignal, IsANumberOrAName) {
   EXPECT_EQ(parse_signal("9"), SIGKILL);
   EXPECT_EQ(parse_signal("KILL"), SIGKILL);
   EXPECT_EQ(parse_signal("SIGTERM"), SIGTERM);
+  EXPECT_EQ(parse_signal("sigterm"), SIGTERM);
+  EXPECT_EQ(parse_signal("kill"), SIGKILL);
+  EXPECT_EQ(parse_signal("0"), 0);
   EXPECT_EQ(parse_signal("RTMIN+3"), SIGRTMIN + 3);
   EXPECT_EQ(parse_signal("SIGRTMAX-1"), SIGRTMAX - 1);
-  for (const auto* const bad : {"0", "65", "-9", "kill", "", "SIG", "RTMIN-1", "RTMAX+1", "RTMIN3", "9x"}) {
+  for (const auto* const bad : {"65", "-9", "nope", "", "SIG", "RTMIN-1", "RTMAX+1", "RTMIN3", "9x"}) {
     EXPECT_EQ(parse_signal(bad), std::nullopt) << bad;
   }
 }
