@@ -6,6 +6,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
@@ -684,6 +685,10 @@ void PrintTo(const Real& real, std::ostream* out) { *out << real.label; }
 
 class OciDifferential : public OciTest, public ::testing::WithParamInterface<Real> {
  protected:
+  void TearDown() override {
+    theirs({"delete", "--force", id()});
+    OciTest::TearDown();
+  }
   [[nodiscard]] static Start real(const Words& words) {
     Start start;
     start.argv = GetParam().command;
@@ -756,6 +761,76 @@ TEST_P(OciDifferential, StatusesAreTheSame) {
   }
 }
 
+/// What `list` and `state` agree upon.
+struct Told {
+  std::string status;
+  bool has_pid = false;
+
+  friend bool operator==(const Told&, const Told&) = default;
+};
+void PrintTo(const Told& told, std::ostream* out) { *out << told.status << ' ' << told.has_pid; }
+
+Told told_of(const std::string& id, const Result& list, const Result& state) {
+  const json::object shown = json::parse(state.out).as_object();
+  const json::array all = json::parse(list.out).as_array();
+  for (const json::value& each : all) {
+    if (each.at("id") != json::value(id)) continue;
+    EXPECT_EQ(each.at("pid"), shown.at("pid"));
+    EXPECT_EQ(each.at("status"), shown.at("status"));
+    return {std::string(shown.at("status").as_string()), shown.at("pid").as_int64() != 0};
+  }
+  return {"not listed", false};
+}
+
+/// Both runtimes with a container that goes through its life in step.
+class OciStages : public OciDifferential {
+ protected:
+  // The words with each runtime's id in the place of ID.
+  void expect_same(const std::string& stage, const std::vector<Words>& calls) {
+    for (const Words& words : calls) {
+      Words for_ours = words;
+      std::ranges::replace(for_ours, "ID", "c");
+      Words for_real = words;
+      std::ranges::replace(for_real, "ID", id());
+      const Result ours = run(runtime(for_ours));
+      const Result real = theirs(for_real);
+      EXPECT_EQ(ours.status, real.status) << stage << ": " << words[0] << ": " << ours.err << real.err;
+      EXPECT_EQ(ours.err.empty(), real.err.empty()) << stage << ": " << words[0];
+      EXPECT_EQ(ours.out, real.out) << stage << ": " << words[0];
+    }
+  }
+  void expect_stage(const Told& stage) {
+    EXPECT_EQ(told_of("c", succeed({"list", "-f", "json"}), succeed({"state", "c"})), stage);
+    EXPECT_EQ(told_of(id(), theirs({"list", "-f", "json"}), theirs({"state", id()})), stage);
+  }
+};
+
+TEST_P(OciStages, AreToldAndAnsweredTheSame) {
+  write(config({"sleep", "100"}));
+  const Words create{"create", "-b", bundle(), "ID"};
+  const std::vector<Words> changing_nothing{create,
+                                            {"kill", "ID", "0"},
+                                            {"kill", "ID", "sigcont"},
+                                            {"kill", "ID", "CONT"},
+                                            {"kill", "ID", "99"},
+                                            {"exec", "ID", "true"},
+                                            {"exec", "ID", "false"},
+                                            {"exec", "ID", "nosuch"}};
+  expect_same("none", {create});
+  expect_stage({"created", true});
+  expect_same("created", changing_nothing);
+  expect_same("created", {{"start", "ID"}});
+  expect_stage({"running", true});
+  expect_same("running", changing_nothing);
+  expect_same("running", {{"start", "ID"}, {"delete", "ID"}, {"kill", "ID", "KILL"}});
+  expect_nobody_left();
+  expect_stage({"stopped", false});
+  expect_same(
+      "stopped",
+      {create, {"start", "ID"}, {"kill", "ID", "9"}, {"kill", "ID", "0"}, {"kill", "--all", "ID", "9"}});
+  expect_same("stopped", {{"delete", "ID"}, {"delete", "ID"}, {"delete", "--force", "ID"}, {"state", "ID"}});
+}
+
 TEST_P(OciDifferential, StateSaysTheSame) {
   write(config({"sleep", "100"}));
   const auto keys = [](const std::string& text) {
@@ -775,17 +850,18 @@ TEST_P(OciDifferential, StateSaysTheSame) {
   EXPECT_EQ(created.status, WaitStatus::for_exit_code(0)) << created.err;
   EXPECT_EQ(keys(succeed({"state", "c"}).out), keys(theirs({"state", id()}).out));
   succeed({"delete", "--force", "c"});
-  theirs({"delete", "--force", id()});
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Against, OciDifferential,
+const auto real_runtimes =
     ::testing::Values(Real{"crun",
                            {"unshare", "-m", "sh", "-c",
                             "umount -R /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup && exec \"$@\"",
                             "_", "crun", "--cgroup-manager=disabled"}},
-                      Real{"runc", {"runc"}}),
-    [](const auto& param_info) { return param_info.param.label; });
+                      Real{"runc", {"runc"}});
+const auto label_of = [](const auto& param_info) { return param_info.param.label; };
+
+INSTANTIATE_TEST_SUITE_P(Against, OciDifferential, real_runtimes, label_of);
+INSTANTIATE_TEST_SUITE_P(Against, OciStages, real_runtimes, label_of);
 
 }  // namespace
 }  // namespace fdchain::test
