@@ -62,6 +62,14 @@ OwnedFd receive_descriptor(const OwnedFd& socket) {
   return OwnedFd(fd);
 }
 
+// Nothing that poll(2) tells of happens when a listener has room again: only connect(2) itself waits for
+// that, and it hears no signal that is blocked. So it waits for a moment at a time.
+constexpr timeval step_of_waiting{0, 50'000};
+
+void set_patience(const OwnedFd& socket, timeval patience) {
+  check(::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience), "setsockopt");
+}
+
 void set_size(int terminal, const Process& process) {
   if (!process.console_size) return;
   winsize size{};
@@ -229,7 +237,7 @@ class PassThrough {
 
 }  // namespace
 
-OwnedFd connect_console(const std::string& path) {
+OwnedFd connect_console(const std::string& path, const Interruption& interruption) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof address.sun_path)
@@ -237,8 +245,12 @@ OwnedFd connect_console(const std::string& path) {
                   ": longer than the 107 bytes of a socket's address");
   std::memcpy(address.sun_path, path.data(), path.size());
   OwnedFd socket(check(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
-  check(::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address),
-        "--console-socket", path);
+  set_patience(socket, step_of_waiting);
+  while (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0) {
+    if (errno != EAGAIN && errno != EINTR) fail(errno, "--console-socket", path);
+    interruption.throw_if_any();
+  }
+  set_patience(socket, {});
   return socket;
 }
 

@@ -9,11 +9,13 @@
 #include "fdchain/model/oci_config.h"
 #include "fdchain/system/owned_fd.h"
 #include "fdchain/system/signals.h"
+#include "runtime-shim/oci/interruption.h"
 
 namespace fdchain::oci {
 
-/// Connects to the socket of --console-socket.
-OwnedFd connect_console(const std::string& path);
+/// Connects to the socket of --console-socket, once its owner takes one more connection. Throws Failure when
+/// somebody interrupts before that.
+OwnedFd connect_console(const std::string& path, const Interruption& interruption);
 
 /// Makes a terminal in this process's /dev/pts, sends its controlling end over `socket`, and makes the other
 /// end this session's terminal and stdio. Returns its path. Runs in the container's process.

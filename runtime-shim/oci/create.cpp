@@ -96,8 +96,9 @@ Spaces open_namespaces(const Config& config, FirstBirth& birth) {
       if (kind == CLONE_NEWUSER) birth.awaits_users = true;
       continue;
     }
-    OwnedFd fd(
-        check(::open(each.path.c_str(), O_RDONLY | O_CLOEXEC), "linux.namespaces: " + each.type, each.path));
+    // Not waiting for the writer of a FIFO.
+    OwnedFd fd(check(::open(each.path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK),
+                     "linux.namespaces: " + each.type, each.path));
     auto& list = early ? spaces.by_helper : birth.joined;
     // The user namespace first: it permits the others.
     list.insert(kind == CLONE_NEWUSER ? list.begin() : list.end(), Joined{kind, std::move(fd)});
@@ -205,7 +206,7 @@ Made make_container(const Command& command, const Arrival& arrival, int preserve
   Bundle bundle = read_bundle(command);
   warn_of(check_scope(bundle.config, command), journal);
   FirstBirth birth = prepare_birth(command, bundle, arrival, preserved);
-  Console console = open_console(command, birth.process, !with_fifo && !command.detach);
+  Console console = open_console(command, birth.process, !with_fifo && !command.detach, interruption);
   birth.console = std::move(console.theirs);
   const Spaces spaces = open_namespaces(bundle.config, birth);
   const std::string root = state_root(command);

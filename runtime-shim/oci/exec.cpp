@@ -127,6 +127,7 @@ Process wanted_process(const Command& command, const Entry& entry) {
 }  // namespace
 
 int exec(const Command& command, const Arrival& arrival, int preserved, const Journal& journal) {
+  const Interruption interruption;
   refuse_what_is_absent(command);
   const Entry entry = Entry::at(state_root(command), command.id);
   const auto state = entry.state();
@@ -138,13 +139,12 @@ int exec(const Command& command, const Arrival& arrival, int preserved, const Jo
   warn_of(check_scope(birth.process, command), journal);
   birth.preserved = preserved;
   birth.announced = announced_to_payload(arrival);
-  Console console = open_console(command, birth.process, !command.detach);
+  Console console = open_console(command, birth.process, !command.detach, interruption);
   birth.console = std::move(console.theirs);
   const OwnedFd first(check(open_pidfd(state->pid), "pidfd_open", command.id));
   const int joined = namespaces_to_join(state->pid);
   if (start_time_of(state->pid) != state->start_time)
     throw Failure("container " + command.id + ": it has stopped");
-  const Interruption interruption;
   const SignalFd signals = receive_signals_for_payload();
   SocketPair pair = make_socket_pair();
   birth.pipe = std::move(pair.theirs);

@@ -15,6 +15,9 @@ class Interruption {
   /// negative. Throws Failure when one of the signals comes before that.
   [[nodiscard]] bool wait(int fd, int milliseconds = -1) const;
 
+  /// Throws Failure when one of the signals has come.
+  void throw_if_any() const { (void)wait(-1, 0); }
+
  private:
   OwnedFd signals_;
 };

@@ -25,14 +25,15 @@ void write_pid_file(const Command& command, pid_t pid) {
   if (!command.pid_file.empty()) write_file_atomically(command.pid_file, std::to_string(pid), "--pid-file");
 }
 
-Console open_console(const Command& command, const Process& process, bool may_pass_through) {
+Console open_console(const Command& command, const Process& process, bool may_pass_through,
+                     const Interruption& interruption) {
   Console console;
   if (!process.terminal) {
     if (!command.console_socket.empty()) throw Failure("--console-socket: the process has no terminal");
     return console;
   }
   if (!command.console_socket.empty()) {
-    console.theirs = connect_console(command.console_socket);
+    console.theirs = connect_console(command.console_socket, interruption);
     return console;
   }
   if (!may_pass_through)

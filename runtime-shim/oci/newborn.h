@@ -53,7 +53,8 @@ struct Console {
 };
 
 /// Throws Failure when the process wants a terminal and nobody would hold its other end.
-Console open_console(const Command& command, const Process& process, bool may_pass_through);
+Console open_console(const Command& command, const Process& process, bool may_pass_through,
+                     const Interruption& interruption);
 
 void write_pid_file(const Command& command, pid_t pid);
 
