@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "fdchain/system/files.h"
+#include "fdchain/system/namespaces.h"
 #include "tests/bench/connection.h"
 #include "tests/bench/contenders.h"
 #include "tests/bench/hops.h"
@@ -316,6 +317,9 @@ int run(const std::string& json_file, int rounds, std::string_view only) {
   // The sockets shall stand at 3 and above, whatever the caller left there.
   ::close_range(STDERR_FILENO + 1, ~0U, 0);
   std::setvbuf(stdout, nullptr, _IOLBF, 0);
+  // The ports are always the same: in a network of the bench's own nobody else can have them, another bench
+  // beside this one least of all. An ordinary user could have one only as another user.
+  if (::geteuid() == 0) enter_network_namespace();
   fmt::print("Medians of {} interleaved runs each; release build.\n", rounds);
   Table table;
   for (const Part& part : parts) {
