@@ -317,15 +317,19 @@ TEST_F(Conmon, WithoutInotifyTheContainerIsWatchedAllTheSame) {
 TEST_F(Conmon, OnlyWhatIsKilledInItsTimeIsTold) {
   const std::string cgroup = "/sys/fs/cgroup/fdchain-conmon-" + std::to_string(::getpid());
   for (const bool killed : {false, true}) {
-    const std::string payload =
-        killed ? "echo 'oom_kill 4' > " + cgroup + "/memory.events; exit 5" : "exit 5";
+    const std::string kills = "echo 'oom_kill 4' > " + cgroup + "/memory.events; ";
     MonitorStart start = call(
         ours_after("-m", "umount -R /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup && mkdir -p " +
                              cgroup + " && echo $$ > " + cgroup + "/cgroup.procs && mount -t tmpfs none " +
                              cgroup + " && echo 'oom_kill 3' > " + cgroup + "/memory.events"),
-        payload);
+        "read go; " + (killed ? kills : "") + "exit 5", {"--api-version", "-i"});
     const std::string bundle = start.directory;
-    EXPECT_THAT(Monitored(std::move(start)).outcome(), HasSubstr("exit file: 5\n"));
+    Monitored monitored(std::move(start));
+    // Whose pid has been told is watched. A container is started after that by whoever was told.
+    monitored.container();
+    const OwnedFd client = attach_to(bundle);
+    ASSERT_EQ(::send(client.get(), "go\n", 3, 0), 3);
+    EXPECT_THAT(monitored.outcome(), HasSubstr("exit file: 5\n"));
     EXPECT_EQ(fs::exists(bundle + "/oom"), killed);
   }
   Start clean_up;
