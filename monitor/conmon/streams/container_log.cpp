@@ -1,4 +1,4 @@
-#include "monitor/conmon/container_log.h"
+#include "monitor/conmon/streams/container_log.h"
 
 #include <fcntl.h>
 #include <poll.h>
