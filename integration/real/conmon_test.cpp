@@ -23,6 +23,7 @@
 #include "fdchain/system/observe.h"
 #include "fdchain/system/sys.h"
 #include "integration/harness/chain_test.h"
+#include "integration/harness/wait_until.h"
 #include "integration/real/monitored.h"
 #include "tests/support/process_memory.h"
 
@@ -70,6 +71,24 @@ class Conmon : public ChainTest {
   int calls_ = 0;
 };
 
+void wait_for_file(const std::string& path) {
+  wait_until(path, [&] { return fs::exists(path); });
+}
+
+void wait_for_text(const std::string& path, const std::string& text) {
+  wait_until('"' + text + "\" in " + path, [&] { return read_file(path).find(text) != std::string::npos; });
+}
+
+/// Until a file that somebody writes to grows no more.
+void wait_until_still(const std::string& path) {
+  std::uintmax_t before = 0;
+  const auto stands_still = [&] {
+    const std::uintmax_t now = fs::file_size(path);
+    return now > 0 && std::exchange(before, now) == now;
+  };
+  wait_until(path + " to stand still", stands_still, std::chrono::milliseconds(200));
+}
+
 OwnedFd bind_datagram(const std::string& path) {
   OwnedFd socket(check(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket"));
   sockaddr_un address{};
@@ -77,17 +96,6 @@ OwnedFd bind_datagram(const std::string& path) {
   path.copy(address.sun_path, sizeof address.sun_path - 1);
   check(::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), "bind", path);
   return socket;
-}
-
-/// The next datagram; empty when none has come for a long time.
-std::string receive_datagram(int socket) {
-  std::string datagram(70'000, '\0');
-  pollfd ready{socket, POLLIN, 0};
-  const int patience = static_cast<int>(std::chrono::milliseconds(usual_patience).count());
-  if (::poll(&ready, 1, patience) <= 0) return {};
-  const ssize_t got = ::recv(socket, datagram.data(), datagram.size(), MSG_DONTWAIT);
-  datagram.resize(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
-  return datagram;
 }
 
 // --- beside the real conmon ---
@@ -461,8 +469,7 @@ TEST_F(Conmon, AClientThatNeverReadsHoldsUpNeitherSignalsNorTheEnd) {
   const OwnedFd lazy = attach_to(bundle);
   const std::string log = monitored.file("log");
   // The log stands still when the client's socket is full, since the container waits for it.
-  for (std::uintmax_t before = 0, now = 1; before != now; before = std::exchange(now, fs::file_size(log)))
-    ::poll(nullptr, 0, 200);
+  wait_until_still(log);
   ASSERT_EQ(::kill(monitored.monitor(), SIGTERM), 0);
   EXPECT_EQ(monitored.hear(), "");
   EXPECT_EQ(read_file(monitored.file("exits/container")), "7");
@@ -476,19 +483,14 @@ TEST_F(Conmon, AClientThatReadsSlowlyGetsTheEndToo) {
   const OwnedFd slow = attach_to(bundle);
   ASSERT_EQ(::send(slow.get(), "go\n", 3, 0), 3);
   const std::string log = monitored.file("log");
-  for (std::uintmax_t before = 0, now = 1; before != now; before = std::exchange(now, fs::file_size(log)))
-    ::poll(nullptr, 0, 200);
+  wait_until_still(log);
   ASSERT_EQ(::kill(monitored.monitor(), SIGTERM), 0);
   // Slowness is what this is about: a frame in three seconds, and for longer than is waited for one that
   // stops.
   std::string out;
   for (int i = 0; i < 2; ++i) {
     ::poll(nullptr, 0, 3000);
-    std::string packet(70'000, '\0');
-    const ssize_t got = ::recv(slow.get(), packet.data(), packet.size(), 0);
-    ASSERT_GT(got, 0);
-    packet.resize(static_cast<std::size_t>(got));
-    const auto frame = decode_attach_frame(packet);
+    const auto frame = decode_attach_frame(receive_packet(slow.get()));
     ASSERT_TRUE(frame);
     out += frame->bytes;
   }
@@ -535,10 +537,10 @@ TEST_F(Conmon, ControlLinesReopenTheLog) {
   Monitored monitored(std::move(start));
   monitored.container();
   const OwnedFd client = attach_to(bundle);
-  while (read_file(bundle + "/log").find("before") == std::string::npos) ::poll(nullptr, 0, 5);
+  wait_for_text(bundle + "/log", "before");
   fs::rename(bundle + "/log", bundle + "/log.old");
   std::ofstream(bundle + "/ctl") << "9 9 9\n2 0 0\n";
-  while (!fs::exists(bundle + "/log")) ::poll(nullptr, 0, 5);
+  wait_for_file(bundle + "/log");
   ASSERT_EQ(::send(client.get(), "go\n", 3, 0), 3);
   EXPECT_EQ(monitored.hear(), "");
   EXPECT_EQ(without_times(read_file(bundle + "/log.old")), "TIME stdout F before\n");
@@ -553,12 +555,12 @@ TEST_F(Conmon, MemoryIsGivenBackAfterTheStartAndAfterEveryBurstOfWork) {
   const auto mapped = [&] { return resident_code_kb(monitored.monitor(), "/monitor"); };
   const long at_start = mapped();
   const auto wait_until_it_rests = [&] {
-    while (mapped() > at_start / 2) ::poll(nullptr, 0, 20);
+    wait_until("less memory", [&] { return mapped() <= at_start / 2; });
   };
   wait_until_it_rests();
   const OwnedFd client = attach_to(bundle);
   ASSERT_EQ(::send(client.get(), "go\n", 3, 0), 3);
-  while (read_file(bundle + "/log").find("said") == std::string::npos) ::poll(nullptr, 0, 5);
+  wait_for_text(bundle + "/log", "said");
   // What this has mapped is more than half of the start's.
   wait_until_it_rests();
   ASSERT_EQ(::send(client.get(), "go\n", 3, 0), 3);
@@ -595,12 +597,7 @@ TEST_F(Conmon, ExecSessionsWaitForTheirClient) {
   call.environment = {"_OCI_SYNCPIPE=3", "_OCI_STARTPIPE=4", "_OCI_ATTACHPIPE=5"};
   Program program(call);
   for (SocketPair* const pair : {&sync, &go, &attach}) pair->theirs.close();
-  const auto hear = [](const OwnedFd& pipe) {
-    std::string message(4096, '\0');
-    message.resize(
-        static_cast<std::size_t>(std::max<ssize_t>(0, ::recv(pipe.get(), message.data(), 4096, 0))));
-    return message;
-  };
+  const auto hear = [](const OwnedFd& pipe) { return receive_packet(pipe.get()); };
   ASSERT_EQ(::send(go.ours.get(), "", 1, 0), 1);
   EXPECT_EQ(hear(attach.ours), "{\"data\": 0}\n");
   pollfd started{says_so.get(), POLLIN, 0};
@@ -627,8 +624,7 @@ TEST_F(Conmon, ABurstReachesTheJournalWhole) {
   std::vector<std::string> out;
   std::vector<std::string> others;
   while (out.size() < 5000 || others.size() < 2) {
-    const std::string record = receive_datagram(journal.get());
-    if (record.empty()) break;
+    const std::string record = receive_packet(journal.get());
     const std::string line = record.substr(0, record.find('\n'));
     if (record.find("PRIORITY=3") == std::string::npos && record.find("PARTIAL") == std::string::npos)
       out.push_back(line);
@@ -677,8 +673,7 @@ TEST_F(Conmon, AnExecSessionThatStillWaitsForItsClientCanBeEnded) {
   call.environment = {"_OCI_STARTPIPE=4", "_OCI_ATTACHPIPE=5"};
   Program program(call);
   ASSERT_EQ(::send(go.ours.get(), "", 1, 0), 1);
-  std::string said(100, '\0');
-  ASSERT_GT(::recv(attach.ours.get(), said.data(), said.size(), 0), 0);
+  EXPECT_EQ(receive_packet(attach.ours.get()), "{\"data\": 0}\n");
   program.signal(SIGTERM);
   EXPECT_EQ(program.finish(std::chrono::seconds(20)).status, WaitStatus::for_exit_code(1));
   EXPECT_FALSE(fs::exists(start.directory + "/pid"));
@@ -709,11 +704,7 @@ TEST_F(Conmon, NotificationsAreRelayed) {
       {"--api-version", "--sdnotify-socket=" + file("host.sock")});
   fs::create_directory(start.directory + "/notify");
   Monitored(std::move(start)).outcome();
-  std::string said(4096, '\0');
-  const ssize_t got = ::recv(host.get(), said.data(), said.size(), MSG_DONTWAIT);
-  ASSERT_GT(got, 0);
-  said.resize(static_cast<std::size_t>(got));
-  EXPECT_EQ(said, "READY=1\nSTATUS=up");
+  EXPECT_EQ(receive_packet(host.get()), "READY=1\nSTATUS=up");
 }
 
 // --- the sockets ---
@@ -820,10 +811,10 @@ class OverRuntime : public Conmon, public ::testing::WithParamInterface<Runtime>
 TEST_P(OverRuntime, AContainerIsCreatedStartedLoggedAndItsStatusPublished) {
   write_bundle(bundle_, {{"/bin/sh", "-c", "echo out; echo err >&2; exit 5"}, false, {}});
   ASSERT_EQ(run(monitor({})).status, WaitStatus::for_exit_code(0));
-  while (!fs::exists(bundle_ + "/pidfile")) ::poll(nullptr, 0, 5);
+  wait_for_file(bundle_ + "/pidfile");
   const OwnedFd client = attach_to(bundle_);
   ASSERT_EQ(::shutdown(client.get(), SHUT_WR), 0);
-  while (!fs::exists(file("state") + '/' + id_)) ::poll(nullptr, 0, 5);
+  wait_for_file(file("state") + '/' + id_);
   runtime({"start", id_});
   const Attached attached = read_frames(client.get());
   expect_nobody_left();
@@ -840,7 +831,7 @@ TEST_P(OverRuntime, ATerminalIsTakenOverAndResized) {
                 true,
                 {}});
   ASSERT_EQ(run(monitor({"-t"})).status, WaitStatus::for_exit_code(0));
-  while (!fs::exists(bundle_ + "/pidfile")) ::poll(nullptr, 0, 5);
+  wait_for_file(bundle_ + "/pidfile");
   const OwnedFd client = attach_to(bundle_);
   runtime({"start", id_});
   ASSERT_EQ(::send(client.get(), "go\n", 3, 0), 3);

@@ -27,7 +27,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string receive(int socket) {
+std::string file_if_any(const std::string& path) { return fs::exists(path) ? read_file(path) : "(none)"; }
+
+}  // namespace
+
+std::string receive_packet(int socket) {
   pollfd ready{socket, POLLIN, 0};
   const int patience = static_cast<int>(std::chrono::milliseconds(usual_patience).count());
   if (retry([&] { return ::poll(&ready, 1, patience); }) <= 0)
@@ -37,10 +41,6 @@ std::string receive(int socket) {
   packet.resize(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
   return packet;
 }
-
-std::string file_if_any(const std::string& path) { return fs::exists(path) ? read_file(path) : "(none)"; }
-
-}  // namespace
 
 Monitored::Monitored(MonitorStart start) : start_(std::move(start)) {
   fs::create_directories(file("exits"));
@@ -84,7 +84,7 @@ Monitored::Monitored(MonitorStart start) : start_(std::move(start)) {
   foreground_ = program.finish();
 }
 
-std::string Monitored::hear() { return receive(sync_.get()); }
+std::string Monitored::hear() { return receive_packet(sync_.get()); }
 
 std::vector<std::string> Monitored::hear_all() {
   std::vector<std::string> messages;
@@ -170,7 +170,7 @@ OwnedFd attach_to(const std::string& bundle) {
 
 Attached read_frames(int socket) {
   Attached attached;
-  while (const auto frame = decode_attach_frame(receive(socket)))
+  while (const auto frame = decode_attach_frame(receive_packet(socket)))
     (frame->stream == AttachStream::err ? attached.err : attached.out) += frame->bytes;
   return attached;
 }

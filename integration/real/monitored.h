@@ -55,6 +55,9 @@ class Monitored {
   Result foreground_;
 };
 
+/// The next packet; empty at the end. Throws when none has come for the usual patience.
+std::string receive_packet(int socket);
+
 /// A runtime that runs `payload`, a shell script, as its container at once.
 void write_fake_runtime(const std::string& path, const std::string& payload);
 

@@ -1,0 +1,14 @@
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <string>
+
+namespace fdchain::test {
+
+/// Looks again and again until `holds` is true, for what no event tells of. Throws, naming `what` it waited
+/// for, when the usual patience is over.
+void wait_until(const std::string& what, const std::function<bool()>& holds,
+                std::chrono::milliseconds between_looks = std::chrono::milliseconds(5));
+
+}  // namespace fdchain::test
