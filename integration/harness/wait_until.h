@@ -11,4 +11,10 @@ namespace fdchain::test {
 void wait_until(const std::string& what, const std::function<bool()>& holds,
                 std::chrono::milliseconds between_looks = std::chrono::milliseconds(5));
 
+/// Until there is something at `path`.
+void wait_for_file(const std::string& path);
+
+/// Until the file at `path` has `text` in it.
+void wait_for_text(const std::string& path, const std::string& text);
+
 }  // namespace fdchain::test

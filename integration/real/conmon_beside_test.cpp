@@ -1,0 +1,171 @@
+// The monitor beside the real conmon, over the same fake runtimes: nobody can tell them apart.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "integration/real/conmon_fixture.h"
+
+namespace fdchain::test {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::StartsWith;
+
+struct Case {
+  std::string name;
+  std::string payload;  ///< of the fake runtime; with `runtime` the runtime itself
+  Words options;
+  Words environment;
+  std::string log = "k8s-file:";
+  bool runtime = false;
+  bool go = true;
+};
+
+void PrintTo(const Case& instance, std::ostream* out) { *out << instance.name; }
+
+const Words api{"--api-version"};
+
+const std::vector<Case> cases{
+    {"plain", "echo out; echo err >&2; exit 5", api, {}},
+    {"legacy_key", "exit 5", {}, {}},
+    {"by_signal", "kill -9 $$", api, {}},
+    {"partial_line", "printf 'one\\ntwo'", api, {}},
+    {"long_line",
+     "(head -c 20000 /dev/zero | tr '\\0' x; echo) > $0.x; dd if=$0.x bs=30000 count=1 2>/dev/null",
+     api,
+     {}},
+    {"size_max", "seq 100 > $0.x; cat $0.x", {"--api-version", "--log-size-max", "500"}, {}},
+    {"global_size_max", "seq 100 > $0.x; cat $0.x", {"--api-version", "--log-global-size-max", "500"}, {}},
+    {"no_log", "echo out", api, {}, "none"},
+    {"persist", "exit 3", {"--api-version", "--persist-dir", "DIR/persist"}, {}},
+    {"sync", "exit 6", {"--api-version", "--sync"}, {}},
+    {"exec", "exit 9", {"--api-version", "-e", "--exec-process-spec", "/spec"}, {}},
+    {"legacy_exec", "exit 9", {"-e", "--exec-process-spec", "/spec"}, {}},
+    {"timeout", "exec sleep 100", {"--api-version", "--timeout", "1"}, {}},
+    {"timeout_of_exec",
+     "exec sleep 100",
+     {"--api-version", "--timeout", "1", "-e", "--exec-process-spec", "/s"},
+     {}},
+    {"no_go", "exit 4", api, {}, "k8s-file:", false, false},
+    {"exit_command",
+     "exit 4",
+     {"--api-version", "--exit-command", "DIR/exit-command", "--exit-command-arg", "a b",
+      "--exit-command-arg", "-c"},
+     {}},
+    {"exit_delay",
+     "exit 4",
+     {"--api-version", "--exit-command", "DIR/exit-command", "--exit-delay", "1"},
+     {}},
+    {"refused_create",
+     "echo '{\"q\"} \\ boom' >&2; exit 3",
+     {"--api-version", "--exit-command", "DIR/exit-command"},
+     {},
+     "k8s-file:",
+     true},
+    {"refused_create_sync", "echo boom >&2; exit 3", {"--sync"}, {}, "k8s-file:", true},
+    {"refused_exec",
+     "echo boom >&2; exit 3",
+     {"--api-version", "-e", "--exec-process-spec", "/s"},
+     {},
+     "none",
+     true},
+    {"what_the_runtime_gets",
+     "echo \"$@\" | sed \"s#$PWD##g\" >&2; exit 1",
+     {"--api-version", "--runtime-arg", "--root", "--runtime-arg=/r", "-s", "--no-pivot", "--runtime-opt",
+      "--x"},
+     {},
+     "none",
+     true},
+    {"listen_pid_is_left",
+     "echo \"$LISTEN_PID $LISTEN_FDS\" >&2; exit 1",
+     api,
+     {"LISTEN_PID=77", "LISTEN_FDS=2"},
+     "none",
+     true},
+    {"listen_pid_is_replaced",
+     "[ $LISTEN_PID = $$ ] && echo \"mine $LISTEN_FDS\" >&2; exit 1",
+     {"--api-version", "--replace-listen-pid"},
+     {"LISTEN_PID=77", "LISTEN_FDS=2"},
+     "none",
+     true},
+};
+
+class BesideConmon : public Conmon, public ::testing::WithParamInterface<Case> {
+ protected:
+  std::string outcome(const std::string& program) {
+    const Case& instance = GetParam();
+    MonitorStart start = call(program, instance.payload, instance.options);
+    if (instance.runtime) write_script(start.runtime, instance.payload);
+    for (std::string& option : start.options) {
+      if (option.starts_with("DIR/")) option.replace(0, 3, start.directory);
+    }
+    fs::create_directory(start.directory + "/persist");
+    write_script(start.directory + "/exit-command", "echo \"$# $*\" > '" + start.directory +
+                                                        "/exit-command-said'\nls /proc/self/fd | wc -l >> '" +
+                                                        start.directory + "/exit-command-said'\n");
+    start.environment = instance.environment;
+    start.log = instance.log;
+    start.go = instance.go;
+    const std::string directory = start.directory;
+    std::string text = Monitored(std::move(start)).outcome();
+    for (std::size_t at = 0; (at = text.find(directory)) != std::string::npos;)
+      text.replace(at, directory.size(), "DIR");
+    return text;
+  }
+};
+
+TEST_P(BesideConmon, CannotBeToldApart) {
+  const std::string conmons = outcome(real_conmon);
+  EXPECT_EQ(outcome(bin("monitor")), conmons);
+  EXPECT_THAT(conmons, StartsWith("foreground: "));
+}
+
+INSTANTIATE_TEST_SUITE_P(All, BesideConmon, ::testing::ValuesIn(cases),
+                         [](const auto& param_info) { return param_info.param.name; });
+
+TEST_F(Conmon, RefusesWhatConmonRefusesInTheSameWay) {
+  const auto verdict = [&](const std::string& program, const Words& words) {
+    Start start;
+    start.argv = words;
+    start.argv.insert(start.argv.begin(), program);
+    start.working_directory = directory_.path();
+    const Result result = run(start);
+    return result.status.describe() + (result.out.empty() ? "" : ", on stdout") +
+           (result.err.empty() ? "" : ", on stderr");
+  };
+  const Words base{"--api-version", "-c", "a", "-u", "a", "-r", "/bin/true"};
+  for (Words more : std::vector<Words>{{"--bogus"},
+                                       {"-Z"},
+                                       {"-l"},
+                                       {"--timeout", "abc"},
+                                       {"--timeout", "99999999999"},
+                                       {},
+                                       {"-l", ""},
+                                       {"-l", "bogus:x"},
+                                       {"-l", "k8s-file"},
+                                       {"-l", "journald"},
+                                       {"-l", "/nonexistent/x"},
+                                       {"-l", "log", "--log-tag", "x"},
+                                       {"-l", "none", "-r", "/nonexistent"},
+                                       {"-l", "none", "-e"},
+                                       {"-l", "none", "--exec-attach"},
+                                       {"-l", "none", "-e", "--restore", "x"},
+                                       {"-l", "none", "--log-level", "loud"},
+                                       {"-l", "none", "--exit-delay", "-1"},
+                                       {"-l", "none", "-P", "/nonexistent/pid"},
+                                       {"--version"},
+                                       {"--version=x", "--sync=y", "stray", "-ti"},
+                                       {"--help"}}) {
+    more.insert(more.begin(), base.begin(), base.end());
+    const std::string conmons = verdict(real_conmon, more);
+    EXPECT_EQ(verdict(bin("monitor"), more), conmons) << ::testing::PrintToString(more);
+    expect_nobody_left();
+  }
+  for (const Words& words : std::vector<Words>{{"-c", "a"}, {"-u", "a"}, {"-c", "a", "-u", "a"}})
+    EXPECT_EQ(verdict(bin("monitor"), words), verdict(real_conmon, words)) << ::testing::PrintToString(words);
+}
+
+}  // namespace
+}  // namespace fdchain::test
