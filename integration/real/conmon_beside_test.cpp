@@ -2,8 +2,11 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
 
 #include "integration/real/conmon_fixture.h"
 
@@ -11,6 +14,9 @@ namespace fdchain::test {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 struct Case {
@@ -21,6 +27,7 @@ struct Case {
   std::string log = "k8s-file:";
   bool runtime = false;
   bool go = true;
+  bool full_attach = true;
 };
 
 void PrintTo(const Case& instance, std::ostream* out) { *out << instance.name; }
@@ -78,6 +85,40 @@ const std::vector<Case> cases{
      {},
      "none",
      true},
+    {"restore", "exit 5", {"--api-version", "--restore", "/checkpoint"}, {}},
+    {"refused_restore",
+     "echo boom >&2; exit 3",
+     {"--api-version", "--restore", "/checkpoint"},
+     {},
+     "none",
+     true},
+    {"what_the_runtime_gets_to_restore",
+     "echo \"$@\" | sed \"s#$PWD##g\" >&2; exit 1",
+     {"--api-version", "--restore", "/checkpoint", "--restore-arg", "--tcp-established", "--runtime-arg",
+      "--a", "--no-pivot"},
+     {},
+     "none",
+     true},
+    {"link_to_the_bundle",
+     "exit 5",
+     {"--api-version", "--socket-dir-path", "DIR/persist"},
+     {},
+     "none",
+     false,
+     true,
+     false},
+    {"link_to_the_bundle_in_the_place_of_another",
+     "exit 5",
+     {"--api-version", "--socket-dir-path", "DIR/links"},
+     {},
+     "none",
+     false,
+     true,
+     false},
+    {"no_link_where_clients_know_the_bundle",
+     "exit 5",
+     {"--api-version", "--socket-dir-path", "DIR/persist"},
+     {}},
     {"listen_pid_is_left",
      "echo \"$LISTEN_PID $LISTEN_FDS\" >&2; exit 1",
      api,
@@ -102,12 +143,15 @@ class BesideConmon : public Conmon, public ::testing::WithParamInterface<Case> {
       if (option.starts_with("DIR/")) option.replace(0, 3, start.directory);
     }
     fs::create_directory(start.directory + "/persist");
+    fs::create_directory(start.directory + "/links");
+    fs::create_symlink("/nowhere", start.directory + "/links/container-0123456789");
     write_script(start.directory + "/exit-command", "echo \"$# $*\" > '" + start.directory +
                                                         "/exit-command-said'\nls /proc/self/fd | wc -l >> '" +
                                                         start.directory + "/exit-command-said'\n");
     start.environment = instance.environment;
     start.log = instance.log;
     start.go = instance.go;
+    start.full_attach = instance.full_attach;
     const std::string directory = start.directory;
     std::string text = Monitored(std::move(start)).outcome();
     for (std::size_t at = 0; (at = text.find(directory)) != std::string::npos;)
@@ -124,6 +168,74 @@ TEST_P(BesideConmon, CannotBeToldApart) {
 
 INSTANTIATE_TEST_SUITE_P(All, BesideConmon, ::testing::ValuesIn(cases),
                          [](const auto& param_info) { return param_info.param.name; });
+
+// --- killed for want of memory, in a memory cgroup of version 1 or 2, whichever this machine has ---
+
+/// A cgroup with eight megabytes and no swap, until the end of its scope.
+class SmallCgroup {
+ public:
+  SmallCgroup() {
+    const bool version_2 = fs::exists("/sys/fs/cgroup/cgroup.subtree_control");
+    path_ = std::string(version_2 ? "/sys/fs/cgroup" : "/sys/fs/cgroup/memory") + "/fdchain-small-" +
+            std::to_string(::getpid());
+    fs::create_directory(path_);
+    std::ofstream(path_ + (version_2 ? "/memory.max" : "/memory.limit_in_bytes")) << "8M" << std::flush;
+    std::ofstream(path_ + (version_2 ? "/memory.swap.max" : "/memory.memsw.limit_in_bytes"))
+        << (version_2 ? "0" : "8M") << std::flush;
+  }
+  ~SmallCgroup() {
+    std::error_code busy;
+    fs::remove(path_, busy);
+    EXPECT_FALSE(busy) << path_ << ": " << busy.message();
+  }
+  SmallCgroup(const SmallCgroup&) = delete;
+  SmallCgroup& operator=(const SmallCgroup&) = delete;
+
+  [[nodiscard]] const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+class OutOfMemory : public Conmon {
+ protected:
+  /// What is to be seen of a container in `cgroup` that has run `payload` since a client has said `go`.
+  std::string outcome(const std::string& program, const SmallCgroup& cgroup, const std::string& payload) {
+    MonitorStart start = call(program, "read go; " + payload, {"--api-version", "-i"});
+    start.options.insert(start.options.end(), {"--persist-dir", start.directory + "/persist"});
+    fs::create_directory(start.directory + "/persist");
+    let_runtime(start, "echo $$ > " + cgroup.path() + "/cgroup.procs");
+    const std::string bundle = start.directory;
+    Monitored monitored(std::move(start));
+    monitored.container();
+    // As soon as a client is heard the cgroup is watched, by conmon too.
+    const OwnedFd client = attach_to(bundle);
+    EXPECT_EQ(::send(client.get(), "go\n", 3, 0), 3);
+    return monitored.outcome();
+  }
+};
+
+TEST_F(OutOfMemory, IsToldAsConmonTellsIt) {
+  const SmallCgroup cgroup;
+  // conmon does not look once more at the end, so this container stays until it has been told.
+  const std::string payload =
+      "tail /dev/zero; for try in $(seq 600); do [ -e persist/oom ] && exit 5; sleep 0.1; done";
+  const std::string conmons = outcome(real_conmon, cgroup, payload);
+  EXPECT_THAT(conmons, HasSubstr(" oom persist persist/exit persist/oom "));
+  EXPECT_EQ(outcome(bin("monitor"), cgroup, payload), conmons);
+}
+
+TEST_F(OutOfMemory, IsToldAlsoOfAContainersLastAct) {
+  const SmallCgroup cgroup;
+  EXPECT_THAT(outcome(bin("monitor"), cgroup, "exec tail /dev/zero"),
+              AllOf(HasSubstr("exit file: 137\n"), HasSubstr(" oom persist persist/exit persist/oom ")));
+}
+
+TEST_F(OutOfMemory, IsNotToldOfWhoStaysWithinTheLimit) {
+  const SmallCgroup cgroup;
+  EXPECT_THAT(outcome(bin("monitor"), cgroup, "exit 5"),
+              AllOf(HasSubstr("exit file: 5\n"), Not(HasSubstr("oom"))));
+}
 
 TEST_F(Conmon, RefusesWhatConmonRefusesInTheSameWay) {
   const auto verdict = [&](const std::string& program, const Words& words) {

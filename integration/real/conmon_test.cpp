@@ -97,6 +97,45 @@ TEST_F(Conmon, AFullDiskDoesNotStopTheContainer) {
   EXPECT_THAT(Monitored(std::move(start)).outcome(), HasSubstr("exit file: 5\n"));
 }
 
+TEST_F(Conmon, WithoutADirectoryForTheLinkToTheBundleItIsReported) {
+  MonitorStart start = ours("exit 5", {"--api-version", "--socket-dir-path", file("nowhere")});
+  start.full_attach = false;
+  Monitored monitored(std::move(start));
+  EXPECT_THAT(monitored.hear_all(),
+              ElementsAre(HasSubstr("nowhere/container-0123456789: No such file or directory")));
+}
+
+// --- options that conmon 2.1.6 does not know yet ---
+
+TEST_F(Conmon, LogsAreWrittenWhereThatIsAllowedAlone) {
+  for (const auto* const name : {"allowed", "allowed/below", "allowed-not"}) fs::create_directory(file(name));
+  fs::create_directory_symlink(file("allowed"), file("into"));
+  fs::create_directory_symlink(file("allowed-not"), file("allowed/out"));
+  fs::create_symlink(file("allowed-not/made"), file("allowed/dangling"));
+  const auto verdict = [&](const std::string& log) {
+    MonitorStart start = ours("echo out", {"--api-version", "--log-allowlist-dir", file("other"),
+                                           "--log-allowlist-dir", file("allowed")});
+    start.log = "k8s-file:" + file(log);
+    start.go = false;
+    Monitored monitored(std::move(start));
+    expect_nobody_left();
+    return monitored.foreground().status.describe() + ": " + monitored.foreground().err;
+  };
+  for (const std::string log :
+       {"allowed/log", "allowed/below/log", "into/log", "allowed-not/../allowed/last"}) {
+    EXPECT_EQ(verdict(log), "exited with status 0: ");
+    EXPECT_EQ(without_times(read_file(file(log))), "TIME stdout F out\n");
+    fs::remove(file(log));
+  }
+  for (const std::string log : {"log", "allowed-not/log", "allowed/../log", "allowed/out/log"}) {
+    EXPECT_EQ(verdict(log), "exited with status 1: monitor: --log-path " + file(log) +
+                                ": not below any --log-allowlist-dir\n");
+    EXPECT_FALSE(fs::exists(file(log)));
+  }
+  EXPECT_THAT(verdict("allowed/dangling"), HasSubstr("dangling: Too many levels of symbolic links"));
+  EXPECT_TRUE(fs::is_empty(file("allowed-not")));
+}
+
 // --- what goes wrong beside a container does not end its being watched ---
 
 TEST_F(Conmon, WithoutInotifyTheContainerIsWatchedAllTheSame) {

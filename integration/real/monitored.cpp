@@ -62,15 +62,16 @@ Monitored::Monitored(MonitorStart start) : start_(std::move(start)) {
                file("conmon-pidfile"),
                "--exit-dir",
                file("exits"),
-               "--full-attach",
                "-l",
                start_.log + (start_.log.ends_with(':') ? file("log") : "")};
   call.argv.insert(call.argv.end(), start_.options.begin(), start_.options.end());
+  if (start_.full_attach) call.argv.emplace_back("--full-attach");
   int number = 3;
   for (const OwnedFd& socket : start_.sockets) call.pass.emplace_back(socket.get(), number++);
   call.pass.emplace_back(sync.theirs.get(), number);
   call.pass.emplace_back(go.theirs.get(), number + 1);
   call.environment = start_.environment;
+  call.working_directory = start_.directory;  // where conmon writes its file `oom`
   call.environment.push_back("_OCI_SYNCPIPE=" + std::to_string(number));
   call.environment.push_back("_OCI_STARTPIPE=" + std::to_string(number + 1));
   if (start_.sync_reader) sync_ = std::move(sync.ours);
@@ -122,7 +123,10 @@ std::string Monitored::outcome() {
   text << "persisted: " << file_if_any(file("persist/exit")) << '\n';
   text << "exit command: " << file_if_any(file("exit-command-said")) << '\n';
   std::vector<std::string> names;
-  for (const auto& entry : fs::directory_iterator(start_.directory)) names.push_back(entry.path().filename());
+  for (const auto& entry : fs::recursive_directory_iterator(start_.directory)) {
+    names.push_back(fs::relative(entry.path(), start_.directory));
+    if (entry.is_symlink()) names.back() += " -> " + fs::read_symlink(entry.path()).native();
+  }
   std::ranges::sort(names);
   text << "files:";
   for (const std::string& name : names) text << ' ' << name;

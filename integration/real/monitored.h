@@ -20,6 +20,7 @@ struct MonitorStart {
   std::vector<std::string> environment;
   std::vector<OwnedFd> sockets;   ///< at 3 and above
   std::string log = "k8s-file:";  ///< the log's driver; its file is `log`
+  bool full_attach = true;        ///< clients know the bundle, and need no link to it
   bool go = true;                 ///< the start pipe says its byte; otherwise it is closed without
   bool sync_reader = true;        ///< somebody hears what it says
 };
