@@ -7,6 +7,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <regex>
 
 #include "integration/real/conmon_fixture.h"
 
@@ -15,6 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using ::testing::AllOf;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
@@ -235,6 +237,66 @@ TEST_F(OutOfMemory, IsNotToldOfWhoStaysWithinTheLimit) {
   const SmallCgroup cgroup;
   EXPECT_THAT(outcome(bin("monitor"), cgroup, "exit 5"),
               AllOf(HasSubstr("exit file: 5\n"), Not(HasSubstr("oom"))));
+}
+
+// --- syslog ---
+
+class Syslog : public Conmon {
+ protected:
+  Syslog() {
+    fs::create_directory(file("dev"));
+    syslog_ = bind_datagram(file("dev/log"));
+  }
+  /// What syslog is told when the runtime does `act`, line by line, without the time.
+  std::vector<std::string> told(const std::string& program, const std::string& act, const Words& options) {
+    MonitorStart start = call(after("-m",
+                                    "touch '" + file("dev/null") + "' && mount --bind /dev/null '" +
+                                        file("dev/null") + "' && mount --rbind '" + file("dev") + "' /dev",
+                                    program),
+                              "", options);
+    write_script(start.runtime, act);
+    Monitored(std::move(start)).outcome();
+    std::vector<std::string> lines;
+    for (std::string line(70'000, '\0');; line.resize(70'000)) {
+      const ssize_t size = ::recv(syslog_.get(), line.data(), line.size(), MSG_DONTWAIT);
+      if (size < 0) return lines;
+      line.resize(static_cast<std::size_t>(size));
+      line.resize(line.find_last_not_of(" \n") + 1);
+      lines.push_back(std::regex_replace(line, std::regex(R"(^(<\d+>)\w+ +\d+ \d\d:\d\d:\d\d )"), "$1"));
+    }
+  }
+
+  OwnedFd syslog_;
+};
+
+TEST_F(Syslog, IsToldWhatConmonTellsIt) {
+  const Words options{"--api-version", "--syslog"};
+  for (const std::string act : {"echo boom >&2; exit 3", "echo boom >&2; kill -9 $$"}) {
+    const std::vector<std::string> conmons = told(real_conmon, act, options);
+    EXPECT_THAT(conmons, ElementsAre("<14>conmon: conmon container <nwarn>: runtime stderr: boom",
+                                     StartsWith("<11>conmon: conmon container <error>: ")));
+    EXPECT_EQ(told(bin("monitor"), act, options), conmons);
+  }
+}
+
+TEST_F(Syslog, HasAnIdCutShortAsConmonCutsIt) {
+  const Words options{"--api-version", "--syslog", "--cid", "0123456789012345678901234567890"};
+  const std::vector<std::string> conmons = told(real_conmon, "echo boom >&2; exit 3", options);
+  EXPECT_EQ(conmons.size(), 2U);
+  EXPECT_EQ(told(bin("monitor"), "echo boom >&2; exit 3", options), conmons);
+}
+
+TEST_F(Syslog, IsToldWhyNothingHasCome) {
+  EXPECT_THAT(told(bin("monitor"), "exit 0", {"--api-version", "--syslog"}),
+              ElementsAre(AllOf(StartsWith("<11>conmon: conmon container <error>: "),
+                                HasSubstr("said nothing of the container's pid"))));
+  EXPECT_THAT(told(bin("monitor"), "exit 0", {"--api-version", "--syslog", "-b", file("nowhere")}),
+              ElementsAre(HasSubstr("nowhere: No such file or directory")));
+}
+
+TEST_F(Syslog, IsToldNothingUnasked) {
+  for (const std::string& program : {std::string(real_conmon), bin("monitor")})
+    EXPECT_THAT(told(program, "echo boom >&2; exit 3", {"--api-version"}), ::testing::IsEmpty());
 }
 
 TEST_F(Conmon, RefusesWhatConmonRefusesInTheSameWay) {

@@ -77,6 +77,10 @@ bool names_runtime(const Environment& environment, const ConmonOptions& options)
   return options.replace_listen_pid || pid == ::getpid();
 }
 
+std::string_view without_newlines(std::string_view text) {
+  return text.substr(0, text.find_last_not_of('\n') + 1);
+}
+
 class ContainerMonitor {
  public:
   explicit ContainerMonitor(ContainerStart start);
@@ -93,7 +97,8 @@ class ContainerMonitor {
   void pass_on(int signal);
   void reap();
   void runtime_ended(WaitStatus status);
-  std::string runtime_failure(WaitStatus status);
+  std::string what_became_of_runtime(WaitStatus status) const;
+  void give_up(const std::string& why);
   void container_runs(pid_t container);
   void watch_stranger();
   void container_ended();
@@ -162,6 +167,7 @@ int ContainerMonitor::run() {
       },
       [&](std::string_view text, int) {
         print_error(Hop::monitor, text);
+        log::tell_syslog(log::Level::error, text);
         caller_.tell_failure("monitor: " + std::string(text));
       });
   close_held();
@@ -232,8 +238,7 @@ void ContainerMonitor::start_runtime() try {
   oom_score_.protect_myself();
   checkpoint(start_.arrival.environment, Hop::monitor, Moment::after_fork);
 } catch (const std::exception& error) {
-  failure_ = std::string("monitor: ") + error.what();
-  io_.stop();
+  give_up(error.what());
 }
 
 void ContainerMonitor::watch_signals() {
@@ -248,9 +253,7 @@ void ContainerMonitor::watch_signals() {
 
 void ContainerMonitor::pass_on(int signal) {
   if (!runtime_started_) {
-    failure_ =
-        std::string("monitor: ended by SIG") + ::sigabbrev_np(signal) + " before the runtime was started";
-    return io_.stop();
+    return give_up(std::string("ended by SIG") + ::sigabbrev_np(signal) + " before the runtime was started");
   }
   const pid_t whom = container_ != 0 ? container_ : runtime_;
   if (whom != 0 && !gone_) ::kill(whom, signal);
@@ -279,16 +282,25 @@ void ContainerMonitor::runtime_ended(WaitStatus status) {
   pid_t container = 0;
   const bool made = status == WaitStatus::for_exit_code(0) && file >> container && container > 0;
   if (made) return container_runs(container);
-  failure_ = runtime_failure(status);
+  const std::string words = streams_->last_words();
+  if (words.empty()) return give_up(what_became_of_runtime(status));
+  log::warn("runtime stderr: {}", printable(without_newlines(words), 1000));
+  log::error("Failed to create container: exit status {}", status.exit_status());  // conmon's words
+  failure_ = words;  // as it was said: podman looks for words in it
   io_.stop();
 }
 
-std::string ContainerMonitor::runtime_failure(WaitStatus status) {
-  // As it was said: podman looks for words in it.
-  if (std::string words = streams_->last_words(); !words.empty()) return words;
-  const std::string runtime = "monitor: " + printable(*options_.runtime) + ' ';
+std::string ContainerMonitor::what_became_of_runtime(WaitStatus status) const {
+  const std::string runtime = printable(*options_.runtime) + ' ';
   if (status != WaitStatus::for_exit_code(0)) return runtime + status.describe() + " and said nothing";
   return runtime + "said nothing of the container's pid in " + printable(pidfile_);
+}
+
+// There is no container, and none will be.
+void ContainerMonitor::give_up(const std::string& why) {
+  log::error("{}", printable(why, 1000));
+  failure_ = "monitor: " + why;
+  io_.stop();
 }
 
 void ContainerMonitor::container_runs(pid_t container) {
@@ -350,7 +362,6 @@ void ContainerMonitor::out_of_memory() const {
 int ContainerMonitor::finish() {
   if (failure_) {
     caller_.tell_failure(*failure_);
-    log::warn("{}", printable(*failure_, 1000));
     return never_there;
   }
   if (notify_) notify_->relay_all();
