@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "fdchain/protocol/attach.h"
 #include "integration/harness/wait_until.h"
 #include "integration/real/conmon_fixture.h"
 
@@ -89,19 +90,29 @@ TEST_P(OverRuntime, AContainerIsCreatedStartedLoggedAndItsStatusPublished) {
 }
 
 TEST_P(OverRuntime, ATerminalIsTakenOverAndResized) {
-  write_bundle(bundle_,
-               {{"/bin/sh", "-c", "read go; until [ \"$(stty size)\" = \"33 77\" ]; do :; done; stty size"},
-                true,
-                {}});
+  write_bundle(
+      bundle_,
+      {{"/bin/sh", "-c",
+        "read go; for size in '33 77' '44 88'; do until [ \"$(stty size)\" = \"$size\" ]; do :; done; "
+        "stty size; done"},
+       true,
+       {}});
   ASSERT_EQ(run(monitor({"-t"})).status, WaitStatus::for_exit_code(0));
   wait_for_file(bundle_ + "/pidfile");
   const OwnedFd client = attach_to(bundle_);
   runtime({"start", id_});
   ASSERT_EQ(::send(client.get(), "go\n", 3, 0), 3);
   std::ofstream(bundle_ + "/ctl") << "1 33 77\n";
+  std::string seen;
+  while (seen.find("33 77\r\n") == std::string::npos) {
+    const auto frame = decode_attach_frame(receive_packet(client.get()));
+    ASSERT_TRUE(frame);
+    seen += frame->bytes;
+  }
+  std::ofstream(bundle_ + "/winsz") << "44 88\n";
   const Attached attached = read_frames(client.get());
   expect_nobody_left();
-  EXPECT_THAT(attached.out, HasSubstr("33 77\r\n"));
+  EXPECT_THAT(attached.out, HasSubstr("44 88\r\n"));
   EXPECT_EQ(attached.err, "");
   EXPECT_EQ(read_file(bundle_ + '/' + id_), "0");
   runtime({"delete", "--force", id_});

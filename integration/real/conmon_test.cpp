@@ -59,6 +59,16 @@ TEST_F(Conmon, ARuntimeWithoutAPidFileIsReported) {
   EXPECT_THAT(monitored.hear_all(), ElementsAre(StartsWith("{\"data\": -1, \"message\": \"monitor: ")));
 }
 
+TEST_F(Conmon, AListenPidThatIsNoneIsReported) {
+  for (const std::string pid : {"x", "0", "-1", "99999999999999999999"}) {
+    MonitorStart start = ours("exit 5");
+    start.environment = {"LISTEN_PID=" + pid, "LISTEN_FDS=1"};
+    EXPECT_THAT(Monitored(std::move(start)).hear_all(),
+                ElementsAre(StartsWith("{\"data\": -1, \"message\": \"monitor: Invalid LISTEN_PID " +
+                                       pid.substr(0, 10))));
+  }
+}
+
 TEST_F(Conmon, ALongMessageFitsIntoWhatPodmanReads) {
   MonitorStart start = ours("");
   write_script(start.runtime, "yes '\"quoted\"' | head -c 100000 >&2; exit 1");
@@ -103,6 +113,41 @@ TEST_F(Conmon, WithoutADirectoryForTheLinkToTheBundleItIsReported) {
   Monitored monitored(std::move(start));
   EXPECT_THAT(monitored.hear_all(),
               ElementsAre(HasSubstr("nowhere/container-0123456789: No such file or directory")));
+}
+
+TEST_F(Conmon, ALongBundlePathIsNoHindrance) {
+  MonitorStart start = ours("read go; echo \"$go\"", {"--api-version", "-i"});
+  start.directory += '/' + std::string(200, 'x');
+  fs::create_directory(start.directory);
+  const std::string bundle = start.directory;
+  Monitored monitored(std::move(start));
+  monitored.container();
+  const OwnedFd client = attach_to(bundle);
+  ASSERT_EQ(::send(client.get(), "far\n", 4, 0), 4);
+  EXPECT_EQ(read_frames(client.get()).out, "far\n");
+}
+
+TEST_F(Conmon, AnotherUserCanOpenItsStdoutAnew) {
+  EXPECT_THAT(
+      Monitored(ours("exec setpriv --reuid 65534 sh -c 'echo out > /dev/stdout; echo err > /dev/stderr'"))
+          .outcome(),
+      HasSubstr("log:\nTIME stderr F err\nTIME stdout F out\nexit file: 0\n"));
+}
+
+TEST_F(Conmon, ARuntimeAtWorkEndsWithItsMonitor) {
+  MonitorStart start = ours("");
+  write_script(start.runtime, "echo $$ > at-work.new; mv at-work.new at-work; exec sleep 1000");
+  Monitored monitored(std::move(start));
+  wait_for_file(monitored.file("at-work"));
+  ASSERT_EQ(::kill(monitored.monitor(), SIGKILL), 0);
+  EXPECT_EQ(monitored.hear(), "");
+  expect_nobody_left();
+}
+
+TEST_F(Conmon, WhatCannotBeHadIsRefusedBeforeTheCallerIsLeft) {
+  const Monitored monitored(ours("exit 5", {"--api-version", "--seccomp-notify-socket", "/s"}));
+  EXPECT_EQ(monitored.foreground().status, WaitStatus::for_exit_code(1));
+  EXPECT_THAT(monitored.foreground().err, StartsWith("monitor: --seccomp-notify-socket and "));
 }
 
 // --- options that conmon 2.1.6 does not know yet ---
@@ -438,13 +483,22 @@ TEST_F(Conmon, ExecSessionsWaitForTheirClient) {
   EXPECT_EQ(program.finish().status, WaitStatus::for_exit_code(0));
 }
 
-TEST_F(Conmon, ABurstReachesTheJournalWhole) {
-  fs::create_directory(file("journal"));
-  const OwnedFd journal = bind_datagram(file("journal/socket"));
+class Journal : public Conmon {
+ protected:
+  OwnedFd bind_journal() {
+    fs::create_directory(file("journal"));
+    return bind_datagram(file("journal/socket"));
+  }
+  std::string ours_with_journal() {
+    return ours_after("-m", "mount -t tmpfs none /run && mkdir -p /run/systemd/journal && mount --bind '" +
+                                file("journal") + "' /run/systemd/journal");
+  }
+};
+
+TEST_F(Journal, ABurstReachesItWhole) {
+  const OwnedFd journal = bind_journal();
   MonitorStart start =
-      call(ours_after("-m", "mount -t tmpfs none /run && mkdir -p /run/systemd/journal && mount --bind '" +
-                                file("journal") + "' /run/systemd/journal"),
-           "seq 5000; echo err >&2; printf end; exit 5",
+      call(ours_with_journal(), "seq 5000; echo err >&2; printf end; exit 5",
            {"--api-version", "--name", "box", "--log-tag", "tag", "--log-label", "COLOUR=red"});
   start.log = "journald";
   Monitored monitored(std::move(start));
@@ -469,6 +523,17 @@ TEST_F(Conmon, ABurstReachesTheJournalWhole) {
                           "MESSAGE=err\n" + fields + "PRIORITY=3\n",
                           "MESSAGE=end\n" + fields + "PRIORITY=6\nCONTAINER_PARTIAL_MESSAGE=true\n"));
   EXPECT_THAT(monitored.outcome(), HasSubstr("exit file: 5\n"));
+}
+
+TEST_F(Journal, APartialRecordIsNotMarkedWhereThatIsNotWanted) {
+  const OwnedFd journal = bind_journal();
+  MonitorStart start =
+      call(ours_with_journal(), "printf end", {"--api-version", "--no-container-partial-message"});
+  start.log = "journald";
+  Monitored(std::move(start)).outcome();
+  EXPECT_EQ(receive_packet(journal.get()),
+            "MESSAGE=end\nCONTAINER_ID_FULL=container-0123456789\nCONTAINER_ID=container-01\n"
+            "SYSLOG_IDENTIFIER=container-01\nPRIORITY=6\n");
 }
 
 TEST_F(Conmon, AnExecSessionThatStillWaitsForItsClientCanBeEnded) {

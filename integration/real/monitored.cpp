@@ -1,5 +1,7 @@
 #include "integration/real/monitored.h"
 
+#include <fcntl.h>
+#include <fmt/format.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -9,7 +11,6 @@
 #include <algorithm>
 #include <array>
 #include <boost/json.hpp>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <regex>
@@ -125,7 +126,10 @@ std::string Monitored::outcome() {
   std::vector<std::string> names;
   for (const auto& entry : fs::recursive_directory_iterator(start_.directory)) {
     names.push_back(fs::relative(entry.path(), start_.directory));
-    if (entry.is_symlink()) names.back() += " -> " + fs::read_symlink(entry.path()).native();
+    if (entry.is_symlink())
+      names.back() += " -> " + fs::read_symlink(entry.path()).native();
+    else if (names.back() != "log")  // later conmons let its group read it, and so does ours
+      names.back() += fmt::format("({:o})", static_cast<unsigned>(entry.status().permissions()));
   }
   std::ranges::sort(names);
   text << "files:";
@@ -164,11 +168,14 @@ void write_fake_runtime(const std::string& path, const std::string& payload) {
 
 OwnedFd attach_to(const std::string& bundle) {
   OwnedFd client(check(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), "socket"));
+  // As podman does it: a bundle's path may be longer than an address.
+  const std::string path = bundle + "/attach";
+  const OwnedFd socket(check(::open(path.c_str(), O_PATH | O_CLOEXEC), "open", path));
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  std::strncpy(address.sun_path, (bundle + "/attach").c_str(), sizeof address.sun_path - 1);
+  ("/proc/self/fd/" + std::to_string(socket.get())).copy(address.sun_path, sizeof address.sun_path - 1);
   check(::connect(client.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), "connect",
-        bundle);
+        path);
   return client;
 }
 
