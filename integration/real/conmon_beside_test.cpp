@@ -201,6 +201,7 @@ class SmallCgroup {
         << (version_2 ? "0" : "8M") << std::flush;
   }
   ~SmallCgroup() {
+    ChainTest::expect_nobody_left();
     std::error_code busy;
     fs::remove(path_, busy);
     EXPECT_FALSE(busy) << path_ << ": " << busy.message();
