@@ -2,11 +2,11 @@
 // sockets are the very ones, and that a run in namespaces ends like any other.
 
 #include <netinet/in.h>
-#include <sched.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <filesystem>
 #include <sstream>
@@ -18,6 +18,7 @@
 #include "integration/harness/chain_test.h"
 #include "integration/harness/notify_socket.h"
 #include "integration/harness/rootfs.h"
+#include "integration/harness/wait_until.h"
 
 namespace fdchain::test {
 namespace {
@@ -119,7 +120,7 @@ TEST_P(EachIsolation, PassesTheVerySocketsAndNothingElse) {
 
 // The payload's pid as it is outside, from when the monitor has seen the payload run.
 pid_t payload_pid(const std::string& pidfile) {
-  while (read_file(pidfile).empty()) ::sched_yield();
+  wait_until("a pid in " + pidfile, [&] { return !read_file(pidfile).empty(); });
   return std::stoi(read_file(pidfile));
 }
 
@@ -289,9 +290,7 @@ TEST_P(Isolation, OurPayloadReapsOrphansAsProcess1) {
   // Gone when they have ended, which takes them a moment.
   const std::string children =
       "/proc/" + std::to_string(payload) + "/task/" + std::to_string(payload) + "/children";
-  const auto has_children = [&] { return !read_file(children).empty(); };
-  for (int patience = 0; patience < 1'000'000 && has_children(); ++patience) ::sched_yield();
-  EXPECT_FALSE(has_children());
+  wait_until("the orphans' end", [&] { return read_file(children).empty(); });
   ::kill(payload, SIGKILL);
 }
 
@@ -424,12 +423,16 @@ std::vector<pid_t> children_of(pid_t pid) {
 
 // A launcher that attends to its run is the nearest subreaper, and so its monitor's parent.
 pid_t monitor_of(pid_t launcher) {
-  while (true) {
-    for (const pid_t child : children_of(launcher)) {
-      if (read_file("/proc/" + std::to_string(child) + "/comm") == "monitor\n") return child;
-    }
-    ::sched_yield();
-  }
+  std::vector<pid_t> children;
+  auto monitor = children.end();
+  wait_until("a monitor", [&] {
+    children = children_of(launcher);
+    monitor = std::ranges::find_if(children, [](pid_t child) {
+      return read_file("/proc/" + std::to_string(child) + "/comm") == "monitor\n";
+    });
+    return monitor != children.end();
+  });
+  return *monitor;
 }
 
 /// Between the shim's fork and the payload's exec there are two processes beside the monitor.
@@ -441,7 +444,7 @@ class KilledBeforeExec : public IsolationTest {
     Program chain(start);
     const pid_t monitor = monitor_of(chain.pid());
     std::vector<pid_t> both;
-    while ((both = children_of(monitor)).size() < 2) ::sched_yield();
+    wait_until("two children of the monitor", [&] { return (both = children_of(monitor)).size() >= 2; });
     const pid_t target = victim == "monitor" ? monitor : victim == "shim" ? both[0] : both[1];
     ::kill(target, SIGKILL);
     const Result result = chain.finish();

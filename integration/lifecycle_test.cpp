@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <sched.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -16,6 +15,7 @@
 #include "fdchain/system/sys.h"
 #include "integration/harness/chain_test.h"
 #include "integration/harness/notify_socket.h"
+#include "integration/harness/wait_until.h"
 
 namespace fdchain::test {
 namespace {
@@ -230,14 +230,17 @@ TEST_F(Lifecycle, DetachReturnsWhenThePayloadRunsAndHoldsNothingOfTheCaller) {
 TEST_F(Lifecycle, DetachedTheMonitorsStdioIsDevNullToo) {
   const Detached chain(launcher({"sh", "-c", "echo $PPID > " + file("monitor") + "; exec sleep 100"}));
   std::string monitor;
-  while (monitor.empty() || monitor.back() != '\n') monitor = read_file(file("monitor"));
+  wait_until("the monitor's pid", [&] {
+    monitor = read_file(file("monitor"));
+    return monitor.ends_with('\n');
+  });
   monitor.pop_back();
   // The monitor gives its stderr back when the launcher says that it leaves, which it does just before it
   // exits.
   const auto target = [&](const char* number) {
     return std::filesystem::read_symlink("/proc/" + monitor + "/fd/" + number).native();
   };
-  while (target("2") != "/dev/null") ::sched_yield();
+  wait_until("its stderr given back", [&] { return target("2") == "/dev/null"; });
   EXPECT_EQ(target("0"), "/dev/null");
   EXPECT_EQ(target("1"), "/dev/null");
   chain.end(SIGKILL);

@@ -1,7 +1,6 @@
 // podman's socket activation tutorial under the real systemd, with the launcher in podman's place.
 
 #include <linux/vm_sockets.h>
-#include <sched.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -14,6 +13,7 @@
 #include "fdchain/system/sys.h"
 #include "integration/harness/chain_test.h"
 #include "integration/harness/user_manager.h"
+#include "integration/harness/wait_until.h"
 
 namespace fdchain::test {
 namespace {
@@ -234,7 +234,7 @@ TEST_F(Systemd, GeneratedUnitsRunAndEveryWordArrivesAsItWasTyped) {
   manager_.reload();
   manager_.must({"start", "app.service"});
   // Started means that the payload runs; what it writes comes a moment later.
-  while (read_file(file("said")).find("break|") == std::string::npos) ::sched_yield();
+  wait_until("what it says", [&] { return read_file(file("said")).find("break|") != std::string::npos; });
   std::string expected = "b c$d%e|";
   std::string said = read_file(file("said"));
   EXPECT_THAT(said, ::testing::StartsWith(expected));

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <optional>
 #include <utility>
 
 #include "fdchain/model/failure.h"
@@ -21,6 +22,13 @@ constexpr std::array level_names{
     std::pair{std::string_view("warn"), Level::warn},   std::pair{std::string_view("error"), Level::error},
     std::pair{std::string_view("off"), Level::off},
 };
+
+// What conmon calls them.
+constexpr std::string_view conmon_name(spdlog::level::level_enum level) {
+  if (level >= spdlog::level::err) return "error";
+  if (level == spdlog::level::warn) return "nwarn";
+  return level == spdlog::level::info ? "ninfo" : "ndebug";
+}
 
 constexpr spdlog::level::level_enum to_spdlog(Level level) {
   switch (level) {
@@ -38,12 +46,18 @@ constexpr spdlog::level::level_enum to_spdlog(Level level) {
 struct State {
   std::string name = "fdchain";
   spdlog::level::level_enum level = spdlog::level::warn;
-  bool syslog = false;
+  std::optional<std::string> syslog_id;  ///< nothing when syslog is told nothing
 };
 
 State& state() {
   static State instance;
   return instance;
+}
+
+void send_to_syslog(spdlog::level::level_enum level, std::string_view text) {
+  if (!state().syslog_id) return;
+  ::syslog(level >= spdlog::level::err ? LOG_ERR : LOG_INFO, "conmon %s <%s>: %s", state().syslog_id->c_str(),
+           conmon_name(level).data(), printable(text, 4000).c_str());
 }
 
 // What a hop logs of others' words must not disturb a terminal, and stderr must not disturb the hop.
@@ -54,9 +68,8 @@ class StderrSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex> 
     formatter_->format(message, line);
     std::string_view text(line.data(), line.size());
     if (text.ends_with('\n')) text.remove_suffix(1);
-    const std::string shown = printable(text, 4000);
-    write_to_stderr(shown + '\n');
-    if (state().syslog) ::syslog(LOG_DAEMON | LOG_INFO, "%s", shown.c_str());
+    write_to_stderr(printable(text, 4000) + '\n');
+    send_to_syslog(message.level, {message.payload.data(), message.payload.size()});
   }
   void flush_() override {}
 };
@@ -112,9 +125,13 @@ void start(Hop hop) {
 
 void set_level(Level level) { state().level = to_spdlog(level); }
 
-void also_to_syslog() {
-  state().syslog = true;
-  ::openlog("conmon", LOG_PID, LOG_DAEMON);
+void also_to_syslog(std::string_view id) {
+  state().syslog_id = printable(id.substr(0, 20));
+  ::openlog("conmon", 0, LOG_USER);
+}
+
+void tell_syslog(Level level, std::string_view text) {
+  if (enabled(level)) send_to_syslog(to_spdlog(level), text);
 }
 
 bool enabled(Level level) { return to_spdlog(level) >= state().level; }

@@ -26,9 +26,13 @@ void start(Hop hop);
 /// Overrides what FDCHAIN_LOG said.
 void set_level(Level level);
 
-/// Sends every line to syslog(3) too, under the name `conmon`, as whoever looks there for a monitor's words
-/// does.
-void also_to_syslog();
+/// Sends every line to syslog(3) too, in the form and under the name of conmon, with the first twenty
+/// characters of its container's id: `conmon: conmon ID <nwarn>: TEXT`.
+void also_to_syslog(std::string_view id);
+
+/// Sends one line to syslog alone, for what has been said on stderr in other words; where nothing is sent
+/// there, nothing happens.
+void tell_syslog(Level level, std::string_view text);
 
 [[nodiscard]] bool enabled(Level level);
 
@@ -43,6 +47,11 @@ void debug(fmt::format_string<Arguments...> format, Arguments&&... arguments) {
 template <typename... Arguments>
 void warn(fmt::format_string<Arguments...> format, Arguments&&... arguments) {
   if (enabled(Level::warn)) write(Level::warn, fmt::format(format, std::forward<Arguments>(arguments)...));
+}
+
+template <typename... Arguments>
+void error(fmt::format_string<Arguments...> format, Arguments&&... arguments) {
+  if (enabled(Level::error)) write(Level::error, fmt::format(format, std::forward<Arguments>(arguments)...));
 }
 
 }  // namespace fdchain::log

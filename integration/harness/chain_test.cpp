@@ -1,6 +1,5 @@
 #include "integration/harness/chain_test.h"
 
-#include <sched.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -10,6 +9,7 @@
 #include "fdchain/system/processes.h"
 #include "fdchain/system/sys.h"
 #include "integration/harness/network.h"
+#include "integration/harness/wait_until.h"
 
 namespace fdchain::test {
 namespace {
@@ -135,8 +135,9 @@ pid_t stopped_process(Program& chain) {
   const pid_t pid = std::stoi(chain.rest_of_err_line("(FDCHAIN_STOP), pid "));
   // It speaks just before it stops. Only its parent gets an event for the stop itself, and that is not this
   // test.
-  while (read_file("/proc/" + std::to_string(pid) + "/stat").find(") T ") == std::string::npos)
-    ::sched_yield();
+  wait_until("its stop", [&] {
+    return read_file("/proc/" + std::to_string(pid) + "/stat").find(") T ") != std::string::npos;
+  });
   return pid;
 }
 

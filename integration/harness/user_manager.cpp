@@ -1,16 +1,15 @@
 #include "integration/harness/user_manager.h"
 
-#include <sched.h>
 #include <signal.h>
 
 #include <algorithm>
-#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <stdexcept>
 
 #include "integration/harness/chain_test.h"
+#include "integration/harness/wait_until.h"
 
 namespace fdchain::test {
 namespace {
@@ -121,13 +120,7 @@ std::string UserManager::property(const std::string& unit, const std::string& na
 }
 
 void UserManager::wait_for(const std::string& unit, const std::string& name, const std::string& value) const {
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-  std::string found;
-  while ((found = property(unit, name)) != value) {
-    if (std::chrono::steady_clock::now() > deadline)
-      throw std::runtime_error(unit + ": " + name + " is " + found + ", not " + value);
-    ::sched_yield();
-  }
+  wait_until(unit + ": " + name + '=' + value, [&] { return property(unit, name) == value; });
 }
 
 std::string UserManager::main_process(const std::string& unit) const {

@@ -1,4 +1,5 @@
-// The monitor in conmon's dialect: beside the real conmon, under the real podman, over the real runtimes.
+// The monitor in conmon's dialect, over a fake runtime: where conmon 2.1.6 fails or says nothing, and what
+// cannot be compared with it.
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
@@ -7,23 +8,19 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <csignal>
 #include <filesystem>
 #include <fstream>
-#include <regex>
 #include <sstream>
 #include <utility>
 
 #include "fdchain/protocol/attach.h"
 #include "fdchain/protocol/conmon_sync.h"
-#include "fdchain/system/listening_socket.h"
-#include "fdchain/system/observe.h"
 #include "fdchain/system/sys.h"
-#include "integration/harness/chain_test.h"
-#include "integration/real/monitored.h"
+#include "integration/harness/wait_until.h"
+#include "integration/real/conmon_fixture.h"
 #include "tests/support/process_memory.h"
 
 namespace fdchain::test {
@@ -34,216 +31,15 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
-using Words = std::vector<std::string>;
 
-class Conmon : public ChainTest {
- protected:
-  /// One call of `program`, in a directory of its own, over a fake runtime that runs `payload`.
-  MonitorStart call(const std::string& program, const std::string& payload,
-                    Words options = {"--api-version"}) {
-    MonitorStart start;
-    start.program = program;
-    start.directory = file("bundle" + std::to_string(++calls_));
-    fs::create_directory(start.directory);
-    start.runtime = file("runtime" + std::to_string(calls_));
-    write_fake_runtime(start.runtime, payload);
-    start.options = std::move(options);
-    return start;
-  }
-  MonitorStart ours(const std::string& payload, Words options = {"--api-version"}) {
-    return call(bin("monitor"), payload, std::move(options));
-  }
-
-  /// Our monitor, started by a shell that has done `first`: words for unshare(1), and what is done inside.
-  std::string ours_after(const std::string& unshare, const std::string& first) {
-    const std::string path = file("monitor-in-a-world-of-its-own");
-    write_script(path + ".inside", first + " && exec '" + bin("monitor") + "' \"$@\"\n");
-    write_script(path, "exec unshare " + unshare + " '" + path + ".inside' \"$@\"\n");
-    return path;
-  }
-  /// Has a fake runtime do `first`, before it makes its container.
-  static void let_runtime(const MonitorStart& start, const std::string& first) {
-    const std::string script = read_file(start.runtime);
-    write_script(start.runtime, first + '\n' + script.substr(script.find('\n') + 1));
-  }
-
-  int calls_ = 0;
-};
-
-OwnedFd bind_datagram(const std::string& path) {
-  OwnedFd socket(check(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket"));
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  path.copy(address.sun_path, sizeof address.sun_path - 1);
-  check(::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), "bind", path);
-  return socket;
-}
-
-/// The next datagram; empty when none has come for a long time.
-std::string receive_datagram(int socket) {
-  std::string datagram(70'000, '\0');
-  pollfd ready{socket, POLLIN, 0};
-  const int patience = static_cast<int>(std::chrono::milliseconds(usual_patience).count());
-  if (::poll(&ready, 1, patience) <= 0) return {};
-  const ssize_t got = ::recv(socket, datagram.data(), datagram.size(), MSG_DONTWAIT);
-  datagram.resize(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
-  return datagram;
-}
-
-// --- beside the real conmon ---
-
-struct Case {
-  std::string name;
-  std::string payload;  ///< of the fake runtime; with `runtime` the runtime itself
-  Words options;
-  Words environment;
-  std::string log = "k8s-file:";
-  bool runtime = false;
-  bool go = true;
-};
-
-void PrintTo(const Case& instance, std::ostream* out) { *out << instance.name; }
-
-const Words api{"--api-version"};
-
-const std::vector<Case> cases{
-    {"plain", "echo out; echo err >&2; exit 5", api, {}},
-    {"legacy_key", "exit 5", {}, {}},
-    {"by_signal", "kill -9 $$", api, {}},
-    {"partial_line", "printf 'one\\ntwo'", api, {}},
-    {"long_line",
-     "(head -c 20000 /dev/zero | tr '\\0' x; echo) > $0.x; dd if=$0.x bs=30000 count=1 2>/dev/null",
-     api,
-     {}},
-    {"size_max", "seq 100 > $0.x; cat $0.x", {"--api-version", "--log-size-max", "500"}, {}},
-    {"global_size_max", "seq 100 > $0.x; cat $0.x", {"--api-version", "--log-global-size-max", "500"}, {}},
-    {"no_log", "echo out", api, {}, "none"},
-    {"persist", "exit 3", {"--api-version", "--persist-dir", "DIR/persist"}, {}},
-    {"sync", "exit 6", {"--api-version", "--sync"}, {}},
-    {"exec", "exit 9", {"--api-version", "-e", "--exec-process-spec", "/spec"}, {}},
-    {"legacy_exec", "exit 9", {"-e", "--exec-process-spec", "/spec"}, {}},
-    {"timeout", "exec sleep 100", {"--api-version", "--timeout", "1"}, {}},
-    {"timeout_of_exec",
-     "exec sleep 100",
-     {"--api-version", "--timeout", "1", "-e", "--exec-process-spec", "/s"},
-     {}},
-    {"no_go", "exit 4", api, {}, "k8s-file:", false, false},
-    {"exit_command",
-     "exit 4",
-     {"--api-version", "--exit-command", "DIR/exit-command", "--exit-command-arg", "a b",
-      "--exit-command-arg", "-c"},
-     {}},
-    {"exit_delay",
-     "exit 4",
-     {"--api-version", "--exit-command", "DIR/exit-command", "--exit-delay", "1"},
-     {}},
-    {"refused_create",
-     "echo '{\"q\"} \\ boom' >&2; exit 3",
-     {"--api-version", "--exit-command", "DIR/exit-command"},
-     {},
-     "k8s-file:",
-     true},
-    {"refused_create_sync", "echo boom >&2; exit 3", {"--sync"}, {}, "k8s-file:", true},
-    {"refused_exec",
-     "echo boom >&2; exit 3",
-     {"--api-version", "-e", "--exec-process-spec", "/s"},
-     {},
-     "none",
-     true},
-    {"what_the_runtime_gets",
-     "echo \"$@\" | sed \"s#$PWD##g\" >&2; exit 1",
-     {"--api-version", "--runtime-arg", "--root", "--runtime-arg=/r", "-s", "--no-pivot", "--runtime-opt",
-      "--x"},
-     {},
-     "none",
-     true},
-    {"listen_pid_is_left",
-     "echo \"$LISTEN_PID $LISTEN_FDS\" >&2; exit 1",
-     api,
-     {"LISTEN_PID=77", "LISTEN_FDS=2"},
-     "none",
-     true},
-    {"listen_pid_is_replaced",
-     "[ $LISTEN_PID = $$ ] && echo \"mine $LISTEN_FDS\" >&2; exit 1",
-     {"--api-version", "--replace-listen-pid"},
-     {"LISTEN_PID=77", "LISTEN_FDS=2"},
-     "none",
-     true},
-};
-
-class BesideConmon : public Conmon, public ::testing::WithParamInterface<Case> {
- protected:
-  std::string outcome(const std::string& program) {
-    const Case& instance = GetParam();
-    MonitorStart start = call(program, instance.payload, instance.options);
-    if (instance.runtime) write_script(start.runtime, instance.payload);
-    for (std::string& option : start.options) {
-      if (option.starts_with("DIR/")) option.replace(0, 3, start.directory);
-    }
-    fs::create_directory(start.directory + "/persist");
-    write_script(start.directory + "/exit-command", "echo \"$# $*\" > '" + start.directory +
-                                                        "/exit-command-said'\nls /proc/self/fd | wc -l >> '" +
-                                                        start.directory + "/exit-command-said'\n");
-    start.environment = instance.environment;
-    start.log = instance.log;
-    start.go = instance.go;
-    const std::string directory = start.directory;
-    std::string text = Monitored(std::move(start)).outcome();
-    for (std::size_t at = 0; (at = text.find(directory)) != std::string::npos;)
-      text.replace(at, directory.size(), "DIR");
-    return text;
-  }
-};
-
-TEST_P(BesideConmon, CannotBeToldApart) {
-  const std::string conmons = outcome(real_conmon);
-  EXPECT_EQ(outcome(bin("monitor")), conmons);
-  EXPECT_THAT(conmons, StartsWith("foreground: "));
-}
-
-INSTANTIATE_TEST_SUITE_P(All, BesideConmon, ::testing::ValuesIn(cases),
-                         [](const auto& param_info) { return param_info.param.name; });
-
-TEST_F(Conmon, RefusesWhatConmonRefusesInTheSameWay) {
-  const auto verdict = [&](const std::string& program, const Words& words) {
-    Start start;
-    start.argv = words;
-    start.argv.insert(start.argv.begin(), program);
-    start.working_directory = directory_.path();
-    const Result result = run(start);
-    return result.status.describe() + (result.out.empty() ? "" : ", on stdout") +
-           (result.err.empty() ? "" : ", on stderr");
+/// Until a file that somebody writes to grows no more.
+void wait_until_still(const std::string& path) {
+  std::uintmax_t before = 0;
+  const auto stands_still = [&] {
+    const std::uintmax_t now = fs::file_size(path);
+    return now > 0 && std::exchange(before, now) == now;
   };
-  const Words base{"--api-version", "-c", "a", "-u", "a", "-r", "/bin/true"};
-  for (Words more : std::vector<Words>{{"--bogus"},
-                                       {"-Z"},
-                                       {"-l"},
-                                       {"--timeout", "abc"},
-                                       {"--timeout", "99999999999"},
-                                       {},
-                                       {"-l", ""},
-                                       {"-l", "bogus:x"},
-                                       {"-l", "k8s-file"},
-                                       {"-l", "journald"},
-                                       {"-l", "/nonexistent/x"},
-                                       {"-l", "log", "--log-tag", "x"},
-                                       {"-l", "none", "-r", "/nonexistent"},
-                                       {"-l", "none", "-e"},
-                                       {"-l", "none", "--exec-attach"},
-                                       {"-l", "none", "-e", "--restore", "x"},
-                                       {"-l", "none", "--log-level", "loud"},
-                                       {"-l", "none", "--exit-delay", "-1"},
-                                       {"-l", "none", "-P", "/nonexistent/pid"},
-                                       {"--version"},
-                                       {"--version=x", "--sync=y", "stray", "-ti"},
-                                       {"--help"}}) {
-    more.insert(more.begin(), base.begin(), base.end());
-    const std::string conmons = verdict(real_conmon, more);
-    EXPECT_EQ(verdict(bin("monitor"), more), conmons) << ::testing::PrintToString(more);
-    expect_nobody_left();
-  }
-  for (const Words& words : std::vector<Words>{{"-c", "a"}, {"-u", "a"}, {"-c", "a", "-u", "a"}})
-    EXPECT_EQ(verdict(bin("monitor"), words), verdict(real_conmon, words)) << ::testing::PrintToString(words);
+  wait_until(path + " to stand still", stands_still, std::chrono::milliseconds(200));
 }
 
 // --- where conmon 2.1.6 fails or says nothing ---
@@ -261,6 +57,16 @@ TEST_F(Conmon, ARuntimeWithoutAPidFileIsReported) {
   std::ofstream(start.directory + "/pidfile") << "1";  // of another time
   Monitored monitored(std::move(start));
   EXPECT_THAT(monitored.hear_all(), ElementsAre(StartsWith("{\"data\": -1, \"message\": \"monitor: ")));
+}
+
+TEST_F(Conmon, AListenPidThatIsNoneIsReported) {
+  for (const std::string pid : {"x", "0", "-1", "99999999999999999999"}) {
+    MonitorStart start = ours("exit 5");
+    start.environment = {"LISTEN_PID=" + pid, "LISTEN_FDS=1"};
+    EXPECT_THAT(Monitored(std::move(start)).hear_all(),
+                ElementsAre(StartsWith("{\"data\": -1, \"message\": \"monitor: Invalid LISTEN_PID " +
+                                       pid.substr(0, 10))));
+  }
 }
 
 TEST_F(Conmon, ALongMessageFitsIntoWhatPodmanReads) {
@@ -301,6 +107,80 @@ TEST_F(Conmon, AFullDiskDoesNotStopTheContainer) {
   EXPECT_THAT(Monitored(std::move(start)).outcome(), HasSubstr("exit file: 5\n"));
 }
 
+TEST_F(Conmon, WithoutADirectoryForTheLinkToTheBundleItIsReported) {
+  MonitorStart start = ours("exit 5", {"--api-version", "--socket-dir-path", file("nowhere")});
+  start.full_attach = false;
+  Monitored monitored(std::move(start));
+  EXPECT_THAT(monitored.hear_all(),
+              ElementsAre(HasSubstr("nowhere/container-0123456789: No such file or directory")));
+}
+
+TEST_F(Conmon, ALongBundlePathIsNoHindrance) {
+  MonitorStart start = ours("read go; echo \"$go\"", {"--api-version", "-i"});
+  start.directory += '/' + std::string(200, 'x');
+  fs::create_directory(start.directory);
+  const std::string bundle = start.directory;
+  Monitored monitored(std::move(start));
+  monitored.container();
+  const OwnedFd client = attach_to(bundle);
+  ASSERT_EQ(::send(client.get(), "far\n", 4, 0), 4);
+  EXPECT_EQ(read_frames(client.get()).out, "far\n");
+}
+
+TEST_F(Conmon, AnotherUserCanOpenItsStdoutAnew) {
+  EXPECT_THAT(
+      Monitored(ours("exec setpriv --reuid 65534 sh -c 'echo out > /dev/stdout; echo err > /dev/stderr'"))
+          .outcome(),
+      HasSubstr("log:\nTIME stderr F err\nTIME stdout F out\nexit file: 0\n"));
+}
+
+TEST_F(Conmon, ARuntimeAtWorkEndsWithItsMonitor) {
+  MonitorStart start = ours("");
+  write_script(start.runtime, "echo $$ > at-work.new; mv at-work.new at-work; exec sleep 1000");
+  Monitored monitored(std::move(start));
+  wait_for_file(monitored.file("at-work"));
+  ASSERT_EQ(::kill(monitored.monitor(), SIGKILL), 0);
+  EXPECT_EQ(monitored.hear(), "");
+  expect_nobody_left();
+}
+
+TEST_F(Conmon, WhatCannotBeHadIsRefusedBeforeTheCallerIsLeft) {
+  const Monitored monitored(ours("exit 5", {"--api-version", "--seccomp-notify-socket", "/s"}));
+  EXPECT_EQ(monitored.foreground().status, WaitStatus::for_exit_code(1));
+  EXPECT_THAT(monitored.foreground().err, StartsWith("monitor: --seccomp-notify-socket and "));
+}
+
+// --- options that conmon 2.1.6 does not know yet ---
+
+TEST_F(Conmon, LogsAreWrittenWhereThatIsAllowedAlone) {
+  for (const auto* const name : {"allowed", "allowed/below", "allowed-not"}) fs::create_directory(file(name));
+  fs::create_directory_symlink(file("allowed"), file("into"));
+  fs::create_directory_symlink(file("allowed-not"), file("allowed/out"));
+  fs::create_symlink(file("allowed-not/made"), file("allowed/dangling"));
+  const auto verdict = [&](const std::string& log) {
+    MonitorStart start = ours("echo out", {"--api-version", "--log-allowlist-dir", file("other"),
+                                           "--log-allowlist-dir", file("allowed")});
+    start.log = "k8s-file:" + file(log);
+    start.go = false;
+    Monitored monitored(std::move(start));
+    expect_nobody_left();
+    return monitored.foreground().status.describe() + ": " + monitored.foreground().err;
+  };
+  for (const std::string log :
+       {"allowed/log", "allowed/below/log", "into/log", "allowed-not/../allowed/last"}) {
+    EXPECT_EQ(verdict(log), "exited with status 0: ");
+    EXPECT_EQ(without_times(read_file(file(log))), "TIME stdout F out\n");
+    fs::remove(file(log));
+  }
+  for (const std::string log : {"log", "allowed-not/log", "allowed/../log", "allowed/out/log"}) {
+    EXPECT_EQ(verdict(log), "exited with status 1: monitor: --log-path " + file(log) +
+                                ": not below any --log-allowlist-dir\n");
+    EXPECT_FALSE(fs::exists(file(log)));
+  }
+  EXPECT_THAT(verdict("allowed/dangling"), HasSubstr("dangling: Too many levels of symbolic links"));
+  EXPECT_TRUE(fs::is_empty(file("allowed-not")));
+}
+
 // --- what goes wrong beside a container does not end its being watched ---
 
 TEST_F(Conmon, WithoutInotifyTheContainerIsWatchedAllTheSame) {
@@ -317,15 +197,19 @@ TEST_F(Conmon, WithoutInotifyTheContainerIsWatchedAllTheSame) {
 TEST_F(Conmon, OnlyWhatIsKilledInItsTimeIsTold) {
   const std::string cgroup = "/sys/fs/cgroup/fdchain-conmon-" + std::to_string(::getpid());
   for (const bool killed : {false, true}) {
-    const std::string payload =
-        killed ? "echo 'oom_kill 4' > " + cgroup + "/memory.events; exit 5" : "exit 5";
+    const std::string kills = "echo 'oom_kill 4' > " + cgroup + "/memory.events; ";
     MonitorStart start = call(
         ours_after("-m", "umount -R /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup && mkdir -p " +
                              cgroup + " && echo $$ > " + cgroup + "/cgroup.procs && mount -t tmpfs none " +
                              cgroup + " && echo 'oom_kill 3' > " + cgroup + "/memory.events"),
-        payload);
+        "read go; " + (killed ? kills : "") + "exit 5", {"--api-version", "-i"});
     const std::string bundle = start.directory;
-    EXPECT_THAT(Monitored(std::move(start)).outcome(), HasSubstr("exit file: 5\n"));
+    Monitored monitored(std::move(start));
+    // Whose pid has been told is watched. A container is started after that by whoever was told.
+    monitored.container();
+    const OwnedFd client = attach_to(bundle);
+    ASSERT_EQ(::send(client.get(), "go\n", 3, 0), 3);
+    EXPECT_THAT(monitored.outcome(), HasSubstr("exit file: 5\n"));
     EXPECT_EQ(fs::exists(bundle + "/oom"), killed);
   }
   Start clean_up;
@@ -457,8 +341,7 @@ TEST_F(Conmon, AClientThatNeverReadsHoldsUpNeitherSignalsNorTheEnd) {
   const OwnedFd lazy = attach_to(bundle);
   const std::string log = monitored.file("log");
   // The log stands still when the client's socket is full, since the container waits for it.
-  for (std::uintmax_t before = 0, now = 1; before != now; before = std::exchange(now, fs::file_size(log)))
-    ::poll(nullptr, 0, 200);
+  wait_until_still(log);
   ASSERT_EQ(::kill(monitored.monitor(), SIGTERM), 0);
   EXPECT_EQ(monitored.hear(), "");
   EXPECT_EQ(read_file(monitored.file("exits/container")), "7");
@@ -472,19 +355,14 @@ TEST_F(Conmon, AClientThatReadsSlowlyGetsTheEndToo) {
   const OwnedFd slow = attach_to(bundle);
   ASSERT_EQ(::send(slow.get(), "go\n", 3, 0), 3);
   const std::string log = monitored.file("log");
-  for (std::uintmax_t before = 0, now = 1; before != now; before = std::exchange(now, fs::file_size(log)))
-    ::poll(nullptr, 0, 200);
+  wait_until_still(log);
   ASSERT_EQ(::kill(monitored.monitor(), SIGTERM), 0);
   // Slowness is what this is about: a frame in three seconds, and for longer than is waited for one that
   // stops.
   std::string out;
   for (int i = 0; i < 2; ++i) {
     ::poll(nullptr, 0, 3000);
-    std::string packet(70'000, '\0');
-    const ssize_t got = ::recv(slow.get(), packet.data(), packet.size(), 0);
-    ASSERT_GT(got, 0);
-    packet.resize(static_cast<std::size_t>(got));
-    const auto frame = decode_attach_frame(packet);
+    const auto frame = decode_attach_frame(receive_packet(slow.get()));
     ASSERT_TRUE(frame);
     out += frame->bytes;
   }
@@ -531,10 +409,10 @@ TEST_F(Conmon, ControlLinesReopenTheLog) {
   Monitored monitored(std::move(start));
   monitored.container();
   const OwnedFd client = attach_to(bundle);
-  while (read_file(bundle + "/log").find("before") == std::string::npos) ::poll(nullptr, 0, 5);
+  wait_for_text(bundle + "/log", "before");
   fs::rename(bundle + "/log", bundle + "/log.old");
   std::ofstream(bundle + "/ctl") << "9 9 9\n2 0 0\n";
-  while (!fs::exists(bundle + "/log")) ::poll(nullptr, 0, 5);
+  wait_for_file(bundle + "/log");
   ASSERT_EQ(::send(client.get(), "go\n", 3, 0), 3);
   EXPECT_EQ(monitored.hear(), "");
   EXPECT_EQ(without_times(read_file(bundle + "/log.old")), "TIME stdout F before\n");
@@ -549,12 +427,12 @@ TEST_F(Conmon, MemoryIsGivenBackAfterTheStartAndAfterEveryBurstOfWork) {
   const auto mapped = [&] { return resident_code_kb(monitored.monitor(), "/monitor"); };
   const long at_start = mapped();
   const auto wait_until_it_rests = [&] {
-    while (mapped() > at_start / 2) ::poll(nullptr, 0, 20);
+    wait_until("less memory", [&] { return mapped() <= at_start / 2; });
   };
   wait_until_it_rests();
   const OwnedFd client = attach_to(bundle);
   ASSERT_EQ(::send(client.get(), "go\n", 3, 0), 3);
-  while (read_file(bundle + "/log").find("said") == std::string::npos) ::poll(nullptr, 0, 5);
+  wait_for_text(bundle + "/log", "said");
   // What this has mapped is more than half of the start's.
   wait_until_it_rests();
   ASSERT_EQ(::send(client.get(), "go\n", 3, 0), 3);
@@ -591,12 +469,7 @@ TEST_F(Conmon, ExecSessionsWaitForTheirClient) {
   call.environment = {"_OCI_SYNCPIPE=3", "_OCI_STARTPIPE=4", "_OCI_ATTACHPIPE=5"};
   Program program(call);
   for (SocketPair* const pair : {&sync, &go, &attach}) pair->theirs.close();
-  const auto hear = [](const OwnedFd& pipe) {
-    std::string message(4096, '\0');
-    message.resize(
-        static_cast<std::size_t>(std::max<ssize_t>(0, ::recv(pipe.get(), message.data(), 4096, 0))));
-    return message;
-  };
+  const auto hear = [](const OwnedFd& pipe) { return receive_packet(pipe.get()); };
   ASSERT_EQ(::send(go.ours.get(), "", 1, 0), 1);
   EXPECT_EQ(hear(attach.ours), "{\"data\": 0}\n");
   pollfd started{says_so.get(), POLLIN, 0};
@@ -610,21 +483,29 @@ TEST_F(Conmon, ExecSessionsWaitForTheirClient) {
   EXPECT_EQ(program.finish().status, WaitStatus::for_exit_code(0));
 }
 
-TEST_F(Conmon, ABurstReachesTheJournalWhole) {
-  fs::create_directory(file("journal"));
-  const OwnedFd journal = bind_datagram(file("journal/socket"));
+class Journal : public Conmon {
+ protected:
+  OwnedFd bind_journal() {
+    fs::create_directory(file("journal"));
+    return bind_datagram(file("journal/socket"));
+  }
+  std::string ours_with_journal() {
+    return ours_after("-m", "mount -t tmpfs none /run && mkdir -p /run/systemd/journal && mount --bind '" +
+                                file("journal") + "' /run/systemd/journal");
+  }
+};
+
+TEST_F(Journal, ABurstReachesItWhole) {
+  const OwnedFd journal = bind_journal();
   MonitorStart start =
-      call(ours_after("-m", "mount -t tmpfs none /run && mkdir -p /run/systemd/journal && mount --bind '" +
-                                file("journal") + "' /run/systemd/journal"),
-           "seq 5000; echo err >&2; printf end; exit 5",
+      call(ours_with_journal(), "seq 5000; echo err >&2; printf end; exit 5",
            {"--api-version", "--name", "box", "--log-tag", "tag", "--log-label", "COLOUR=red"});
   start.log = "journald";
   Monitored monitored(std::move(start));
   std::vector<std::string> out;
   std::vector<std::string> others;
   while (out.size() < 5000 || others.size() < 2) {
-    const std::string record = receive_datagram(journal.get());
-    if (record.empty()) break;
+    const std::string record = receive_packet(journal.get());
     const std::string line = record.substr(0, record.find('\n'));
     if (record.find("PRIORITY=3") == std::string::npos && record.find("PARTIAL") == std::string::npos)
       out.push_back(line);
@@ -642,6 +523,17 @@ TEST_F(Conmon, ABurstReachesTheJournalWhole) {
                           "MESSAGE=err\n" + fields + "PRIORITY=3\n",
                           "MESSAGE=end\n" + fields + "PRIORITY=6\nCONTAINER_PARTIAL_MESSAGE=true\n"));
   EXPECT_THAT(monitored.outcome(), HasSubstr("exit file: 5\n"));
+}
+
+TEST_F(Journal, APartialRecordIsNotMarkedWhereThatIsNotWanted) {
+  const OwnedFd journal = bind_journal();
+  MonitorStart start =
+      call(ours_with_journal(), "printf end", {"--api-version", "--no-container-partial-message"});
+  start.log = "journald";
+  Monitored(std::move(start)).outcome();
+  EXPECT_EQ(receive_packet(journal.get()),
+            "MESSAGE=end\nCONTAINER_ID_FULL=container-0123456789\nCONTAINER_ID=container-01\n"
+            "SYSLOG_IDENTIFIER=container-01\nPRIORITY=6\n");
 }
 
 TEST_F(Conmon, AnExecSessionThatStillWaitsForItsClientCanBeEnded) {
@@ -673,8 +565,7 @@ TEST_F(Conmon, AnExecSessionThatStillWaitsForItsClientCanBeEnded) {
   call.environment = {"_OCI_STARTPIPE=4", "_OCI_ATTACHPIPE=5"};
   Program program(call);
   ASSERT_EQ(::send(go.ours.get(), "", 1, 0), 1);
-  std::string said(100, '\0');
-  ASSERT_GT(::recv(attach.ours.get(), said.data(), said.size(), 0), 0);
+  EXPECT_EQ(receive_packet(attach.ours.get()), "{\"data\": 0}\n");
   program.signal(SIGTERM);
   EXPECT_EQ(program.finish(std::chrono::seconds(20)).status, WaitStatus::for_exit_code(1));
   EXPECT_FALSE(fs::exists(start.directory + "/pid"));
@@ -705,11 +596,7 @@ TEST_F(Conmon, NotificationsAreRelayed) {
       {"--api-version", "--sdnotify-socket=" + file("host.sock")});
   fs::create_directory(start.directory + "/notify");
   Monitored(std::move(start)).outcome();
-  std::string said(4096, '\0');
-  const ssize_t got = ::recv(host.get(), said.data(), said.size(), MSG_DONTWAIT);
-  ASSERT_GT(got, 0);
-  said.resize(static_cast<std::size_t>(got));
-  EXPECT_EQ(said, "READY=1\nSTATUS=up");
+  EXPECT_EQ(receive_packet(host.get()), "READY=1\nSTATUS=up");
 }
 
 // --- the sockets ---
@@ -756,223 +643,6 @@ TEST_F(Conmon, PromisedDescriptorsArriveHeldUntilTheEndAndNothingElse) {
     EXPECT_THAT(last, Not(HasSubstr("\"inode\":" + inode))) << "still held when the status could be seen";
   }
 }
-
-// --- real runtimes, without podman ---
-
-struct Runtime {
-  std::string name;
-  Words arguments;
-};
-
-class OverRuntime : public Conmon, public ::testing::WithParamInterface<Runtime> {
- protected:
-  OverRuntime() : bundle_(file("box")), id_("fdchain-conmon-" + std::to_string(::getpid())) {
-    fs::create_directory(bundle_);
-  }
-  Start monitor(Words options) {
-    Start start;
-    start.argv = {bin("monitor"),
-                  "--api-version",
-                  "-c",
-                  id_,
-                  "-u",
-                  id_,
-                  "-r",
-                  "/usr/bin/" + GetParam().name,
-                  "-b",
-                  bundle_,
-                  "-p",
-                  bundle_ + "/pidfile",
-                  "--conmon-pidfile",
-                  bundle_ + "/monitor",
-                  "--exit-dir",
-                  bundle_,
-                  "--full-attach",
-                  "-l",
-                  "k8s-file:" + bundle_ + "/log",
-                  "--runtime-arg",
-                  "--root",
-                  "--runtime-arg",
-                  file("state")};
-    for (const std::string& word : GetParam().arguments)
-      start.argv.insert(start.argv.end(), {"--runtime-arg", word});
-    start.argv.insert(start.argv.end(), options.begin(), options.end());
-    if (GetParam().name == "crun") start.argv = with_cgroup2(start.argv);
-    return start;
-  }
-  void runtime(Words words) {
-    Start start;
-    start.argv = {"/usr/bin/" + GetParam().name, "--root", file("state")};
-    start.argv.insert(start.argv.end(), GetParam().arguments.begin(), GetParam().arguments.end());
-    start.argv.insert(start.argv.end(), words.begin(), words.end());
-    if (GetParam().name == "crun") start.argv = with_cgroup2(start.argv);
-    const Result result = run(start);
-    EXPECT_EQ(result.status, WaitStatus::for_exit_code(0)) << result.err;
-  }
-  std::string bundle_;
-  std::string id_;
-};
-
-TEST_P(OverRuntime, AContainerIsCreatedStartedLoggedAndItsStatusPublished) {
-  write_bundle(bundle_, {{"/bin/sh", "-c", "echo out; echo err >&2; exit 5"}, false, {}});
-  ASSERT_EQ(run(monitor({})).status, WaitStatus::for_exit_code(0));
-  while (!fs::exists(bundle_ + "/pidfile")) ::poll(nullptr, 0, 5);
-  const OwnedFd client = attach_to(bundle_);
-  ASSERT_EQ(::shutdown(client.get(), SHUT_WR), 0);
-  while (!fs::exists(file("state") + '/' + id_)) ::poll(nullptr, 0, 5);
-  runtime({"start", id_});
-  const Attached attached = read_frames(client.get());
-  expect_nobody_left();
-  EXPECT_EQ(attached.out, "out\n");
-  EXPECT_EQ(attached.err, "err\n");
-  EXPECT_EQ(without_times(read_file(bundle_ + "/log")), "TIME stderr F err\nTIME stdout F out\n");
-  EXPECT_EQ(read_file(bundle_ + '/' + id_), "5");
-  runtime({"delete", "--force", id_});
-}
-
-TEST_P(OverRuntime, ATerminalIsTakenOverAndResized) {
-  write_bundle(bundle_,
-               {{"/bin/sh", "-c", "read go; until [ \"$(stty size)\" = \"33 77\" ]; do :; done; stty size"},
-                true,
-                {}});
-  ASSERT_EQ(run(monitor({"-t"})).status, WaitStatus::for_exit_code(0));
-  while (!fs::exists(bundle_ + "/pidfile")) ::poll(nullptr, 0, 5);
-  const OwnedFd client = attach_to(bundle_);
-  runtime({"start", id_});
-  ASSERT_EQ(::send(client.get(), "go\n", 3, 0), 3);
-  std::ofstream(bundle_ + "/ctl") << "1 33 77\n";
-  const Attached attached = read_frames(client.get());
-  expect_nobody_left();
-  EXPECT_THAT(attached.out, HasSubstr("33 77\r\n"));
-  EXPECT_EQ(attached.err, "");
-  EXPECT_EQ(read_file(bundle_ + '/' + id_), "0");
-  runtime({"delete", "--force", id_});
-}
-
-INSTANTIATE_TEST_SUITE_P(All, OverRuntime,
-                         ::testing::Values(Runtime{"runc", {}},
-                                           Runtime{"crun", {"--cgroup-manager=disabled"}}),
-                         [](const auto& param_info) { return param_info.param.name; });
-
-// --- under podman ---
-
-class UnderPodman : public Conmon {
- protected:
-  UnderPodman() {
-    write_bundle(directory_.path(), {{"/bin/true"}, false, {}});  // for its root file system
-  }
-  ~UnderPodman() override {
-    Start start;
-    start.argv = podman(bin("monitor"), "runc", {"rm", "--all", "--force", "--time", "0"});
-    run(start);
-    // Its overlay of nothing stays mounted otherwise.
-    start.argv = {"umount", file("storage/overlay")};
-    run(start);
-  }
-  Words podman(const std::string& conmon, const std::string& runtime, Words words) {
-    words.insert(words.begin(), {"podman", "--root", file("storage"), "--runroot", file("run"), "--tmpdir",
-                                 file("tmp"), "--storage-driver", "vfs", "--events-backend", "none",
-                                 "--conmon", conmon, "--runtime", runtime});
-    return runtime == "crun" ? with_cgroup2(words) : words;
-  }
-  /// `podman run OPTIONS --rootfs … COMMAND`
-  Words run_words(Words options, Words command) {
-    Words words{"run", "--network=none", "--ulimit", "nofile=1000:1000", "--ulimit", "nproc=1000:1000"};
-    words.insert(words.end(), options.begin(), options.end());
-    words.insert(words.end(), {"--rootfs", directory_.file("rootfs")});
-    words.insert(words.end(), command.begin(), command.end());
-    return words;
-  }
-  Result call(const std::string& conmon, const Words& words, const std::string& input = {}) {
-    Start start;
-    start.argv = podman(conmon, "runc", words);
-    start.input = input;
-    return run(start, std::chrono::seconds(60));
-  }
-  /// What a user sees, without what is another each time.
-  std::string seen(const std::string& conmon, const Words& words, const std::string& input = {}) {
-    const Result result = call(conmon, words, input);
-    const std::string text = result.status.describe() + "\n-- out\n" + result.out + "-- err\n" + result.err;
-    return std::regex_replace(text, std::regex("[0-9a-f]{64}|time=\"[^\"]*\""), "(some)");
-  }
-};
-
-TEST_F(UnderPodman, UsersSeeNoDifference) {
-  struct Use {
-    std::vector<Words> commands;
-    std::string input;
-  };
-  const std::vector<Use> uses{
-      {{run_words({"--rm"}, {"sh", "-c", "echo out; echo err >&2; exit 7"})}, ""},
-      {{run_words({"--rm", "-i"}, {"cat"})}, "one\ntwo\n"},
-      {{run_words({"--rm", "-t"}, {"echo", "tty"})}, ""},
-      {{run_words({"--rm"}, {"/nonexistent"})}, ""},
-      {{run_words({"--rm"}, {"/bin"})}, ""},
-      {{run_words({"--rm", "--log-driver", "none"}, {"echo", "none"})}, ""},
-      {{run_words({"--rm", "--log-driver", "passthrough"}, {"echo", "passed"})}, ""},
-      {{run_words({"--rm", "--timeout", "1"}, {"sleep", "100"})}, ""},
-      {{run_words({"-d", "--name", "box", "--log-driver", "k8s-file"},
-                  {"sh", "-c", "echo one; echo two >&2; exec sleep 100"}),
-        {"logs", "box"},
-        {"exec", "box", "echo", "exec"},
-        {"exec", "box", "sh", "-c", "exit 9"},
-        {"exec", "-i", "box", "cat"},
-        {"exec", "-t", "box", "echo", "tty"},
-        {"exec", "box", "/nonexistent"},
-        {"stop", "--time", "0", "box"},
-        {"wait", "box"},
-        {"rm", "box"}},
-       "input\n"},
-      {{run_words({"-d", "-i", "--name", "late"}, {"sh", "-c", "read x; echo late; exit 3"}),
-        {"attach", "late"},
-        {"wait", "late"},
-        {"rm", "late"}},
-       "go\n"},
-      {{{"ps", "--all", "--quiet"}}, ""},
-  };
-  for (const Use& use : uses) {
-    std::vector<std::string> conmons;
-    std::vector<std::string> ours;
-    for (const Words& command : use.commands) conmons.push_back(seen(real_conmon, command, use.input));
-    for (const Words& command : use.commands) ours.push_back(seen(bin("monitor"), command, use.input));
-    EXPECT_EQ(ours, conmons);
-  }
-}
-
-TEST_F(UnderPodman, AContainerThatRemovesItselfIsGone) {
-  ASSERT_EQ(call(bin("monitor"), run_words({"-d", "--rm"}, {"echo"})).status, WaitStatus::for_exit_code(0));
-  expect_nobody_left();  // the exit command too
-  EXPECT_EQ(call(bin("monitor"), {"ps", "--all", "--quiet"}).out, "");
-}
-
-class SocketsUnderPodman : public UnderPodman, public ::testing::WithParamInterface<std::string> {};
-
-TEST_P(SocketsUnderPodman, ReachThePayloadAsTheyAre) {
-  const OwnedFd web = std::move(open_listening(parse_listen_spec("tcp:127.0.0.1:8080")).fd);
-  const OwnedFd other = std::move(open_listening(parse_listen_spec("unix:" + file("s"))).fd);
-  std::vector<PayloadReport::Identity> identities;
-  for (const FdRow& row : observe_fds()) {
-    if (row.number == web.get() || row.number == other.get()) identities.push_back(identity_of(row));
-  }
-  Start start;
-  Words options{"--rm"};
-  if (GetParam() == "crun") options.push_back("--cgroups=disabled");
-  start.argv = as_activated(podman(bin("monitor"), GetParam(), run_words(options, {"/payload", "report"})));
-  start.environment = {"LISTEN_FDS=2", "LISTEN_FDNAMES=web:other"};
-  start.pass = {{web.get(), 3}, {other.get(), 4}};
-  const Result result = run(start, std::chrono::seconds(60));
-  ASSERT_EQ(result.status, WaitStatus::for_exit_code(0)) << result.err;
-  const PayloadReport report(result.out);
-  EXPECT_EQ(report.adopted(), 2);
-  EXPECT_THAT(report.names(), ElementsAre("web", "other"));
-  EXPECT_THAT(report.numbers(), ElementsAre(0, 1, 2, 3, 4));
-  EXPECT_THAT((std::vector{report.identity(3), report.identity(4)}),
-              ::testing::UnorderedElementsAreArray(identities));
-  expect_nobody_left();
-}
-
-INSTANTIATE_TEST_SUITE_P(All, SocketsUnderPodman, ::testing::Values("runc", "crun"),
-                         [](const auto& param_info) { return param_info.param; });
 
 }  // namespace
 }  // namespace fdchain::test

@@ -3,7 +3,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sched.h>
 #include <signal.h>
 
 #include <filesystem>
@@ -15,6 +14,7 @@
 #include "integration/harness/chain_test.h"
 #include "integration/harness/notify_socket.h"
 #include "integration/harness/rootfs.h"
+#include "integration/harness/wait_until.h"
 #include "integration/real/monitored.h"
 
 namespace fdchain::test {
@@ -165,7 +165,7 @@ TEST_P(Matrix, ADeadMonitorsContainerEndsWithTheRun) {
   Program chain(launcher(words));
   chain.wait_for_out("up");
   // Written whole, a moment after the payload has begun.
-  while (!std::filesystem::exists(file("pid"))) ::sched_yield();
+  wait_until("the pid file", [&] { return std::filesystem::exists(file("pid")); });
   const std::string status = read_file("/proc/" + read_file(file("pid")) + "/status");
   const pid_t monitor = std::stoi(status.substr(status.find("PPid:") + 5));
   ::kill(monitor, SIGKILL);

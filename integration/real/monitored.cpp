@@ -1,5 +1,7 @@
 #include "integration/real/monitored.h"
 
+#include <fcntl.h>
+#include <fmt/format.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -9,7 +11,6 @@
 #include <algorithm>
 #include <array>
 #include <boost/json.hpp>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <regex>
@@ -27,7 +28,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string receive(int socket) {
+std::string file_if_any(const std::string& path) { return fs::exists(path) ? read_file(path) : "(none)"; }
+
+}  // namespace
+
+std::string receive_packet(int socket) {
   pollfd ready{socket, POLLIN, 0};
   const int patience = static_cast<int>(std::chrono::milliseconds(usual_patience).count());
   if (retry([&] { return ::poll(&ready, 1, patience); }) <= 0)
@@ -37,10 +42,6 @@ std::string receive(int socket) {
   packet.resize(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
   return packet;
 }
-
-std::string file_if_any(const std::string& path) { return fs::exists(path) ? read_file(path) : "(none)"; }
-
-}  // namespace
 
 Monitored::Monitored(MonitorStart start) : start_(std::move(start)) {
   fs::create_directories(file("exits"));
@@ -62,15 +63,16 @@ Monitored::Monitored(MonitorStart start) : start_(std::move(start)) {
                file("conmon-pidfile"),
                "--exit-dir",
                file("exits"),
-               "--full-attach",
                "-l",
                start_.log + (start_.log.ends_with(':') ? file("log") : "")};
   call.argv.insert(call.argv.end(), start_.options.begin(), start_.options.end());
+  if (start_.full_attach) call.argv.emplace_back("--full-attach");
   int number = 3;
   for (const OwnedFd& socket : start_.sockets) call.pass.emplace_back(socket.get(), number++);
   call.pass.emplace_back(sync.theirs.get(), number);
   call.pass.emplace_back(go.theirs.get(), number + 1);
   call.environment = start_.environment;
+  call.working_directory = start_.directory;  // where conmon writes its file `oom`
   call.environment.push_back("_OCI_SYNCPIPE=" + std::to_string(number));
   call.environment.push_back("_OCI_STARTPIPE=" + std::to_string(number + 1));
   if (start_.sync_reader) sync_ = std::move(sync.ours);
@@ -84,7 +86,7 @@ Monitored::Monitored(MonitorStart start) : start_(std::move(start)) {
   foreground_ = program.finish();
 }
 
-std::string Monitored::hear() { return receive(sync_.get()); }
+std::string Monitored::hear() { return receive_packet(sync_.get()); }
 
 std::vector<std::string> Monitored::hear_all() {
   std::vector<std::string> messages;
@@ -122,7 +124,13 @@ std::string Monitored::outcome() {
   text << "persisted: " << file_if_any(file("persist/exit")) << '\n';
   text << "exit command: " << file_if_any(file("exit-command-said")) << '\n';
   std::vector<std::string> names;
-  for (const auto& entry : fs::directory_iterator(start_.directory)) names.push_back(entry.path().filename());
+  for (const auto& entry : fs::recursive_directory_iterator(start_.directory)) {
+    names.push_back(fs::relative(entry.path(), start_.directory));
+    if (entry.is_symlink())
+      names.back() += " -> " + fs::read_symlink(entry.path()).native();
+    else if (names.back() != "log")  // later conmons let its group read it, and so does ours
+      names.back() += fmt::format("({:o})", static_cast<unsigned>(entry.status().permissions()));
+  }
   std::ranges::sort(names);
   text << "files:";
   for (const std::string& name : names) text << ' ' << name;
@@ -160,17 +168,20 @@ void write_fake_runtime(const std::string& path, const std::string& payload) {
 
 OwnedFd attach_to(const std::string& bundle) {
   OwnedFd client(check(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), "socket"));
+  // As podman does it: a bundle's path may be longer than an address.
+  const std::string path = bundle + "/attach";
+  const OwnedFd socket(check(::open(path.c_str(), O_PATH | O_CLOEXEC), "open", path));
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  std::strncpy(address.sun_path, (bundle + "/attach").c_str(), sizeof address.sun_path - 1);
+  ("/proc/self/fd/" + std::to_string(socket.get())).copy(address.sun_path, sizeof address.sun_path - 1);
   check(::connect(client.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), "connect",
-        bundle);
+        path);
   return client;
 }
 
 Attached read_frames(int socket) {
   Attached attached;
-  while (const auto frame = decode_attach_frame(receive(socket)))
+  while (const auto frame = decode_attach_frame(receive_packet(socket)))
     (frame->stream == AttachStream::err ? attached.err : attached.out) += frame->bytes;
   return attached;
 }

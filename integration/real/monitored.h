@@ -20,6 +20,7 @@ struct MonitorStart {
   std::vector<std::string> environment;
   std::vector<OwnedFd> sockets;   ///< at 3 and above
   std::string log = "k8s-file:";  ///< the log's driver; its file is `log`
+  bool full_attach = true;        ///< clients know the bundle, and need no link to it
   bool go = true;                 ///< the start pipe says its byte; otherwise it is closed without
   bool sync_reader = true;        ///< somebody hears what it says
 };
@@ -54,6 +55,9 @@ class Monitored {
   OwnedFd sync_;
   Result foreground_;
 };
+
+/// The next packet; empty at the end. Throws when none has come for the usual patience.
+std::string receive_packet(int socket);
 
 /// A runtime that runs `payload`, a shell script, as its container at once.
 void write_fake_runtime(const std::string& path, const std::string& payload);

@@ -12,6 +12,7 @@
 #include "fdchain/protocol/oci_config.h"
 #include "fdchain/system/owned_fd.h"
 #include "fdchain/system/sys.h"
+#include "integration/harness/wait_until.h"
 #include "integration/real/oci_bundle.h"
 
 namespace fdchain::test {
@@ -33,18 +34,14 @@ class OciManage : public OciTest {
   }
 };
 
-// Until the kernel says that `pid` waits for a lock.
-void wait_until_locked_out(pid_t pid) {
-  const auto deadline = std::chrono::steady_clock::now() + usual_patience;
+// Whether the kernel says that `pid` waits for a lock.
+bool is_locked_out(pid_t pid) {
   const std::string waits = "FLOCK  ADVISORY  WRITE " + std::to_string(pid) + ' ';
-  while (std::chrono::steady_clock::now() < deadline) {
-    std::ifstream locks("/proc/locks");
-    for (std::string line; std::getline(locks, line);) {
-      if (line.find("->") != std::string::npos && line.find(waits) != std::string::npos) return;
-    }
-    ::sched_yield();
+  std::ifstream locks("/proc/locks");
+  for (std::string line; std::getline(locks, line);) {
+    if (line.find("->") != std::string::npos && line.find(waits) != std::string::npos) return true;
   }
-  FAIL() << "nobody waits for the lock";
+  return false;
 }
 
 TEST_F(OciManage, WhoHasWaitedForALockDoesNotTakeAnotherContainerForIt) {
@@ -55,7 +52,7 @@ TEST_F(OciManage, WhoHasWaitedForALockDoesNotTakeAnotherContainerForIt) {
     const OwnedFd held(check(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC), "open"));
     check(::flock(held.get(), LOCK_EX), "flock");
     Program late(runtime(words));
-    wait_until_locked_out(late.pid());
+    wait_until("a wait for the lock", [&] { return is_locked_out(late.pid()); });
     // Deleted meanwhile, and another one made.
     fs::rename(path, file("gone"));
     fs::rename(states() + "/other", path);

@@ -7,7 +7,7 @@
 #include "fdchain/protocol/conmon_cli.h"
 #include "fdchain/system/arrival.h"
 #include "fdchain/system/owned_fd.h"
-#include "monitor/conmon/container_log.h"
+#include "monitor/conmon/streams/container_log.h"
 
 namespace fdchain {
 

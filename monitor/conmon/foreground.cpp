@@ -175,7 +175,7 @@ int run(Arrival arrival, const ConmonOptions& options, const ConmonLogs& logs) {
   // Before anything is opened: later, a number that was announced wrongly could be a descriptor of our own.
   const std::vector<int> numbers = inherited_fds();
   set_log_level(options);
-  if (options.syslog) log::also_to_syslog();
+  if (options.syslog) log::also_to_syslog(options.cid.value_or(""));
   check_paths(options, logs);
   ContainerStart start;
   start.options = options;
@@ -220,6 +220,7 @@ int run_as_conmon(Arrival arrival, const std::vector<std::string>& words) {
       },
       [&](std::string_view text, int) {
         print_error(Hop::monitor, text);
+        log::tell_syslog(log::Level::error, text);
         failed = true;
       });
   return failed ? refused : status;

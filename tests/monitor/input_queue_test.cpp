@@ -1,4 +1,4 @@
-#include "monitor/conmon/input_queue.h"
+#include "monitor/conmon/streams/input_queue.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>

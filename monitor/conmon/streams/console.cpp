@@ -1,4 +1,4 @@
-#include "monitor/conmon/console.h"
+#include "monitor/conmon/streams/console.h"
 
 #include <sys/socket.h>
 #include <termios.h>

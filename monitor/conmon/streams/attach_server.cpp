@@ -1,4 +1,4 @@
-#include "monitor/conmon/attach_server.h"
+#include "monitor/conmon/streams/attach_server.h"
 
 #include <linux/sockios.h>
 #include <poll.h>

@@ -1,4 +1,4 @@
-#include "monitor/conmon/control.h"
+#include "monitor/conmon/streams/control.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>

@@ -1,4 +1,4 @@
-#include "monitor/conmon/container_log.h"
+#include "monitor/conmon/streams/container_log.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -41,15 +41,16 @@ OwnedFd open_for_appending(const std::string& path, int more_flags) {
             "open", path));
 }
 
-void check_allowed(const std::string& path, const std::vector<std::string>& directories) {
+/// Where a log really is, if that is below one of `directories`.
+std::string allowed_path(const std::string& path, const std::vector<std::string>& directories) {
   namespace fs = std::filesystem;
-  if (directories.empty()) return;
-  const fs::path log = fs::weakly_canonical(path);
+  const fs::path log = fs::weakly_canonical(fs::absolute(path));
   const bool allowed = std::ranges::any_of(directories, [&](const std::string& directory) {
-    const fs::path base = fs::weakly_canonical(directory) / "";
-    return std::ranges::mismatch(base.parent_path(), log).in1 == base.parent_path().end();
+    const fs::path base = (fs::weakly_canonical(fs::absolute(directory)) / "").parent_path();
+    return std::mismatch(base.begin(), base.end(), log.begin(), log.end()).first == base.end();
   });
   if (!allowed) throw Failure("--log-path " + printable(path) + ": not below any --log-allowlist-dir");
+  return log;
 }
 
 }  // namespace
@@ -61,8 +62,10 @@ K8sFile::K8sFile(std::string path, const ConmonOptions& options)
       files_kept_(options.log_rotate
                       ? static_cast<int>(std::max<std::int64_t>(1, options.log_max_files.value_or(1)))
                       : 0) {
-  check_allowed(path_, options.log_allowlist_dirs);
-  file_ = open_for_appending(path_, 0);
+  const bool restricted = !options.log_allowlist_dirs.empty();
+  if (restricted) path_ = allowed_path(path_, options.log_allowlist_dirs);
+  // A link to what is not there yet is none that could be followed to look where it leads.
+  file_ = open_for_appending(path_, restricted ? O_NOFOLLOW : 0);
 }
 
 void K8sFile::write(AttachStream stream, std::string_view bytes) {
@@ -106,7 +109,7 @@ void K8sFile::rotate() const {
 // By another name first: at every moment there is a log at the path.
 void K8sFile::reopen() {
   const std::string fresh = path_ + ".tmp";
-  OwnedFd file = open_for_appending(fresh, O_TRUNC);
+  OwnedFd file = open_for_appending(fresh, O_TRUNC | O_NOFOLLOW);
   check(::rename(fresh.c_str(), path_.c_str()), "rename", path_);
   file_ = std::move(file);
   written_ = 0;

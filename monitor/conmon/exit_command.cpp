@@ -1,0 +1,53 @@
+#include "monitor/conmon/exit_command.h"
+
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <chrono>
+#include <climits>
+#include <string>
+#include <vector>
+
+#include "fdchain/model/wait_status.h"
+#include "fdchain/plan/roles.h"
+#include "fdchain/program/departure.h"
+#include "fdchain/system/signals.h"
+#include "fdchain/system/sys.h"
+#include "fdchain/system/trace_file.h"
+
+namespace fdchain {
+
+void wait_out_exit_delay(const ConmonOptions& options, int signals) {
+  using Clock = std::chrono::steady_clock;
+  const auto end = Clock::now() + std::chrono::seconds(options.exit_delay.value_or(0));
+  while (true) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - Clock::now()).count();
+    if (left <= 0) return;
+    pollfd signalled{signals, POLLIN, 0};
+    (void)!::poll(&signalled, 1, static_cast<int>(std::min<long>(left, INT_MAX)));
+    while (read_signal(signals) != 0) {
+    }
+    while (::waitpid(-1, nullptr, WNOHANG) > 0) {
+    }
+  }
+}
+
+int run_exit_command(const ConmonOptions& options, const Environment& environment, const sigset_t& mask) {
+  // What the command starts may be meant to stay, and is nobody's here to wait for: a restarted container's
+  // monitor, say.
+  check(::prctl(PR_SET_CHILD_SUBREAPER, 0), "prctl PR_SET_CHILD_SUBREAPER");
+  std::vector<std::string> words{options.exit_command.value_or("")};
+  words.insert(words.end(), options.exit_command_args.begin(), options.exit_command_args.end());
+  const HandOver next = hand_over_to_exit_command(environment, words);
+  const pid_t command = depart(next, mask, Trace()).pid;  // no part of the chain
+  int result = 0;
+  int raw = 0;
+  for (pid_t child = 0; (child = retry([&] { return ::waitpid(-1, &raw, 0); })) > 0;) {
+    if (child == command) result = WaitStatus(raw).exit_status();
+  }
+  return result;
+}
+
+}  // namespace fdchain
