@@ -91,8 +91,11 @@ MonitorStart plan_monitor_start(const RunOptions& options, const Environment& en
 
 Contract make_contract(const RunOptions& options, const Arrival& arrival, const Sockets& sockets) {
   Contract contract;
-  const auto names = all_names(sockets.inherited, options.listen);
-  contract.has_names = fdnames(sockets.inherited, options.listen).has_value();
+  // A profile may read less or more into the announcement than it says.
+  const auto* const told = std::get_if<ListenEnv>(&arrival.listen);
+  const ListenEnv& announced = told != nullptr && !arrival.missing ? *told : sockets.inherited;
+  const auto names = all_names(announced, options.listen);
+  contract.has_names = fdnames(announced, options.listen).has_value();
   const auto add = [&](int source) {
     auto row = observe_fd(source);
     if (!row) return;
@@ -101,13 +104,13 @@ Contract make_contract(const RunOptions& options, const Arrival& arrival, const 
     row->number = target;
     contract.sockets.push_back({target, names[index], std::move(*row)});
   };
-  for (int fd = listen_fds_start; fd < sockets.inherited.end(); ++fd) add(fd);
+  for (int fd = listen_fds_start; fd < announced.end(); ++fd) add(fd);
   for (const Opened& opened : sockets.opened) add(opened.fd.get());
-  const int first_preserved = listen_fds_start + sockets.count();
-  for (int i = 0; i < options.preserve_fds; ++i) {
-    auto row = observe_fd(sockets.inherited.end() + i);
+  const int end = sockets.inherited.end() + options.preserve_fds;
+  for (int fd = announced.end(); fd < end; ++fd) {
+    auto row = observe_fd(fd);
     if (!row) continue;
-    row->number = first_preserved + i;
+    row->number = fd + static_cast<int>(sockets.opened.size());
     contract.preserved.push_back(std::move(*row));
   }
   contract.notify_payload =

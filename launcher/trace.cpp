@@ -136,7 +136,8 @@ WaitStatus attend(pid_t command, const OwnedFd& signals) {
 
 // Whether no chain has an error.
 bool report_all(const Request& request, const std::string& path, const std::string& run) {
-  if (std::filesystem::file_size(path) == 0) {
+  std::error_code none;
+  if (std::filesystem::file_size(path, none) == 0 || none) {
     print_error(Hop::launcher, "no container was started: there is nothing to report");
     return true;
   }

@@ -291,6 +291,16 @@ bool told_by_count(const Evidence& evidence, Hop hop, const HopRecord& record) {
   return counts_all(hop, record, evidence.contract());
 }
 
+std::optional<int> told_too_few(const Evidence& evidence, Hop hop) {
+  const HopRecord* const record = evidence.given_to(hop);
+  if (record == nullptr || !record->preserve_fds || variable(*record, listen_fds_name)) return std::nullopt;
+  // A count of no more than what follows the sockets never meant them.
+  const int count = *record->preserve_fds;
+  const bool meant = count > static_cast<int>(evidence.contract().preserved.size());
+  const bool all = count >= static_cast<int>(evidence.contract().sockets.size());
+  return meant && !all ? std::optional(count) : std::nullopt;
+}
+
 const FdRow* row_at(const FdTable& table, int number) {
   const auto found = std::ranges::lower_bound(table, number, {}, &FdRow::number);
   return found == table.end() || found->number != number ? nullptr : &*found;

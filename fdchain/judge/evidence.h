@@ -137,6 +137,10 @@ std::optional<int> announced_count(const HopRecord& record);
 /// need not heed LISTEN_*.
 bool told_by_count(const Evidence& evidence, Hop hop, const HopRecord& record);
 
+/// How many descriptors a hop is told of, where its command line alone tells it and forgets sockets; nothing
+/// where it is told otherwise, or of all.
+std::optional<int> told_too_few(const Evidence& evidence, Hop hop);
+
 const FdRow* row_at(const FdTable& table, int number);
 
 /// Whether a row is that socket: at whatever number, or, when its identity says little, at its own.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <climits>
+#include <csignal>
 #include <cstdlib>
 
 #include "fdchain/model/failure.h"
@@ -182,6 +183,7 @@ void as_conmon(HopPlan& plan, const FaultContext& context) {
   for (const auto name : {sync_pipe_name, start_pipe_name})
     restore(plan.next.environment, context.arrived, name);
   pass_what_is_open(plan, context, INT_MAX);
+  add_extra(plan, {Step::Kind::ignore_signal, SIGPIPE}, "it ignores it, and does not reset it for the next");
 }
 
 // --- the OCI runtimes
@@ -200,6 +202,7 @@ Kept crun_keeps(const Told& told) {
 
 // The environment of config.json, and nothing of its own but what follows.
 void announce_as_configured(HopPlan& plan, const FaultContext& context) {
+  add_extra(plan, {Step::Kind::reset_signals}, "whatever its caller ignores");
   plan.next.name_pid = plan.next.name_pidfdid = false;
   for (const auto name : listen_names) restore(plan.next.environment, context.config, name);
   plan.next.environment.unset(listen_pidfdid_name);
@@ -254,7 +257,7 @@ constexpr std::array profiles{
             as_announced, as_cri_o},
     Profile{"conmon", Hop::monitor,
             "everything inherited passes and is held to the end; LISTEN_* and _OCI_* pass as they are, but "
-            "for a LISTEN_PID that names it",
+            "for a LISTEN_PID that names it; so does that it ignores SIGPIPE",
             conmon_keeps, as_conmon},
     Profile{"crun", Hop::runtime_shim,
             "LISTEN_FDS is added to --preserve-fds, whatever LISTEN_PID says, its own log included; of "

@@ -38,6 +38,7 @@ std::string to_string(const Step& step) {
     case make:
       return "make " + to_string(static_cast<Made>(step.source)) + " at " + std::to_string(step.target);
     case ignore_signal: return "ignore-signal " + source;
+    case reset_signals: return "reset-signals";
     case limit_nofile: return "limit-nofile " + source;
     case deny_sockets: return "deny-sockets";
     case wait: return "wait " + source + " ms";

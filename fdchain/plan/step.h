@@ -21,6 +21,7 @@ struct Step {
     shut_down,              ///< shutdown(2) `source` for reading and writing
     make,                   ///< make something new, of the kind `source`, inheritable, at the number `target`
     ignore_signal,          ///< ignore signal `source`
+    reset_signals,          ///< let every signal do what it does by default
     limit_nofile,           ///< lower RLIMIT_NOFILE to `source`
     deny_sockets,      ///< have the kernel refuse accept(2), getsockopt(2) and getsockname(2) from here on
     wait,              ///< do nothing for `source` milliseconds, to widen a race

@@ -226,6 +226,12 @@ int tell_ready(int fd, const pid_t* outer_pid) noexcept {
   return static_cast<int>(::send(fd, message, end + 2, MSG_NOSIGNAL));
 }
 
+// Those that cannot be changed are as they are by default.
+int reset_signals() noexcept {
+  for (int number = 1; number <= SIGRTMAX; ++number) (void)::signal(number, SIG_DFL);
+  return 0;
+}
+
 // One step; negative with errno when it failed.
 int perform(const Step& step, const ExecPlan& plan) noexcept {
   switch (step.kind) {
@@ -242,6 +248,7 @@ int perform(const Step& step, const ExecPlan& plan) noexcept {
     case Step::Kind::shut_down: return ::shutdown(step.source, SHUT_RDWR);
     case Step::Kind::make: return make(static_cast<Made>(step.source), step.target);
     case Step::Kind::ignore_signal: return ::signal(step.source, SIG_IGN) == SIG_ERR ? -1 : 0;
+    case Step::Kind::reset_signals: return reset_signals();
     case Step::Kind::limit_nofile: return limit_nofile(static_cast<rlim_t>(step.source));
     case Step::Kind::deny_sockets: return deny_sockets();
     case Step::Kind::wait: return ::poll(nullptr, 0, step.source) < 0 && errno != EINTR ? -1 : 0;

@@ -70,8 +70,8 @@ RunBuilder told_by_count(int count) {
 
 TEST(ToldByCount, AHopNeedsNoAnnouncement) { EXPECT_THAT(told_by_count(2).findings(), IsEmpty()); }
 
-TEST(ToldByCount, OfFewerItDoes) {
-  EXPECT_THAT(told_by_count(1).findings(), ElementsAre("env-dropped 3 by launcher at monitor"));
+TEST(ToldByCount, OfFewerIsTheDoingOfWhoTold) {
+  EXPECT_THAT(told_by_count(1).findings(), ElementsAre("preserve-count-wrong 4 by launcher at monitor"));
 }
 
 TEST(ToldByCount, OfMoreIsTheDoingOfWhoTold) {
@@ -102,6 +102,29 @@ TEST(ToldByCount, WhatAForeignPayloadHasInThatRangeWasKept) {
   put_row(run.at(payload, running), directory_row(8));
   EXPECT_THAT(run.findings(), ElementsAre("preserve-count-wrong 5 by monitor at runtime-shim",
                                           "preserve-count-wrong 5 by runtime-shim at payload"));
+}
+
+// podman 4.3 with --preserve-fds 1 and two sockets: one cause, one finding.
+TEST(ToldByCount, WhatIsNotCountedIsNoLossOfItsOwn) {
+  RunBuilder run(RunShape{.sockets = 2, .foreign = true});
+  run.from(launcher, departure, [](HopRecord& record) {
+    std::erase_if(record.fds, [](const FdRow& row) { return row.number == 4; });
+    for (const auto* const name : {"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"})
+      record.environment.erase(name);
+  });
+  run.at(launcher, departure).preserve_fds = 1;
+  for (const Hop hop : {monitor, runtime_shim}) run.at(hop, arrival).preserve_fds = 1;
+  EXPECT_THAT(run.findings(), ElementsAre("preserve-count-wrong 4 by launcher at monitor"));
+}
+
+// A variable that nobody set is the first one's to have set.
+TEST(EnvDropped, IsToldWhereItIsFirstMissing) {
+  RunBuilder run(RunShape{.inherited = true});
+  run.at(launcher, arrival).environment.erase("LISTEN_PID");
+  run.from(runtime_shim, departure, unset("LISTEN_PID"));
+  EXPECT_THAT(run.findings(), ElementsAre("env-dropped 3 by activator at launcher",
+                                          "env-dropped 3 by runtime-shim at payload"))
+      << "the monitor had it again";
 }
 
 TEST(ListenPid, OfAnotherIsRightWhereItIsToBeReplaced) {

@@ -165,7 +165,7 @@ TEST(ConmonProfile, LeavesEverythingAsItCame) {
   profile(Hop::monitor, "conmon").edit(plan, context);
   EXPECT_THAT(announced(plan.next), ElementsAre("LISTEN_FDS=2", "LISTEN_PID=50"));
   EXPECT_EQ(plan.next.environment.get("_OCI_SYNCPIPE"), "5");
-  EXPECT_THAT(crossing(plan.next), ElementsAre("3", "4", "9"));
+  EXPECT_THAT(crossing(plan.next), ElementsAre("3", "4", "9", "ignore-signal 13"));
   context.names_me = true;
   profile(Hop::monitor, "conmon").edit(plan, context);
   EXPECT_THAT(announced(plan.next), ElementsAre("LISTEN_FDS=2", "LISTEN_PID=?"));
@@ -182,14 +182,14 @@ TEST(CrunProfile, AddsUpAndAnnouncesThePidAlone) {
   context.preserve_fds = 2;
   crun.edit(plan, context);
   EXPECT_THAT(announced(plan.next), ElementsAre("LISTEN_PID=1"));
-  EXPECT_THAT(crossing(plan.next), ElementsAre("3", "4", "6", "make a file at 5"));
+  EXPECT_THAT(crossing(plan.next), ElementsAre("3", "4", "6", "reset-signals", "make a file at 5"));
 }
 
 TEST(CrunProfile, ClosesStdioForANegativeCount) {
   const Environment arrived({"LISTEN_FDS=-2"});
   HopPlan plan = payload_plan(arrived, 0);
   profile(Hop::runtime_shim, "crun").edit(plan, {arrived, 60, 0, 0, {}});
-  EXPECT_THAT(crossing(plan.next), ElementsAre("close 1", "close 2"));
+  EXPECT_THAT(crossing(plan.next), ElementsAre("reset-signals", "close 1", "close 2"));
 }
 
 TEST(RuncProfile, AnnouncesAnewWithoutNames) {
@@ -210,7 +210,7 @@ TEST(RuncProfile, PassesItsOwnUpToItsLast) {
   context.free = {3, 4};
   context.kept_end = 5;
   runc.edit(plan, context);
-  EXPECT_THAT(crossing(plan.next), ElementsAre("make a file at 3", "make an epoll at 4"));
+  EXPECT_THAT(crossing(plan.next), ElementsAre("reset-signals", "make a file at 3", "make an epoll at 4"));
   context.free = {3, 4, 5, 6, 7, 8, 9, 10};
   EXPECT_THROW(runc.edit(plan, context), Failure);
 }

@@ -105,7 +105,17 @@ TEST(Spawn, PassesWhatIsPlannedAndNothingElse) {
   EXPECT_EQ(output_of(next), "0 1 2 3 5 ");
 }
 
+TEST(Spawn, ResetsSignalsWhereThatIsPlanned) {
+  HandOver next = run_shell("sed -n '/^SigI/s/\t/ /p' /proc/self/status");
+  ::signal(SIGPIPE, SIG_IGN);
+  EXPECT_EQ(output_of(next), "SigIgn: 0000000000001000\n");
+  next.extra.push_back({{Step::Kind::reset_signals}, "for the test"});
+  EXPECT_EQ(output_of(next), "SigIgn: 0000000000000000\n");
+  ::signal(SIGPIPE, SIG_DFL);
+}
+
 TEST(Spawn, GivesBackTheMaskOfBefore) {
+  ::signal(SIGPIPE, SIG_DFL);  // whoever started this test may ignore it
   sigset_t wanted = signals_to_relay();
   ::sigaddset(&wanted, SIGCHLD);
   const SignalFd signals = receive_signals(wanted);

@@ -33,6 +33,8 @@ class Walk {
 
   void run() {
     if (socket_.row.type.empty()) return tell_never_seen();
+    const auto count = told_too_few(evidence_, Hop::monitor);
+    if (count && socket_.fd >= listen_fds_start + *count) return;  // told as a count that is wrong
     const Sighting* earlier = nullptr;
     for (const Sighting& sighting : evidence_.sightings()) {
       // What the launcher opens itself is not there when it arrives.

@@ -90,13 +90,17 @@ void listen_pidfdid(const Evidence& evidence, Findings& findings) {
 }
 
 void announced_variables(const Evidence& evidence, Findings& findings) {
+  std::string told;  // once: who was not given a variable need not invent it
   for_each_recipient(evidence, [&](Hop hop, const HopRecord& record, Hop before) {
     std::string missing;
     for (const auto name : {listen_fds_name, listen_pid_name}) {
       if (!variable(record, name)) missing.append(missing.empty() ? "" : " and ").append(name);
     }
+    if (missing.empty()) told.clear();
     const bool meant = has_sockets(evidence, record) || (before == Hop::activator && looks_activated(record));
-    if (missing.empty() || !meant || told_by_count(evidence, hop, record)) return;
+    if (missing.empty() || !meant || told_by_count(evidence, hop, record) || told_too_few(evidence, hop))
+      return;
+    if (std::exchange(told, missing) == missing) return;
     Finding finding = make("env-dropped", hop);
     finding.fd = listen_fds_start;
     finding.evidence = "the sockets are there, " + missing +
@@ -154,13 +158,16 @@ void preserve_option(const Evidence& evidence, Findings& findings) {
   const std::size_t passed = evidence.contract().sockets.size() + evidence.contract().preserved.size();
   for (const Hop hop : {Hop::monitor, Hop::runtime_shim}) {
     const HopRecord* const record = evidence.given_to(hop);
-    if (record == nullptr || !told_by_count(evidence, hop, *record)) continue;
-    if (static_cast<std::size_t>(*record->preserve_fds) == passed) continue;
+    const bool too_few = told_too_few(evidence, hop).has_value();
+    if (record == nullptr || !(too_few || told_by_count(evidence, hop, *record))) continue;
+    const auto count = static_cast<std::size_t>(*record->preserve_fds);
+    if (count == passed) continue;
     Finding finding = make("preserve-count-wrong", hop);
-    finding.fd = listen_fds_start + static_cast<int>(passed);
-    finding.evidence = "--preserve-fds " + std::to_string(*record->preserve_fds) + ", and " +
-                       std::to_string(passed) + (passed == 1 ? " descriptor is" : " descriptors are") +
-                       " passed: whatever comes to stand behind them is kept";
+    finding.fd = listen_fds_start + static_cast<int>(std::min(count, passed));
+    finding.evidence = "--preserve-fds " + std::to_string(count) + ", and " + std::to_string(passed) +
+                       (passed == 1 ? " descriptor is" : " descriptors are") +
+                       (too_few ? " to be passed: the others are lost"
+                                : " passed: whatever comes to stand behind them is kept");
     finding.advice = "count what is passed, and pass all that is counted";
     blame(finding, hops_between(evidence.before(hop), hop));
     findings.add(std::move(finding));
@@ -233,7 +240,8 @@ void handshake_numbers(const Evidence& evidence, Findings& findings) {
   if (record == nullptr) return;
   // Fewer sockets than the contract has are told as such: the handshake rightly follows those that there are.
   const int expected = static_cast<int>(evidence.contract().sockets.size());
-  const int missing = expected - announced_count(*record).value_or(expected);
+  const int missing =
+      expected - told_too_few(evidence, Hop::monitor).value_or(announced_count(*record).value_or(expected));
   const int end = evidence.payload_end() - std::max(0, missing);
   for (const auto name : {sync_pipe_name, start_pipe_name}) {
     const auto text = variable(*record, name);

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "fdchain/judge/judge.h"
 #include "fdchain/model/listen_env.h"
 #include "fdchain/model/variables.h"
 #include "fdchain/protocol/trace.h"
@@ -113,13 +114,25 @@ std::string describe(const Surroundings& around, const HopRecord& record) {
   return said.empty() ? "nothing" : said;
 }
 
+// Whose doing what is, without where it was seen: of ours more is recorded.
+std::string verdict_on(const std::vector<HopRecord>& records) {
+  std::string text;
+  for (const Finding& finding : judge(records).findings) {
+    text.append(text.empty() ? "" : "; ").append(finding.id).append(" by ");
+    text.append(finding.culprit ? to_string(*finding.culprit) : "nobody");
+  }
+  return text.empty() ? "nothing" : text;
+}
+
 // What the hops wrote, and what the payload said.
 Cells cells_of(const Surroundings& around, const std::string& trace, const std::string& said,
                const std::string& status) {
   Cells cells{{"monitor", "not started"}, {"runtime-shim", "not started"}, {"payload", "not started"}};
   cells["status"] = status;
+  cells["judge"] = "nothing";
   if (fs::exists(trace)) {
     const TraceContent content = read_trace(trace);
+    cells["judge"] = verdict_on(content.runs.front());
     for (const HopRecord& record : content.runs.front()) {
       const bool wanted =
           record.moment == Moment::arrival && (record.hop == Hop::monitor || record.hop == Hop::runtime_shim);
@@ -152,16 +165,6 @@ std::vector<std::string> payload_words(const Input& input) {
   return {"/payload", "report"};
 }
 
-void write_probe(const Surroundings& around, const std::string& name, const std::string& hop,
-                 const std::string& program, const std::string& word) {
-  const std::string path = around.file("probes/" + name);
-  fs::create_directories(around.file("probes"));
-  fs::copy_file(bin("fdchain_probe"), path);
-  std::ofstream(path + ".probe") << hop << "\nrun:" << around.file("trace") << '\n'
-                                 << program << '\n'
-                                 << word << '\n';
-}
-
 void make_root(const Surroundings& around) {
   make_rootfs(around.file("root"), true);
   for (const auto* const name : {"proc", "dev", "sys", "tmp", "etc", "run"})
@@ -181,9 +184,9 @@ std::vector<std::string> podman_words(const Surroundings& around, const std::str
           "--events-backend",
           "none",
           "--conmon",
-          around.file("probes/conmon"),
+          real_conmon,
           "--runtime",
-          around.file("probes/" + runtime)};
+          runtime == "crun" ? "/usr/bin/crun" : "/usr/sbin/runc"};
 }
 
 std::string status_text(WaitStatus status) { return std::to_string(status.exit_status()); }
@@ -209,9 +212,6 @@ Cells run_real(const Input& input, const std::string& runtime) {
   Start start;
   open_all(input, around, start);
   make_root(around);
-  write_probe(around, "conmon", "monitor", real_conmon, "-c");
-  write_probe(around, runtime, "runtime-shim", runtime == "crun" ? "/usr/bin/crun" : "/usr/sbin/runc",
-              "create");
   std::vector<std::string> words = podman_words(around, runtime);
   words.insert(words.end(),
                {"run", "--network=none", "--cgroups=disabled", "--ulimit", "nofile=20000:20000", "--ulimit",
@@ -222,6 +222,7 @@ Cells run_real(const Input& input, const std::string& runtime) {
   if (input.detach) words.insert(words.end(), {"-d", "--name", "c"});
   words.insert(words.end(), {"--rootfs", around.file("root")});
   for (const std::string& word : payload_words(input)) words.push_back(word);
+  words.insert(words.begin(), {bin("launcher"), "trace", "--trace", around.file("trace"), "--"});
   start.argv = announced(input, runtime == "crun" ? with_cgroup2(words) : words);
   write_configuration(input, around, start);
   const Result result = run(start);

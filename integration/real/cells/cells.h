@@ -27,10 +27,11 @@ struct Input {
 std::vector<Input> all_inputs();
 
 /// What was seen: for each of `monitor`, `runtime-shim`, `payload` and `status` a text that says which object
-/// was at which number, and what LISTEN_* said.
+/// was at which number, and what LISTEN_* said; and under `judge` what the judge finds, and whose doing it
+/// is.
 using Cells = std::map<std::string, std::string>;
 
-/// The real chain: podman 4.3, conmon and `runtime` (crun or runc).
+/// The real chain: podman 4.3, conmon and `runtime` (crun or runc), followed by `launcher trace`.
 Cells run_real(const Input& input, const std::string& runtime);
 
 /// Ours, with the profile of that version.

@@ -23,7 +23,7 @@
 namespace fdchain::test {
 namespace {
 
-constexpr std::array<const char*, 4> hops{"monitor", "runtime-shim", "payload", "status"};
+constexpr std::array<const char*, 5> columns{"monitor", "runtime-shim", "payload", "status", "judge"};
 constexpr const char* begin_mark = "<!-- cells: written by fdchain_cells --update -->\n";
 constexpr const char* end_mark = "<!-- end of cells -->\n";
 
@@ -71,7 +71,7 @@ class Comparison {
     const Cells real = run_real(input, runtime);
     const Cells ours = run_ours(input, runtime);
     std::string row = "| " + runtime + " | " + input.name + " |";
-    for (const char* const hop : hops) {
+    for (const char* const hop : columns) {
       const bool equal = real.at(hop) == ours.at(hop);
       row += ' ' +
              (equal ? "agrees: " + real.at(hop) : explain(input, runtime, hop, real.at(hop), ours.at(hop))) +
@@ -89,8 +89,9 @@ class Comparison {
     std::string text =
         fmt::format("{} cells, {} agree, {} are explained.\n\n", cells_, agreeing_, cells_ - agreeing_);
     text +=
-        "| runtime | input | monitor | runtime-shim | payload | status |\n| --- | --- | --- | --- | --- | "
-        "--- |\n";
+        "| runtime | input | monitor | runtime-shim | payload | status | the judge |\n| --- | --- | --- | "
+        "--- | "
+        "--- | --- | --- |\n";
     return text + rows_;
   }
 
