@@ -250,6 +250,7 @@ void Supervisor::reap() {
     // A payload beside its runtime has been named before it could end, but perhaps not been heard of yet.
     if (child != payload_ || child == runtime_) hear_runtime();
     if (child == payload_) ended_ = status;
+    runtime_reaped_ |= child == runtime_;
   }
   conclude();
 }
@@ -336,6 +337,7 @@ void Supervisor::tell_missed_faults() const {
 }
 
 int Supervisor::finish(std::span<const AtEnd> steps) {
+  end_runtime();
   tell_missed_faults();
   // What is held when the status can first be seen is what the trace says of the end.
   bool observed = false;
@@ -364,6 +366,13 @@ void Supervisor::finish(AtEnd step) {
     case AtEnd::tell_status: caller_.tell(last_message()); break;
     case AtEnd::tell_failure: caller_.pass_on_failure(failure()); break;
   }
+}
+
+// One beside its payload has nothing left to do, and is no leftover, but may not have gone yet.
+void Supervisor::end_runtime() {
+  if (!ran_ || payload_ == runtime_ || std::exchange(runtime_reaped_, true)) return;
+  ::kill(runtime_, SIGKILL);
+  fdchain::reap(runtime_);
 }
 
 void Supervisor::end_leftovers() const {

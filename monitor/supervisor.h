@@ -58,6 +58,7 @@ class Supervisor {
   int finish(std::span<const AtEnd> steps);
   void finish(AtEnd step);
   void write_exit_file() const;
+  void end_runtime();
   void end_leftovers() const;
   [[nodiscard]] SyncMessage failure() const;
   void observe_payload();
@@ -87,6 +88,7 @@ class Supervisor {
   std::string runtime_exe_;           ///< of a traced run: what the payload's process ran before its exec
   std::vector<int> waiting_signals_;  ///< that came before there was a payload
   pid_t runtime_ = 0;
+  bool runtime_reaped_ = false;
   pid_t payload_ = 0;  ///< the runtime itself, unless it has named another process
   int fatal_ = 0;      ///< the signal that the payload was to die of, where SIGKILL had to stand in for it
   bool ran_ = false;   ///< the runtime has become the payload, and the caller knows

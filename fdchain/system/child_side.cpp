@@ -228,7 +228,7 @@ int tell_ready(int fd, const pid_t* outer_pid) noexcept {
 
 // Those that cannot be changed are as they are by default.
 int reset_signals() noexcept {
-  for (int number = 1; number <= SIGRTMAX; ++number) (void)::signal(number, SIG_DFL);
+  for (int number = 1; number < _NSIG; ++number) (void)::signal(number, SIG_DFL);
   return 0;
 }
 

@@ -14,13 +14,13 @@
 #include "fdchain/protocol/trace.h"
 #include "fdchain/system/listening_socket.h"
 #include "fdchain/system/observe.h"
-#include "fdchain/system/processes.h"
 #include "fdchain/system/sys.h"
 #include "fdchain/system/trace_reader.h"
 #include "integration/harness/chain_test.h"
 #include "integration/harness/program.h"
 #include "integration/harness/rootfs.h"
 #include "integration/real/monitored.h"
+#include "integration/real/podman.h"
 #include "tests/support/child.h"
 
 namespace fdchain::test {
@@ -165,30 +165,6 @@ std::vector<std::string> payload_words(const Input& input) {
   return {"/payload", "report"};
 }
 
-void make_root(const Surroundings& around) {
-  make_rootfs(around.file("root"), true);
-  for (const auto* const name : {"proc", "dev", "sys", "tmp", "etc", "run"})
-    fs::create_directories(around.file(std::string("root/") + name));
-}
-
-std::vector<std::string> podman_words(const Surroundings& around, const std::string& runtime) {
-  return {"podman",
-          "--root",
-          around.file("storage"),
-          "--runroot",
-          around.file("run"),
-          "--tmpdir",
-          around.file("tmp"),
-          "--cgroup-manager",
-          "cgroupfs",
-          "--events-backend",
-          "none",
-          "--conmon",
-          real_conmon,
-          "--runtime",
-          runtime == "crun" ? "/usr/bin/crun" : "/usr/sbin/runc"};
-}
-
 std::string status_text(WaitStatus status) { return std::to_string(status.exit_status()); }
 
 // podman itself has no such version here; what it gives conmon can be had by its configuration.
@@ -211,41 +187,31 @@ Cells run_real(const Input& input, const std::string& runtime) {
   Surroundings around;
   Start start;
   open_all(input, around, start);
-  make_root(around);
-  std::vector<std::string> words = podman_words(around, runtime);
-  words.insert(words.end(),
-               {"run", "--network=none", "--cgroups=disabled", "--ulimit", "nofile=20000:20000", "--ulimit",
-                "nproc=1000:1000", "--log-driver=k8s-file", "--log-opt", "path=" + around.file("log")});
-  if (runtime == "runc") std::erase(words, "--cgroups=disabled");
-  if (input.preserve_fds > 0) words.push_back("--preserve-fds=" + std::to_string(input.preserve_fds));
-  if (input.host_pid) words.emplace_back("--pid=host");
-  if (input.detach) words.insert(words.end(), {"-d", "--name", "c"});
-  words.insert(words.end(), {"--rootfs", around.file("root")});
-  for (const std::string& word : payload_words(input)) words.push_back(word);
+  const Podman podman(around.directory.path(), real_conmon,
+                      runtime == "crun" ? "/usr/bin/crun" : "/usr/sbin/runc");
+  std::vector<std::string> options{"--log-driver=k8s-file", "--log-opt", "path=" + around.file("log")};
+  if (input.preserve_fds > 0) options.push_back("--preserve-fds=" + std::to_string(input.preserve_fds));
+  if (input.host_pid) options.emplace_back("--pid=host");
+  if (input.detach) options.insert(options.end(), {"-d", "--name", "c"});
+  std::vector<std::string> words = podman.run(options, payload_words(input));
   words.insert(words.begin(), {bin("launcher"), "trace", "--trace", around.file("trace"), "--"});
-  start.argv = announced(input, runtime == "crun" ? with_cgroup2(words) : words);
+  start.argv = announced(input, podman.placed(words));
   write_configuration(input, around, start);
   const Result result = run(start);
   std::string status = status_text(result.status);
-  const auto podman = [&](std::vector<std::string> rest) {
-    Start other;
-    other.argv = podman_words(around, runtime);
-    other.argv.insert(other.argv.end(), rest.begin(), rest.end());
-    if (runtime == "crun") other.argv = with_cgroup2(other.argv);
-    return run(other);
-  };
-  if (input.detach) status += ", then " + std::to_string(std::stoi("0" + podman({"wait", "c"}).out));
-  const std::string said = from_log(around.file("log"));
-  podman({"rm", "--all", "--force", "--time", "0"});
-  end_all_children();
-  return cells_of(around, around.file("trace"), said, status);
+  if (input.detach) {
+    Start wait;
+    wait.argv = podman.placed(podman.command({"wait", "c"}));
+    status += ", then " + std::to_string(std::stoi("0" + run(wait).out));
+  }
+  return cells_of(around, around.file("trace"), from_log(around.file("log")), status);
 }
 
 Cells run_ours(const Input& input, const std::string& runtime) {
   Surroundings around;
   Start start;
   open_all(input, around, start);
-  make_root(around);
+  make_rootfs(around.file("root"), true);
   std::vector<std::string> words{bin("launcher"),
                                  "--profile",
                                  input.later ? "podman-4.8" : "podman-4.3",

@@ -15,6 +15,7 @@
 #include <sstream>
 
 #include "fdchain/system/child_side.h"
+#include "fdchain/system/processes.h"
 #include "fdchain/system/sys.h"
 #include "integration/harness/network.h"
 #include "integration/harness/program.h"
@@ -70,6 +71,7 @@ class Comparison {
   void compare(const Input& input, const std::string& runtime) {
     const Cells real = run_real(input, runtime);
     const Cells ours = run_ours(input, runtime);
+    end_all_children();  // monitors of what has been removed
     std::string row = "| " + runtime + " | " + input.name + " |";
     for (const char* const hop : columns) {
       const bool equal = real.at(hop) == ours.at(hop);
