@@ -11,9 +11,12 @@
 #include "fdchain/model/variables.h"
 #include "fdchain/program/announcement.h"
 #include "fdchain/program/departure.h"
+#include "fdchain/protocol/conmon_cli.h"
+#include "fdchain/protocol/oci_config.h"
 #include "fdchain/protocol/told.h"
 #include "fdchain/system/files.h"
 #include "launcher/activator.h"
+#include "launcher/container/plan.h"
 #include "launcher/plan.h"
 
 namespace fdchain {
@@ -21,6 +24,12 @@ namespace {
 
 // The kernel gives the lowest free number; what is open by then besides is of no interest to a plan.
 int next_number(int& number) { return number++; }
+
+// With a stand-in for the directory that a run makes for itself.
+ContainerRun container_run(const RunOptions& options, const Arrival& arrival, const Accepted& accepted) {
+  return {options,          arrival.environment, accepted.sockets, accepted.kept_end, {"/tmp/fdchain-XXXXXX"},
+          "fdchain-XXXXXX", options.monitor,     options.runtime};
+}
 
 HopPlan plan_launcher(const RunOptions& options, const Arrival& arrival, const Accepted& accepted) {
   int number = accepted.kept_end;
@@ -32,6 +41,8 @@ HopPlan plan_launcher(const RunOptions& options, const Arrival& arrival, const A
   handles.sync = next_number(number);
   handles.start = next_number(number);
   handles.reserved = static_cast<int>(accepted.free.size());
+  if (options.dialect == Dialect::oci)
+    return plan_conmon(container_run(options, arrival, accepted), handles, {"clean-up-container"});
   return {hand_over_to_monitor(plan_monitor_start(options, arrival.environment, accepted.sockets, handles)),
           ideal_conduct(Hop::launcher)};
 }
@@ -105,6 +116,12 @@ HopPlan plan_shim(const RunOptions& options, const HandOver& monitor, const Acce
   return {hand_over_to_payload(start), ideal_conduct(Hop::runtime_shim)};
 }
 
+std::string join(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text.append(text.empty() ? "" : " ").append(printable(word));
+  return text;
+}
+
 template <typename Step>
 std::string list(const std::vector<Step>& steps) {
   std::string text;
@@ -176,6 +193,7 @@ class DryRun {
 
   std::string describe() {
     const HandOver launcher = plan_first();
+    if (options_.dialect == Dialect::oci) return text_ + describe_container();
     const auto words = words_of_runtime(launcher.argv);
     const int sync = number_in(words, "--sync-fd");
     const HandOver monitor = plan_second(launcher, sync);
@@ -186,17 +204,31 @@ class DryRun {
  private:
   HandOver plan_first() {
     const Profile* const profile = options_.profiles.of(Hop::launcher);
-    const Accepted accepted = accept_as(profile, arrival_, options_.preserve_fds, {});
+    accepted_ = accept_as(profile, arrival_, options_.preserve_fds, {});
     RunOptions as_read = options_;
-    as_read.preserve_fds = accepted.preserved;
-    sockets_ = accepted.sockets.count + static_cast<int>(options_.listen.size());
+    as_read.preserve_fds = accepted_.preserved;
+    sockets_ = accepted_.sockets.count + static_cast<int>(options_.listen.size());
     const auto* const env = std::get_if<ListenEnv>(&arrival_.listen);
     FaultContext context =
-        context_of(arrival_.environment, accepted, {{}, env != nullptr, env == nullptr ? 0 : env->count, 0});
+        context_of(arrival_.environment, accepted_, {{}, env != nullptr, env == nullptr ? 0 : env->count, 0});
     context.own_sockets = static_cast<int>(options_.listen.size());
     context.sockets = sockets_;
-    context.strays = strays_of(arrival_, accepted.sockets.end() + accepted.preserved);
-    return finish(plan_launcher(as_read, arrival_, accepted), profile, context);
+    context.strays = strays_of(arrival_, accepted_.sockets.end() + accepted_.preserved);
+    return finish(plan_launcher(as_read, arrival_, accepted_), profile, context);
+  }
+
+  // What a real monitor and a real runtime make of what they are told is not ours to plan.
+  std::string describe_container() {
+    const ContainerRun run = container_run(options_, arrival_, accepted_);
+    const ConmonOptions monitor = conmon_options(run, {"clean-up-container"});
+    std::vector<std::string> start{run.runtime};
+    for (const std::string& word : runtime_words(run)) start.push_back(word);
+    start.insert(start.end(), {"start", run.id});
+    return fmt::format(
+        "monitor\n  is told: {} {}\n\nruntime-shim\n  is told: {}\n  and then: {}\n  config.json: {}\n",
+        run.monitor, join(encode(monitor)),
+        join(runtime_command(monitor, run.place.bundle(), run.place.pidfile(), "")), join(start),
+        oci::encode(config_of(run)));
   }
 
   HandOver plan_second(const HandOver& launcher, int sync) {
@@ -267,6 +299,7 @@ class DryRun {
 
   const RunOptions& options_;
   Arrival& arrival_;
+  Accepted accepted_;  ///< by the launcher
   int sockets_ = 0;
   std::string text_;
 };

@@ -20,6 +20,7 @@
 namespace fdchain::test {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::ElementsAreArray;
 using ::testing::HasSubstr;
@@ -221,6 +222,19 @@ TEST_P(Matrix, ARealDaemonServesOnItsSocket) {
   EXPECT_THAT(answer.out, HasSubstr("string"));
   chain.signal(SIGTERM);
   chain.finish();
+}
+
+TEST_F(Real, ADryRunSaysWhatTheRealHopsWouldBeTold) {
+  const Result result = run(launcher({"dry-run", "--monitor", real_conmon, "--runtime", crun, "--listen",
+                                      "unix:" + file("admin") + ",name=admin", "payload"}));
+  EXPECT_EQ(result.status, WaitStatus::for_exit_code(0)) << result.err;
+  EXPECT_THAT(result.out, AllOf(HasSubstr("  announces: _OCI_SYNCPIPE=4 _OCI_STARTPIPE=5\n  keep 3 "),
+                                HasSubstr("  exec                         /usr/bin/conmon\n"),
+                                HasSubstr("  is told: /usr/bin/conmon --api-version --cid "),
+                                HasSubstr(" --runtime-opt --preserve-fds --runtime-opt 1"),
+                                HasSubstr(" create --bundle /tmp/fdchain-XXXXXX/bundle --pid-file "),
+                                HasSubstr(" start fdchain-XXXXXX\n"),
+                                HasSubstr("\"LISTEN_FDS=1\",\"LISTEN_FDNAMES=admin\",\"LISTEN_PID=1\"")));
 }
 
 // --- what the real programs do wrong, found by the judge alone

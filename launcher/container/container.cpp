@@ -41,9 +41,9 @@
 #include "fdchain/system/signals.h"
 #include "fdchain/system/sys.h"
 #include "launcher/container/command.h"
-#include "launcher/container/config.h"
 #include "launcher/container/dialect.h"
 #include "launcher/container/directory.h"
+#include "launcher/container/plan.h"
 #include "launcher/container/terminal_relay.h"
 #include "launcher/follow/watcher.h"
 #include "launcher/systemd_notice.h"
@@ -55,7 +55,6 @@ namespace fs = std::filesystem;
 
 // A runtime that takes longer than this for a word has failed; podman waits as long for a container.
 constexpr auto runtime_patience = std::chrono::seconds(240);
-constexpr auto exec_patience = std::chrono::seconds(10);
 
 // podman's reading of what a runtime says.
 int status_of_refusal(std::string text) {
@@ -86,7 +85,8 @@ class Container {
         accepted_(accepted),
         sockets_(sockets),
         witness_(witness),
-        relay_(options.log.kind == LogTarget::Kind::passthrough) {}
+        relay_(options.log.kind == LogTarget::Kind::passthrough),
+        run_{options, arrival.environment, accepted.sockets, accepted.kept_end, {}, {}, {}, {}} {}
 
   int run();
 
@@ -108,16 +108,7 @@ class Container {
   std::optional<int> published_status() const;
   std::optional<std::string> said_by_runtime() const;
   Outcome runtime(std::vector<std::string> words) const;
-  std::vector<std::string> runtime_words() const;
-  std::vector<std::string> announcement(const HopPlan& plan) const;
-  ConmonOptions monitor_options() const;
   std::vector<std::string> clean_up_words() const;
-  std::optional<std::string> notify_socket() const;
-  [[nodiscard]] bool is_crun() const { return fs::path(runtime_).filename() == "crun"; }
-  [[nodiscard]] bool is_cri_o() const {
-    const Profile* const profile = options_.profiles.of(Hop::launcher);
-    return profile != nullptr && profile->name == "cri-o";
-  }
   Environment plain_environment() const;
 
   const RunOptions& options_;
@@ -126,11 +117,8 @@ class Container {
   Sockets& sockets_;
   Witness& witness_;
   TerminalRelay relay_;
-  ContainerPlace place_;
+  ContainerRun run_;
   OwnedFd lock_;
-  std::string id_;
-  std::string monitor_;
-  std::string runtime_;
   sigset_t mask_before_{};
   OwnedFd signals_;
   OwnedFd exits_;  ///< inotify: the exit file appears
@@ -166,8 +154,8 @@ void Container::prepare() {
   if (!options_.pidfile.empty()) check_replaceable("--pidfile", options_.pidfile);
   if (!options_.exit_file.empty()) check_replaceable("--exit-file", options_.exit_file);
   const std::string search(arrival_.environment.get("PATH").value_or(standard_path));
-  monitor_ = fs::absolute(find_hop(options_.monitor, search));
-  runtime_ = fs::absolute(find_hop(options_.runtime, search));
+  run_.monitor = fs::absolute(find_hop(options_.monitor, search));
+  run_.runtime = fs::absolute(find_hop(options_.runtime, search));
   for (const ListenSpec& spec : options_.listen) sockets_.opened.push_back(open_listening(spec));
   if (witness_.trace().on()) {
     witness_.saw_arrival(make_contract(options_, arrival_, sockets_));
@@ -179,18 +167,18 @@ void Container::prepare() {
   if (has_children()) came_with_ = children_of_this_process();
   follow();
   check(::prctl(PR_SET_CHILD_SUBREAPER, 1), "prctl PR_SET_CHILD_SUBREAPER");
-  place_ = make_container_place();
+  run_.place = make_container_place();
   try {
-    lock_ = hold(place_);
-    id_ = fs::path(place_.path).filename();
+    lock_ = hold(run_.place);
+    run_.id = fs::path(run_.place.path).filename();
     exits_ = OwnedFd(check(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK), "inotify_init1"));
-    check(::inotify_add_watch(exits_.get(), place_.exits().c_str(), IN_MOVED_TO | IN_CLOSE_WRITE),
-          "inotify_add_watch", place_.exits());
-    if (options_.isolation.rootfs.empty() || is_crun()) enter_own_mounts();
-    if (options_.isolation.rootfs.empty()) show_host_root(place_.root());
-    if (is_crun()) show_cgroup2_alone();
+    check(::inotify_add_watch(exits_.get(), run_.place.exits().c_str(), IN_MOVED_TO | IN_CLOSE_WRITE),
+          "inotify_add_watch", run_.place.exits());
+    if (options_.isolation.rootfs.empty() || runs_crun(run_)) enter_own_mounts();
+    if (options_.isolation.rootfs.empty()) show_host_root(run_.place.root());
+    if (runs_crun(run_)) show_cgroup2_alone();
   } catch (...) {
-    remove(place_);
+    remove(run_.place);
     throw;
   }
 }
@@ -203,33 +191,20 @@ Environment Container::plain_environment() const {
   return environment;
 }
 
-std::optional<std::string> Container::notify_socket() const {
-  const auto socket = arrival_.environment.get(notify_socket_name);
-  if (!socket || options_.sdnotify != SdNotify::container) return std::nullopt;
-  return std::string(*socket);
-}
-
-std::vector<std::string> Container::runtime_words() const {
-  std::vector<std::string> words{"--root", place_.state()};
-  // No limits are asked for, and crun would want a manager of cgroups to talk to.
-  if (is_crun()) words.emplace_back("--cgroup-manager=disabled");
-  return words;
-}
-
 Outcome Container::runtime(std::vector<std::string> words) const {
-  std::vector<std::string> command{runtime_};
-  for (std::string& word : runtime_words()) command.push_back(std::move(word));
+  std::vector<std::string> command{run_.runtime};
+  for (std::string& word : runtime_words(run_)) command.push_back(std::move(word));
   command.insert(command.end(), std::make_move_iterator(words.begin()), std::make_move_iterator(words.end()));
   return run_command(command, plain_environment(), mask_before_, runtime_patience);
 }
 
 std::vector<std::string> Container::clean_up_words() const {
-  std::vector<std::string> words{"clean-up-container", "--directory", place_.path, "--id", id_};
+  std::vector<std::string> words{"clean-up-container", "--directory", run_.place.path, "--id", run_.id};
   const auto add = [&](const char* option, const std::string& value) {
     words.insert(words.end(), {option, value});
   };
-  add("--runtime-word", runtime_);
-  for (const std::string& word : runtime_words()) add("--runtime-word", word);
+  add("--runtime-word", run_.runtime);
+  for (const std::string& word : runtime_words(run_)) add("--runtime-word", word);
   if (!options_.exit_file.empty()) add("--exit-file", fs::absolute(options_.exit_file));
   for (const Opened& opened : sockets_.opened) {
     if (!opened.made) continue;
@@ -237,32 +212,6 @@ std::vector<std::string> Container::clean_up_words() const {
     add(path ? "--remove-path" : "--remove-queue", opened.made->to_words());
   }
   return words;
-}
-
-ConmonOptions Container::monitor_options() const {
-  ConmonOptions options;
-  options.api_version = true;
-  options.cid = options.cuuid = id_;
-  options.name = options_.name.empty() ? id_ : options_.name;
-  options.runtime = runtime_;
-  options.bundle = place_.bundle();
-  options.container_pidfile = place_.pidfile();
-  options.conmon_pidfile = place_.monitor_pidfile();
-  options.exit_dir = place_.exits();
-  options.full_attach = true;
-  options.runtime_args = runtime_words();
-  options.runtime_args.insert(options.runtime_args.end(),
-                              {"--log-format=json", "--log", place_.runtime_log()});
-  options.log_paths = {to_string(options_.log)};
-  if (options_.timeout > 0) options.timeout = options_.timeout;
-  if (const auto socket = notify_socket()) options.sdnotify_socket = *socket;
-  const int passed = accepted_.kept_end - listen_fds_start + static_cast<int>(sockets_.opened.size());
-  // CRI-O leaves it to LISTEN_* and the runtime.
-  options.replace_listen_pid = is_cri_o();
-  if (passed > 0 && !is_cri_o()) options.runtime_opts = {"--preserve-fds", std::to_string(passed)};
-  options.exit_command = find_own_program("launcher");
-  options.exit_command_args = clean_up_words();
-  return options;
 }
 
 void Container::start_monitor() {
@@ -278,13 +227,7 @@ void Container::start_monitor() {
   arrival_.environment = environment;
   Handles handles{{}, {}, sync.theirs.get(), start.theirs.get(), static_cast<int>(accepted_.free.size())};
   for (const Opened& opened : sockets_.opened) handles.own_sockets.push_back(opened.fd.get());
-  MonitorStart monitor = plan_monitor_start(options_, environment, sockets_.inherited, handles);
-  monitor.command = encode(monitor_options());
-  monitor.command.insert(monitor.command.begin(), monitor_);
-  HopPlan plan{hand_over_to_conmon(monitor), ideal_conduct(Hop::launcher)};
-  // What a profile makes of an announcement it cannot make of none.
-  if (options_.profiles.of(Hop::launcher) != nullptr)
-    announce(plan.next.environment, sockets_.count(), all_fdnames(options_, sockets_.inherited));
+  HopPlan plan = plan_conmon(run_, handles, clean_up_words());
   for (Passed& passed : relay_.passed()) plan.next.passed.push_back(std::move(passed));
   edit_plan(plan, arrival_, accepted_, {static_cast<int>(sockets_.opened.size())});
   write_bundle();
@@ -304,36 +247,20 @@ void Container::start_monitor() {
   (void)!send_message(start.ours, std::string(1, '\0'));
   const WaitStatus status = reap(foreground.pid);
   if (status != WaitStatus::for_exit_code(0))
-    throw Failure("monitor (" + printable(monitor_) + ") " + status.describe());
-  std::ifstream(place_.monitor_pidfile()) >> monitor_pid_;
+    throw Failure("monitor (" + printable(run_.monitor) + ") " + status.describe());
+  std::ifstream(run_.place.monitor_pidfile()) >> monitor_pid_;
   if (monitor_pid_ > 0) monitor_end_ = OwnedFd(open_pidfd(monitor_pid_));
 }
 
 void Container::write_bundle() {
-  ContainerMatters matters;
-  const std::string& rootfs = options_.isolation.rootfs;
-  matters.root = rootfs.empty() ? place_.root() : rootfs;
-  const int count = is_cri_o() ? 0 : sockets_.count();
-  if (count > 0) {
-    Environment announced;
-    announce(announced, count, all_fdnames(options_, sockets_.inherited));
-    announced.set(listen_pid_name, "1");  // process 1 of its namespace; a runtime without one may know better
-    matters.announcement = announced.assignments();
-  }
-  if (notify_socket()) {
-    // The monitor listens there, and forwards.
-    const std::string directory = place_.bundle() + "/notify";
-    fs::create_directory(directory);
-    matters.notify_socket = rootfs.empty() ? directory + "/notify.sock" : "/run/notify/notify.sock";
-    if (!rootfs.empty()) matters.notify_directory = directory;
-  }
-  write_file_atomically(place_.bundle() + "/config.json", oci::encode(container_config(options_, matters)));
+  if (notify_socket_of(run_)) fs::create_directory(run_.place.notify());
+  write_file_atomically(run_.place.bundle() + "/config.json", oci::encode(config_of(run_)));
 }
 
 // The last error in the runtime's log, as podman reads it.
 std::optional<std::string> Container::said_by_runtime() const {
   std::optional<std::string> said;
-  std::ifstream log(place_.runtime_log());
+  std::ifstream log(run_.place.runtime_log());
   for (std::string line; std::getline(log, line);) {
     if (auto text = decode_runtime_error(line)) said = std::move(text);
   }
@@ -359,13 +286,13 @@ void Container::create() {
   // conmon says what it has read of the runtime's stderr, which is ours where that is passed through.
   const std::string text = said_by_runtime().value_or(message ? message->message.value_or("") : "");
   if (text.empty())
-    throw Failure("monitor (" + printable(monitor_) + ") has not said why the payload never ran");
+    throw Failure("monitor (" + printable(run_.monitor) + ") has not said why the payload never ran");
   throw Failure("runtime: " + one_line(text), status_of_refusal(text));
 }
 
 void Container::start() {
   observe_monitor(Moment::running);
-  const Outcome outcome = runtime({"start", id_});
+  const Outcome outcome = runtime({"start", run_.id});
   if (outcome.status != WaitStatus::for_exit_code(0))
     throw Failure("runtime: " + one_line(outcome.said), status_of_refusal(outcome.said));
   observe_payload();
@@ -381,8 +308,8 @@ void Container::start() {
 // somebody will wait for.
 void Container::follow() {
   if (!witness_.trace().on()) return;
-  const Spoken spoken{true, is_ours(monitor_, "monitor", arrival_.environment),
-                      is_ours(runtime_, "runtime-shim", arrival_.environment)};
+  const Spoken spoken{true, is_ours(run_.monitor, "monitor", arrival_.environment),
+                      is_ours(run_.runtime, "runtime-shim", arrival_.environment)};
   try {
     watcher_.emplace(Cast(witness_.trace(), known_, spoken));
   } catch (const Failure& failure) {
@@ -447,7 +374,7 @@ bool Container::wait(const OwnedFd& what, std::chrono::milliseconds limit) {
 }
 
 std::optional<int> Container::published_status() const {
-  const std::string text = read_text(place_.exits() + '/' + id_);
+  const std::string text = read_text(run_.place.exits() + '/' + run_.id);
   if (text == "-1") return exit_status::timed_out;
   const auto number = parse_decimal(text, UINT8_MAX);
   return number ? std::optional(static_cast<int>(*number)) : std::nullopt;
@@ -459,7 +386,7 @@ int Container::conclude() {
   if (!status)
     throw Failure("monitor (pid " + std::to_string(monitor_pid_) +
                   ") died before it could tell the payload's exit status");
-  const bool timed_out = read_text(place_.exits() + '/' + id_) == "-1";
+  const bool timed_out = read_text(run_.place.exits() + '/' + run_.id) == "-1";
   heard_.push_back("exit file: " + std::to_string(*status));
   // It waits for the lock with its clean-up, and so it can still be seen.
   observe_monitor(Moment::after_exit);
@@ -481,7 +408,7 @@ int Container::conclude() {
 void Container::clean_up() {
   watcher_.reset();
   const bool has_ended = published_status().has_value();
-  if (payload_ != 0 && !has_ended && monitor_end_) runtime({"kill", id_, "KILL"});
+  if (payload_ != 0 && !has_ended && monitor_end_) runtime({"kill", run_.id, "KILL"});
   if (payload_ != 0 && !has_ended && !monitor_end_) ::kill(payload_, SIGKILL);
   lock_.close();
   if (monitor_end_) {
@@ -489,11 +416,11 @@ void Container::clean_up() {
     while (std::chrono::steady_clock::now() < end && !wait(monitor_end_, runtime_patience)) {
     }
   }
-  const bool is_left = fs::exists(place_.path);
-  if (is_left) runtime({"delete", "--force", id_});
+  const bool is_left = fs::exists(run_.place.path);
+  if (is_left) runtime({"delete", "--force", run_.id});
   std::vector<pid_t> spared = came_with_;
   end_all_children(spared);
-  if (is_left) remove(place_);
+  if (is_left) remove(run_.place);
   relay_.drain();
 }
 
@@ -504,7 +431,7 @@ void Container::relay(int signal) {
   // The kernel drops what process 1 has no say about, and any other process would die of it.
   const bool ends = options_.isolation.pid && would_end_process_1(payload_, signal);
   if (ends) fatal_ = signal;
-  const Outcome outcome = runtime({"kill", id_, std::to_string(ends ? SIGKILL : signal)});
+  const Outcome outcome = runtime({"kill", run_.id, std::to_string(ends ? SIGKILL : signal)});
   if (outcome.status != WaitStatus::for_exit_code(0)) log::debug("kill: {}", outcome.said);
 }
 

@@ -12,6 +12,7 @@ struct ContainerPlace {
   std::string path;
 
   [[nodiscard]] std::string bundle() const { return path + "/bundle"; }
+  [[nodiscard]] std::string notify() const { return bundle() + "/notify"; }  ///< conmon's, by its own choice
   [[nodiscard]] std::string exits() const { return path + "/exits"; }
   [[nodiscard]] std::string state() const { return path + "/state"; }  ///< the runtime's
   [[nodiscard]] std::string root() const { return path + "/root"; }    ///< where the host's root is shown
