@@ -7,12 +7,14 @@
 
 #include <algorithm>
 #include <array>
+#include <csignal>
 #include <filesystem>
 
 #include "fdchain/model/failure.h"
 #include "fdchain/model/variables.h"
 #include "fdchain/model/wait_status.h"
 #include "fdchain/program/guard.h"
+#include "fdchain/program/log.h"
 #include "fdchain/program/options.h"
 #include "fdchain/system/exec_image.h"
 #include "fdchain/system/find_program.h"
@@ -72,9 +74,13 @@ std::optional<Request> parse(const std::vector<std::string>& words) {
 /// The file of the records, which goes with this object unless it was asked for.
 class TraceFile {
  public:
+  /// Throws Failure when it cannot be written.
   explicit TraceFile(const std::string& wanted)
       : path_(wanted.empty() ? temporary_trace() : std::filesystem::absolute(wanted).native()),
-        temporary_(wanted.empty()) {}
+        temporary_(wanted.empty()) {
+    const OwnedFd file(::open(path_.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_CLOEXEC, 0644));
+    if (!file) throw Failure("--trace " + path_ + ": " + std::system_category().message(errno));
+  }
   ~TraceFile() {
     if (temporary_) ::unlink(path_.c_str());
   }
@@ -101,6 +107,9 @@ HandOver hand_over_all(const std::vector<std::string>& command, const Arrival& a
     if (!arrival.stdio_open[static_cast<std::size_t>(number)])
       next.extra.push_back({{Step::Kind::close, number}, "it came closed"});
   }
+  // Here it is caught, since a process that ignores it gets no statuses.
+  if (std::ranges::find(arrival.record->ignored_signals, SIGCHLD) != arrival.record->ignored_signals.end())
+    next.extra.push_back({{Step::Kind::ignore_signal, SIGCHLD}, "as it came"});
   next.name_pid = next.environment.get(listen_pid_name) == std::to_string(::getpid());
   next.name_pidfdid = next.name_pid && next.environment.get(listen_pidfdid_name).has_value();
   if (next.name_pid) next.environment.unset(listen_pid_name);
@@ -134,22 +143,33 @@ WaitStatus attend(pid_t command, const OwnedFd& signals) {
   return reap(command);
 }
 
-// Whether no chain has an error.
-bool report_all(const Request& request, const std::string& path, const std::string& run) {
+// What this process holds only for the command, which has it now.
+void let_go(Arrival& arrival) {
+  const int end = arrival.window.end();
+  arrival.window.close();
+  for (const FdRow& row : arrival.record->fds) {
+    if (row.number >= std::max(end, STDERR_FILENO + 1)) ::close(row.number);
+  }
+}
+
+/// What came of a trace.
+struct Judged {
+  int chains = 0;
+  std::optional<std::string> error;  ///< the first, in a few words
+};
+
+Judged report_all(const Request& request, const std::string& path, const std::string& run) {
+  Judged judged;
   std::error_code none;
-  if (std::filesystem::file_size(path, none) == 0 || none) {
-    print_error(Hop::launcher, "no container was started: there is nothing to report");
-    return true;
-  }
-  bool clean = true;
-  bool first = true;
-  for (const auto& records : read_trace(path).runs) {
+  if (std::filesystem::file_size(path, none) == 0 || none) return judged;
+  const TraceContent content = read_trace(path);
+  for (const std::string& remark : content.remarks) log::warn("trace: {}", remark);
+  for (const auto& records : content.runs) {
     if (!records.front().run.starts_with(run)) continue;
-    if (!first) write_out("", "\n");
-    first = false;
-    clean &= !report_run(records, request.reports);
+    auto error = report_run(records, request.reports, judged.chains++ > 0);
+    if (!judged.error) judged.error = std::move(error);
   }
-  return clean;
+  return judged;
 }
 
 }  // namespace
@@ -162,11 +182,17 @@ int trace(const std::vector<std::string>& words, Arrival arrival) {
   const SignalFd signals = receive_signals(signals_to_relay());
   const HandOver next = hand_over_all(request->command, arrival);
   Watcher watcher(Cast(Trace(run, file.path()), arrival.record->fds, {}));
-  const WaitStatus status = attend(start(next, signals.mask_before), signals.fd);
+  const pid_t command = start(next, signals.mask_before);
+  let_go(arrival);
+  const WaitStatus status = attend(command, signals.fd);
   watcher.finish();
-  const bool clean = report_all(*request, file.path(), run);
-  return request->check && !clean && status.exit_status() == 0 ? exit_status::timed_out
-                                                               : status.exit_status();
+  const Judged judged = report_all(*request, file.path(), run);
+  if (judged.chains == 0)
+    print_error(Hop::launcher, "no container was started, or none was seen: there is nothing to judge");
+  const bool sound = judged.chains > 0 && !judged.error;
+  if (!request->check || sound || status.exit_status() != 0) return status.exit_status();
+  if (judged.error) print_error(Hop::launcher, "--check: " + *judged.error);
+  return exit_status::timed_out;
 }
 
 }  // namespace fdchain

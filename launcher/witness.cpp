@@ -12,6 +12,7 @@
 #include "fdchain/judge/judge.h"
 #include "fdchain/model/failure.h"
 #include "fdchain/model/variables.h"
+#include "fdchain/program/guard.h"
 #include "fdchain/program/log.h"
 #include "fdchain/program/observed.h"
 #include "fdchain/system/files.h"
@@ -23,10 +24,11 @@
 namespace fdchain {
 namespace {
 
-OwnedFd open_report(const std::string& file) {
+OwnedFd open_report(const std::string& file, bool append = false) {
   try {
-    return OwnedFd(check(::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK | O_CLOEXEC, 0644),
-                         "open", file));
+    const int how = append ? O_APPEND : O_TRUNC;
+    return OwnedFd(
+        check(::open(file.c_str(), O_WRONLY | O_CREAT | how | O_NONBLOCK | O_CLOEXEC, 0644), "open", file));
   } catch (const std::system_error& error) {
     throw Failure(std::string("--report: ") + error.what());
   }
@@ -65,14 +67,21 @@ void check_reports(std::span<const ReportRequest> requests, const std::string& t
   }
 }
 
-bool report_run(const std::vector<HopRecord>& records, std::span<const ReportRequest> requests) {
+std::optional<std::string> report_run(const std::vector<HopRecord>& records,
+                                      std::span<const ReportRequest> requests, bool another) {
   const JudgedRun run{records, judge(records)};
   for (const ReportRequest& request : requests) {
+    const bool apart = another && request.format == ReportFormat::text;
     write_out(request.file,
-              write_report(request.format, run, request.file.empty() && may_colour(STDERR_FILENO)));
+              (apart ? "\n" : "") +
+                  write_report(request.format, run, request.file.empty() && may_colour(STDERR_FILENO)),
+              another);
   }
-  return std::ranges::any_of(run.diagnosis.findings,
-                             [](const Finding& finding) { return finding.severity >= Severity::error; });
+  const auto error = std::ranges::find_if(
+      run.diagnosis.findings, [](const Finding& finding) { return finding.severity >= Severity::error; });
+  if (error == run.diagnosis.findings.end()) return std::nullopt;
+  return fmt::format("{}, by {}, seen at {}", error->id,
+                     error->culprit ? to_string(*error->culprit) : "nobody known", to_string(error->hop));
 }
 
 Witness::Witness(const RunOptions& options, const Arrival& arrival) : options_(options), arrival_(arrival) {
@@ -129,16 +138,18 @@ int Witness::conclude(int status) const {
   const auto& records = content.runs.front();
   if (records.front().hop != Hop::launcher || records.front().moment != Moment::arrival)
     throw Failure(trace_.path() + ": somebody has removed what was recorded: there is nothing to judge by");
-  const bool has_error = report_run(records, options_.reports);
-  return options_.check && has_error && status == 0 ? exit_status::timed_out : status;
+  const auto error = report_run(records, options_.reports);
+  if (!options_.check || !error || status != 0) return status;
+  print_error(Hop::launcher, "--check: " + *error);
+  return exit_status::timed_out;
 }
 
-void write_out(const std::string& file, const std::string& text) {
+void write_out(const std::string& file, const std::string& text, bool append) {
   constexpr std::size_t at_once = 4096;
   for (std::size_t at = 0; file.empty() && at < text.size(); at += at_once)
     write_to_stderr(std::string_view(text).substr(at, at_once));
   if (file.empty()) return;
-  write_all(open_report(file).get(), text, file);
+  write_all(open_report(file, append).get(), text, file);
 }
 
 bool may_colour(int fd) { return ::isatty(fd) == 1 && std::getenv("NO_COLOR") == nullptr; }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -53,11 +54,13 @@ std::string temporary_trace();
 /// Throws Failure when a report that is asked for could not be written after the run.
 void check_reports(std::span<const ReportRequest> requests, const std::string& trace);
 
-/// Judges a run and writes the reports that were asked for. Whether there is a finding of severity error.
-bool report_run(const std::vector<HopRecord>& records, std::span<const ReportRequest> requests);
+/// Judges a run and writes the reports that were asked for, behind those of other runs when it is `another`.
+/// The first finding of severity error in a few words; nothing when there is none.
+std::optional<std::string> report_run(const std::vector<HopRecord>& records,
+                                      std::span<const ReportRequest> requests, bool another = false);
 
 /// Prints to `file`, or to stderr when it is empty.
-void write_out(const std::string& file, const std::string& text);
+void write_out(const std::string& file, const std::string& text, bool append = false);
 
 /// Whether text for this file may be coloured: it is stderr, a terminal, and NO_COLOR is not set.
 bool may_colour(int fd);

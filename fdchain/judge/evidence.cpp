@@ -135,7 +135,11 @@ void Evidence::presume_contract() {
     contract_.sockets.push_back(
         {row.number, named ? split[static_cast<std::size_t>(index)] : std::string(unnamed_socket), row});
   }
-  contract_.notify_payload = variable(*first, notify_socket_name).has_value();
+  // Whether it was to go further the launcher alone was told: a monitor that has it, or forwards for it, says so.
+  const HopRecord* const monitor = given_to(Hop::monitor);
+  contract_.notify_payload =
+      variable(*first, notify_socket_name) &&
+      (monitor == nullptr || monitor->relays_notify || variable(*monitor, notify_socket_name));
 }
 
 // --preserve-fds puts descriptors right after the sockets, and nobody tells how many: whatever stands there

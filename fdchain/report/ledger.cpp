@@ -130,8 +130,8 @@ class Builder {
     for (const auto& [number, what] : strangers) {
       add_row(what, [&, stranger = number, kind = what](const HopRecord& record) {
         const FdRow* const row = row_at(record.fds, stranger);
-        const bool there = record.hop != Hop::launcher && row != nullptr && describe_object(*row) == kind &&
-                           !shown_.contains({&record, stranger});
+        const bool there =
+            row != nullptr && describe_object(*row) == kind && !shown_.contains({&record, stranger});
         return there ? std::to_string(stranger) : std::string("-");
       });
     }

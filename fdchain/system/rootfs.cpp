@@ -77,7 +77,7 @@ OwnedFd look_up_in(const std::string& root, const std::string& path) {
 
 OwnedFd directory_in(const std::string& root, const std::string& path) {
   // Mostly it is there: one look instead of a walk with a look at each of its parts.
-  if (OwnedFd there = look_up_in(root, path)) return there;
+  if (OwnedFd there = look_up_in(root, path + "/.")) return there;
   OwnedFd directory = look_up_in(root, "/");
   for (std::size_t slash = 0; slash != std::string::npos;) {
     const std::size_t next = path.find('/', slash + 1);

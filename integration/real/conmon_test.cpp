@@ -285,6 +285,23 @@ TEST_F(Conmon, TheDialectIsReadOffTheCommandLine) {
 
 // --- streams and clients ---
 
+// podman reads the status of an exec when its client has its end, and the exit command removes what holds it.
+TEST_F(Conmon, ClientsHaveTheirEndBeforeTheExitCommandRuns) {
+  const std::string released = file("released");
+  const std::string script = file("exit-command");
+  ASSERT_EQ(::mkfifo(released.c_str(), 0600), 0);
+  write_script(script, "read line < '" + released + "'\n");
+  MonitorStart start = ours("read go; exit 5", {"--api-version", "-i", "--exit-command", script});
+  const std::string bundle = start.directory;
+  Monitored monitored(std::move(start));
+  monitored.container();
+  const OwnedFd client = attach_to(bundle);
+  ASSERT_EQ(::send(client.get(), "go\n", 3, 0), 3);
+  read_frames(client.get());  // to the end, which the exit command waits for
+  std::ofstream(released) << "go on\n";
+  EXPECT_THAT(monitored.outcome(), HasSubstr("exit file: 5\n"));
+}
+
 TEST_F(Conmon, ClientsWriteToStdinAndEveryOneReadsEverything) {
   MonitorStart start = ours("read first; echo \"got $first\"; cat; echo done >&2", {"--api-version", "-i"});
   const std::string bundle = start.directory;

@@ -159,6 +159,20 @@ TEST_P(Matrix, SignalsAreRelayed) {
   EXPECT_EQ(does_not.finish().status, WaitStatus::for_exit_code(128 + SIGTERM));
 }
 
+// A runtime that never comes back, at either of its two calls.
+TEST_P(Matrix, ARuntimeThatHangsIsGivenUp) {
+  for (const std::string call : {"create", "start"}) {
+    const std::string hanging = file(std::filesystem::path(GetParam().runtime).filename());
+    write_script(hanging, "for word; do [ \"$word\" = " + call + " ] && exec sleep 1000; done\nexec " +
+                              ours_or(GetParam().runtime) + " \"$@\"\n");
+    const Result result = run(launcher({"--dialect", "oci", "--monitor", ours_or(GetParam().monitor),
+                                        "--runtime", hanging, "--timeout", "1", "true"}));
+    EXPECT_EQ(result.status, WaitStatus::for_exit_code(124));
+    EXPECT_THAT(result.err, HasSubstr("launcher: --timeout 1 is over, and the container was not there"));
+    expect_nobody_left();
+  }
+}
+
 TEST_P(Matrix, ADeadMonitorsContainerEndsWithTheRun) {
   Words words = with_two_sockets({"--pidfile", file("pid"), "sh", "-c", "echo up; sleep 100; :"});
   words.insert(words.begin(), {"--dialect", "oci", "--monitor", ours_or(GetParam().monitor), "--runtime",

@@ -16,6 +16,7 @@
 #include "fdchain/system/sys.h"
 #include "fdchain/system/trace_reader.h"
 #include "integration/harness/chain_test.h"
+#include "integration/harness/wait_until.h"
 #include "integration/real/monitored.h"
 #include "integration/real/podman.h"
 
@@ -31,6 +32,10 @@ using ::testing::IsEmpty;
 using ::testing::StartsWith;
 using Words = std::vector<std::string>;
 
+// An instrumented program of ours looks for leaks at its end by tracing itself, and cannot while it is
+// followed.
+constexpr const char* no_leak_check = "ASAN_OPTIONS=detect_leaks=0";
+
 class TraceCommand : public ChainTest {
  protected:
   /// `launcher trace OPTIONS -- COMMAND`
@@ -45,6 +50,7 @@ class TraceCommand : public ChainTest {
   static Result trace(const Words& options, const Words& command) {
     Start start;
     start.argv = traced(options, command);
+    start.environment = {no_leak_check};
     return run(start);
   }
 
@@ -69,7 +75,7 @@ class TraceCommand : public ChainTest {
 TEST_F(TraceCommand, HasTheCommandsStatusAndOutput) {
   const Result result = trace({}, {"sh", "-c", "echo out; exit 3"});
   EXPECT_EQ(result.out, "out\n");
-  EXPECT_EQ(result.err, "launcher: no container was started: there is nothing to report\n");
+  EXPECT_EQ(result.err, "launcher: no container was started, or none was seen: there is nothing to judge\n");
   EXPECT_EQ(result.status, WaitStatus::for_exit_code(3));
   EXPECT_EQ(trace({}, {"sh", "-c", "kill -9 $$"}).status, WaitStatus::for_exit_code(128 + SIGKILL));
 }
@@ -119,7 +125,7 @@ TEST_F(TraceCommand, ChangesNothingForTheCommand) {
 TEST_F(TraceCommand, FollowsOurOwnChainToo) {
   Start start;
   const Opened socket = open_listening(parse_listen_spec("unix:" + file("socket")));
-  start.environment = {"LISTEN_FDS=1", "LISTEN_FDNAMES=web"};
+  start.environment = {"LISTEN_FDS=1", "LISTEN_FDNAMES=web", no_leak_check};
   start.pass = {{socket.fd.get(), 3}};
   start.argv =
       as_activated(traced({"--trace", file("trace"), "--check"}, {bin("launcher"), "payload", "report"}));
@@ -152,6 +158,81 @@ TEST_F(TraceCommand, ARuntimeNeedsNoMonitor) {
   EXPECT_THAT(verdicts(), ElementsAre(IsEmpty()));
 }
 
+TEST_F(TraceCommand, NothingToJudgeIsNoSuccessOfACheck) {
+  EXPECT_EQ(trace({"--check"}, {"true"}).status, WaitStatus::for_exit_code(124));
+  EXPECT_EQ(trace({"--check"}, {"sh", "-c", "exit 3"}).status, WaitStatus::for_exit_code(3));
+}
+
+TEST_F(TraceCommand, ATraceThatCannotBeWrittenIsNoSuccess) {
+  const Words chain{bin("launcher"), "payload", "report"};
+  const Result nowhere = trace({"--trace", file("none/trace")}, chain);
+  EXPECT_EQ(nowhere.status, WaitStatus::for_exit_code(125));
+  EXPECT_EQ(nowhere.err, "launcher: --trace " + file("none/trace") + ": No such file or directory\n");
+  const Result full = trace({"--trace", "/dev/full"}, chain);
+  EXPECT_EQ(full.status, WaitStatus::for_exit_code(125));
+  EXPECT_THAT(full.err, HasSubstr("launcher: the following ended early: "));
+  EXPECT_THAT(full.err, HasSubstr("No space left on device"));
+}
+
+// Who follows: the launcher's child that runs the launcher's program.
+pid_t follower_of(pid_t launcher) {
+  for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+    const std::string name = entry.path().filename();
+    if (name.find_first_not_of("0123456789") != std::string::npos) continue;
+    std::error_code gone;
+    const auto exe = std::filesystem::read_symlink(entry.path() / "exe", gone);
+    if (gone || exe != bin("launcher")) continue;
+    if (read_file(entry.path() / "status").find("PPid:\t" + std::to_string(launcher) + '\n') !=
+        std::string::npos)
+      return std::stoi(name);
+  }
+  return 0;
+}
+
+TEST_F(TraceCommand, WhoFollowsIsOutOfTheWayAndItsDeathIsTold) {
+  Start start;
+  const Opened socket = open_listening(parse_listen_spec("unix:" + file("socket")));
+  start.pass = {{socket.fd.get(), 3}};
+  start.argv = traced({}, {"sh", "-c", "exec 3>&-; echo up; exec sleep 100"});
+  start.environment = {no_leak_check};
+  Program program(start);
+  program.wait_for_out("up");
+  const pid_t follower = follower_of(program.pid());
+  ASSERT_NE(follower, 0);
+  EXPECT_EQ(::getsid(follower), follower) << "what stops a job must not stop it";
+  const std::string listener = "socket:[" + std::to_string(observe_fd(socket.fd.get())->inode) + ']';
+  const auto holds_listener = [&](pid_t pid) {
+    for (const auto& entry : std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/fd")) {
+      std::error_code gone;
+      if (std::filesystem::read_symlink(entry.path(), gone) == listener) return true;
+    }
+    return false;
+  };
+  EXPECT_FALSE(holds_listener(follower));
+  // The command may be quicker than the launcher with what it lets go of.
+  wait_until("the launcher to let go of the socket", [&] { return !holds_listener(program.pid()); });
+  ::kill(follower, SIGKILL);
+  program.signal(SIGTERM);
+  const Result result = program.finish();
+  EXPECT_EQ(result.status, WaitStatus::for_exit_code(125));
+  EXPECT_THAT(result.err, HasSubstr("launcher: the following ended early: who did it was ended"));
+}
+
+// One that fails makes no container, and does not hide the next.
+TEST_F(TraceCommand, EachRuntimeIsARunOfItsOwn) {
+  write_bundle(directory_.path(), {{"/bin/echo"}, false, {}});
+  Start start;
+  const std::string runc = "runc --root " + file("states") + " run -b ";
+  start.argv = traced({"--trace", file("trace"), "--report", "json:" + file("report")},
+                      {"sh", "-c", runc + "/none a; " + runc + directory_.path() + " b; true"});
+  EXPECT_EQ(run(start).status, WaitStatus::for_exit_code(0));
+  std::vector<std::size_t> records;
+  for (const auto& one : read_trace(file("trace")).runs) records.push_back(one.size());
+  EXPECT_THAT(records, ElementsAre(2, 3)) << "launcher and runtime, and the payload of the second";
+  const std::string report = read_file(file("report"));
+  EXPECT_EQ(std::ranges::count(report, '\n'), 2) << report;
+}
+
 // --- podman
 
 struct Mixture {
@@ -164,6 +245,12 @@ std::string name_of(const ::testing::TestParamInfo<Mixture>& info) {
                      std::filesystem::path(info.param.runtime).filename().string();
   std::erase(name, '-');
   return name;
+}
+
+std::string join(const Words& words) {
+  std::string text;
+  for (const std::string& word : words) text += word + ' ';
+  return text;
 }
 
 std::string path_of(const char* program) { return *program == '/' ? program : bin(program); }
@@ -179,7 +266,7 @@ class UnderTrace : public TraceCommand, public ::testing::WithParamInterface<Mix
   [[nodiscard]] Start activated(const Words& command) const {
     Start start;
     start.argv = as_activated(podman_.placed(traced({"--trace", file("trace")}, command)));
-    start.environment = {"LISTEN_FDS=2", "LISTEN_FDNAMES=web:admin"};
+    start.environment = {"LISTEN_FDS=2", "LISTEN_FDNAMES=web:admin", no_leak_check};
     for (int i = 0; i < 2; ++i) start.pass.emplace_back(socket(i).get(), 3 + i);
     return start;
   }
@@ -193,6 +280,16 @@ class UnderTrace : public TraceCommand, public ::testing::WithParamInterface<Mix
                     {"env-leaked by monitor at runtime-shim", "signal-ignored by monitor at runtime-shim"});
     before.insert(before.end(), after.begin(), after.end());
     return before;
+  }
+
+  /// What each hop ran when it started.
+  [[nodiscard]] Words programs() const {
+    Words words;
+    const TraceContent content = read_trace(file("trace"));
+    for (const HopRecord& record : content.runs.front()) {
+      if (record.moment == Moment::arrival) words.push_back(record.exe);
+    }
+    return words;
   }
 
   static bool runs(const char* runtime) { return GetParam().runtime == std::string(runtime); }
@@ -211,6 +308,8 @@ TEST_P(UnderTrace, ThePayloadHasTheVerySocketsAndTheJudgeKnowsItsHops) {
   EXPECT_THAT(report.numbers(), ElementsAre(0, 1, 2, 3, 4));
   for (int i = 0; i < 2; ++i) EXPECT_EQ(report.identity(3 + i), identity_of(*observe_fd(socket(i).get())));
   EXPECT_THAT(verdicts(), ElementsAre(ElementsAreArray(verdict_with())));
+  EXPECT_THAT(programs(), ElementsAre("/usr/bin/podman", path_of(GetParam().conmon),
+                                      path_of(GetParam().runtime), "/payload"));
 }
 
 TEST_P(UnderTrace, ACallersStrayIsPodmansToPassAndTheRuntimesToStop) {
@@ -262,9 +361,43 @@ TEST_P(UnderTrace, EachContainerIsARunOfItsOwn) {
   const Words words = podman_.run({"--rm"}, {"echo", "hello"});
   Words twice{"sh", "-c", "\"$@\" && \"$@\"", "sh"};
   twice.insert(twice.end(), words.begin(), words.end());
+  start.environment = {no_leak_check};
   start.argv = podman_.placed(traced({"--trace", file("trace")}, twice));
   EXPECT_EQ(run(start).out, "hello\nhello\n");
   EXPECT_THAT(verdicts(), ElementsAre(ElementsAreArray(verdict_with()), ElementsAreArray(verdict_with())));
+}
+
+TEST_P(UnderTrace, AnExecIsARunOfItsOwnToo) {
+  Start start;
+  const Words words = podman_.run({"-d", "--name", "c"}, {"sleep", "100"});
+  Words script{"sh", "-c", "\"$@\" >/dev/null && " + join(podman_.command({"exec", "c", "echo", "in"})),
+               "sh"};
+  script.insert(script.end(), words.begin(), words.end());
+  start.argv = podman_.placed(traced({"--trace", file("trace")}, script));
+  start.environment = {no_leak_check};
+  EXPECT_EQ(run(start).out, "in\n");
+  Words payloads;
+  for (const auto& records : read_trace(file("trace")).runs) {
+    for (const HopRecord& record : records) {
+      if (record.hop == Hop::payload) payloads.push_back(record.exe);
+    }
+  }
+  EXPECT_THAT(payloads, ElementsAre("/bin/busybox", "/bin/busybox"));
+  start.argv = podman_.placed(podman_.command({"rm", "--force", "--time", "0", "c"}));
+  run(start);
+}
+
+// Whatever else a script in conmon's place does, the runtime is the runtime.
+TEST_P(UnderTrace, AScriptMayStandInForConmon) {
+  for (const std::string way : {"exec ", ""}) {
+    write_script(file("conmon"), "/bin/true\n" + way + path_of(GetParam().conmon) + " \"$@\"\n");
+    std::filesystem::remove(file("trace"));
+    Words words = podman_.run({"--rm"}, {"/payload", "report"});
+    *(std::ranges::find(words, "--conmon") + 1) = file("conmon");
+    EXPECT_EQ(PayloadReport(run(activated(words)).out).adopted(), 2);
+    EXPECT_THAT(programs(), ElementsAre("/usr/bin/podman", std::filesystem::canonical("/bin/sh").native(),
+                                        path_of(GetParam().runtime), "/payload"));
+  }
 }
 
 // A real daemon at the end: it serves who connects to the activator's socket.
@@ -273,7 +406,7 @@ TEST_P(UnderTrace, ARealDaemonServesOnItsSocket) {
       podman_.run({"--rm", "-v", "/usr:/usr:ro", "-v", "/usr/lib:/lib:ro", "-v", "/usr/lib64:/lib64:ro"},
                   {"/usr/bin/dbus-daemon", "--session", "--nofork", "--nopidfile",
                    "--address=systemd:", "--print-address"}));
-  start.environment = {"LISTEN_FDS=1", "LISTEN_FDNAMES=bus"};
+  start.environment = {"LISTEN_FDS=1", "LISTEN_FDNAMES=bus", no_leak_check};
   start.pass.resize(1);
   Program chain(start);
   chain.wait_for_out("unix:path=");

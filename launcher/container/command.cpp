@@ -18,6 +18,7 @@ namespace fdchain {
 namespace {
 
 constexpr std::size_t worth_reading = 16384;
+constexpr std::int64_t now_and_then = 100;  // milliseconds
 
 // What is there. False when nobody will write any more.
 bool take(int pipe, std::string& said) {
@@ -33,7 +34,8 @@ bool take(int pipe, std::string& said) {
 }  // namespace
 
 Outcome run_command(const std::vector<std::string>& words, const Environment& environment,
-                    const sigset_t& signal_mask, std::chrono::milliseconds limit) {
+                    const sigset_t& signal_mask, std::chrono::milliseconds limit,
+                    const std::function<bool()>& given_up) {
   std::array<int, 2> ends{};
   check(::pipe2(ends.data(), O_CLOEXEC), "pipe2");
   const OwnedFd ours(ends[0]);
@@ -58,8 +60,10 @@ Outcome run_command(const std::vector<std::string>& words, const Environment& en
   while (waiting[0].revents == 0) {
     const auto left =
         std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now()).count();
-    if (left <= 0) ::kill(pid, SIGKILL);
-    (void)!::poll(waiting.data(), waiting.size(), left <= 0 ? -1 : static_cast<int>(left));
+    const bool enough = left <= 0 || (given_up && given_up());
+    if (enough) ::kill(pid, SIGKILL);
+    const auto longest = given_up ? std::min(left, now_and_then) : left;
+    (void)!::poll(waiting.data(), waiting.size(), enough ? -1 : static_cast<int>(longest));
     if (waiting[1].revents != 0 && !take(ours.get(), outcome.said)) waiting[1].fd = -1;
   }
   take(ours.get(), outcome.said);

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <sys/inotify.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -55,6 +56,8 @@ namespace fs = std::filesystem;
 
 // A runtime that takes longer than this for a word has failed; podman waits as long for a container.
 constexpr auto runtime_patience = std::chrono::seconds(240);
+constexpr auto now_and_then = std::chrono::milliseconds(100);
+constexpr auto grace = std::chrono::seconds(10);  // from SIGTERM to SIGKILL, as everywhere
 
 // podman's reading of what a runtime says.
 int status_of_refusal(std::string text) {
@@ -107,7 +110,9 @@ class Container {
   bool wait(const OwnedFd& what, std::chrono::milliseconds limit);
   std::optional<int> published_status() const;
   std::optional<std::string> said_by_runtime() const;
-  Outcome runtime(std::vector<std::string> words) const;
+  Outcome runtime(std::vector<std::string> words, const std::function<bool()>& given_up = {}) const;
+  bool is_given_up();
+  [[noreturn]] void give_up();
   std::vector<std::string> clean_up_words() const;
   Environment plain_environment() const;
 
@@ -129,6 +134,8 @@ class Container {
   bool running_ = false;
   int fatal_ = 0;  ///< the signal that the payload was to die of, where SIGKILL had to stand in for it
   std::vector<int> waiting_signals_;
+  std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+  std::chrono::steady_clock::time_point give_up_at_ = std::chrono::steady_clock::time_point::max();
   std::vector<pid_t> came_with_;
   std::vector<std::string> heard_;
   std::optional<Watcher> watcher_;  ///< of a traced run
@@ -191,11 +198,11 @@ Environment Container::plain_environment() const {
   return environment;
 }
 
-Outcome Container::runtime(std::vector<std::string> words) const {
+Outcome Container::runtime(std::vector<std::string> words, const std::function<bool()>& given_up) const {
   std::vector<std::string> command{run_.runtime};
   for (std::string& word : runtime_words(run_)) command.push_back(std::move(word));
   command.insert(command.end(), std::make_move_iterator(words.begin()), std::make_move_iterator(words.end()));
-  return run_command(command, plain_environment(), mask_before_, runtime_patience);
+  return run_command(command, plain_environment(), mask_before_, runtime_patience, given_up);
 }
 
 std::vector<std::string> Container::clean_up_words() const {
@@ -267,12 +274,36 @@ std::optional<std::string> Container::said_by_runtime() const {
   return said;
 }
 
+// A signal waits for the payload, but not for ever: a runtime may hang. --timeout is the monitor's to keep as
+// soon as there is a container, and until then this process's.
+bool Container::is_given_up() {
+  while (const int number = read_signal(signals_.get())) relay(number);
+  const auto now = std::chrono::steady_clock::now();
+  const bool asked = std::ranges::any_of(waiting_signals_, [](int number) {
+    return number == SIGTERM || number == SIGINT || number == SIGHUP || number == SIGQUIT;
+  });
+  if (asked) give_up_at_ = std::min(give_up_at_, now + grace);
+  const bool timed_out = options_.timeout > 0 && now - begin_ >= std::chrono::seconds(options_.timeout);
+  return timed_out || now >= give_up_at_;
+}
+
+void Container::give_up() {
+  if (monitor_end_) (void)::syscall(SYS_pidfd_send_signal, monitor_end_.get(), SIGKILL, nullptr, 0);
+  const std::string why = "the container was not there: neither monitor nor runtime has said anything";
+  if (waiting_signals_.empty())
+    throw Failure("--timeout " + std::to_string(options_.timeout) + " is over, and " + why,
+                  exit_status::timed_out);
+  throw Failure("signal " + std::to_string(waiting_signals_.front()) + " came, and 10 seconds later " + why,
+                exit_status::by_signal + waiting_signals_.front());
+}
+
 // Waits for the monitor's word, and takes signals meanwhile: they are for a payload that is to come.
 void Container::create() {
   std::array<char, conmon_message_max + 1> buffer{};
   ssize_t got = -1;
   while (got < 0) {
-    if (!wait(sync_pipe_, std::chrono::milliseconds(-1))) continue;
+    if (is_given_up()) give_up();
+    if (!wait(sync_pipe_, now_and_then)) continue;
     got = check(retry([&] { return ::read(sync_pipe_.get(), buffer.data(), buffer.size()); }), "read",
                 "sync pipe");
   }
@@ -292,7 +323,8 @@ void Container::create() {
 
 void Container::start() {
   observe_monitor(Moment::running);
-  const Outcome outcome = runtime({"start", run_.id});
+  const Outcome outcome = runtime({"start", run_.id}, [this] { return is_given_up(); });
+  if (is_given_up() && outcome.status.signal() == SIGKILL) give_up();
   if (outcome.status != WaitStatus::for_exit_code(0))
     throw Failure("runtime: " + one_line(outcome.said), status_of_refusal(outcome.said));
   observe_payload();
@@ -319,8 +351,12 @@ void Container::follow() {
 
 // Where nobody can be followed, it is seen in passing.
 void Container::observe_payload() {
-  if (watcher_) return watcher_->finish();
   if (!witness_.trace().on()) return;
+  try {
+    if (watcher_) return watcher_->finish();
+  } catch (const Failure& failure) {
+    log::warn("{}", failure.what());
+  }
   auto record = observe_other(payload_, Hop::payload, Moment::running, Hop::launcher, known_);
   Trace trace = witness_.trace();
   if (record) append_if_possible(trace, [&] { return std::move(*record); });
@@ -417,7 +453,11 @@ void Container::clean_up() {
     }
   }
   const bool is_left = fs::exists(run_.place.path);
-  if (is_left) runtime({"delete", "--force", run_.id});
+  try {
+    if (is_left) runtime({"delete", "--force", run_.id});
+  } catch (const Failure& failure) {
+    log::debug("delete: {}", failure.what());  // it made nothing either
+  }
   std::vector<pid_t> spared = came_with_;
   end_all_children(spared);
   if (is_left) remove(run_.place);

@@ -1,14 +1,13 @@
 #include "launcher/follow/cast.h"
 
 #include <algorithm>
-#include <array>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string_view>
+#include <vector>
 
 #include "fdchain/model/variables.h"
-#include "fdchain/program/observed.h"
 #include "fdchain/system/observe_process.h"
 
 namespace fdchain {
@@ -58,17 +57,46 @@ std::vector<std::string> words_of(pid_t pid) {
   return words;
 }
 
-bool is_told_to_make_container(const std::vector<std::string>& words) {
-  return std::ranges::any_of(words,
-                             [](const std::string& word) { return word == "create" || word == "run"; });
+bool contains(std::initializer_list<std::string_view> list, std::string_view word) {
+  return std::ranges::find(list, word) != list.end();
 }
 
-bool is_runtime(pid_t pid) {
-  static constexpr std::array runtimes{"crun", "runc", "youki", "runtime-shim"};
-  const auto words = words_of(pid);
+// The command among an OCI runtime's words; empty where there is none. A script's own path may stand before
+// them.
+std::string runtime_command_in(const std::vector<std::string>& words) {
+  for (std::size_t i = 1; i < words.size() && words[i] != "--"; ++i) {
+    if (contains({"--root", "--log", "--log-format", "--cgroup-manager", "--rootless", "--criu"}, words[i]))
+      ++i;
+    else if (contains({"create", "run", "restore", "exec", "start", "state", "kill", "delete", "list", "ps",
+                       "features", "spec", "update", "pause", "resume", "events", "checkpoint"},
+                      words[i]))
+      return words[i];
+  }
+  return {};
+}
+
+bool makes_container(const std::vector<std::string>& words) {
+  return contains({"create", "run", "restore", "exec"}, runtime_command_in(words));
+}
+
+bool is_known_runtime(const std::vector<std::string>& words) {
   return !words.empty() &&
-         std::ranges::find(runtimes, fs::path(words.front()).filename().native()) != runtimes.end() &&
-         is_told_to_make_container(words);
+         contains({"crun", "runc", "youki", "runtime-shim"}, fs::path(words.front()).filename().native()) &&
+         makes_container(words);
+}
+
+// What it leaves to its children in the environment does not make monitors of them.
+enum class Monitor { none, conmon, native };
+
+Monitor monitor_in(pid_t pid, const std::vector<std::string>& words) {
+  if (!has_variable(pid, sync_pipe_name) && !has_variable(pid, start_pipe_name)) return Monitor::none;
+  const auto has = [&](std::initializer_list<std::string_view> options) {
+    return std::ranges::any_of(words, [&](const std::string& word) {
+      return contains(options, std::string_view(word).substr(0, word.find('=')));
+    });
+  };
+  if (has({"-r", "--runtime"}) && has({"-b", "--bundle"})) return Monitor::conmon;
+  return has({"--runtime-sync-fd"}) ? Monitor::native : Monitor::none;
 }
 
 }  // namespace
@@ -77,10 +105,12 @@ Cast::Cast(Trace trace, FdTable known, Spoken spoken)
     : trace_(std::move(trace)), known_(std::move(known)), spoken_(spoken) {}
 
 bool Cast::saw_exec(pid_t pid) {
-  if (Chain* const chain = chain_of(pid)) return saw_exec_in(*chain, pid);
-  if (has_variable(pid, sync_pipe_name) || has_variable(pid, start_pipe_name)) {
-    begin_monitored(pid);
-  } else if (is_runtime(pid)) {
+  const auto words = words_of(pid);
+  if (const Monitor monitor = monitor_in(pid, words); monitor != Monitor::none) {
+    begin_monitored(pid, monitor == Monitor::native);
+  } else if (Chain* const chain = chain_of(pid)) {
+    return saw_exec_in(*chain, pid);
+  } else if (is_known_runtime(words)) {
     begin_unmonitored(pid);
   } else if (!spoken_.launcher) {
     auto record = observe_other(pid, Hop::launcher, Moment::arrival, Hop::launcher, known_);
@@ -89,67 +119,70 @@ bool Cast::saw_exec(pid_t pid) {
   return false;
 }
 
-// A monitor that has left the foreground has the words of the one that was started.
 bool Cast::Chain::is_kept_by(pid_t parent) const {
-  return parent == runtime || (!keeper.empty() && command_line(parent) == keeper);
+  if (parent == runtime && runtime != 0) return true;
+  if (!monitored) return false;
+  return keeper_pid != 0 ? parent == keeper_pid : !keeper.empty() && command_line(parent) == keeper;
 }
 
-// Whose descendant it is tells which chain it belongs to. One without a monitor is over with its payload's
-// exec, for whoever keeps it may make another.
+// Whose descendant it is tells which chain it belongs to.
 Cast::Chain* Cast::chain_of(pid_t pid) {
-  for (pid_t above = parent_of(pid); above > 1; above = parent_of(above)) {
+  for (pid_t above = pid; above > 1; above = parent_of(above)) {
     const auto found = std::ranges::find_if(chains_, [&](const Chain& chain) {
-      return (chain.monitor != 0 || chain.payload == 0) && chain.is_kept_by(above);
+      return !chain.over && (above == pid ? chain.is_runtime(pid) : chain.is_kept_by(above));
     });
     if (found != chains_.end()) return &*found;
   }
   return nullptr;
 }
 
-void Cast::begin_monitored(pid_t pid) {
-  // A script may stand in for the monitor, and become it.
-  const auto same = std::ranges::find(chains_, pid, &Chain::monitor);
-  if (same != chains_.end()) {
-    same->keeper = command_line(pid);
-    return;
-  }
-  Chain& chain = begin_chain();
+// A script may stand in for the monitor, and become it or start it: what it was given is what counts, and who
+// keeps the payload is the last.
+void Cast::begin_monitored(pid_t pid, bool native) {
+  const auto same = std::ranges::find_if(chains_, [&](const Chain& chain) {
+    return !chain.over && chain.monitor != 0 && !chain.has_runtime &&
+           (chain.monitor == pid || chain.monitor == parent_of(pid));
+  });
+  Chain& chain = same != chains_.end() ? *same : begin_chain(pid);
+  const bool is_first = chain.monitor == 0;
   chain.monitor = pid;
+  chain.monitored = true;
+  chain.native = native;
   chain.keeper = command_line(pid);
-  write_launcher(chain, pid);
-  if (!spoken_.monitor) write(chain.trace, pid, Hop::monitor, Moment::arrival);
+  if (is_first && !spoken_.monitor) write(chain.trace, pid, Hop::monitor, Moment::arrival);
 }
 
-void Cast::begin_unmonitored(pid_t pid) {
-  if (std::ranges::find(chains_, pid, &Chain::runtime) != chains_.end()) return;  // it executes itself anew
-  Chain& chain = begin_chain();
-  chain.keeper = command_line(parent_of(pid));
-  write_launcher(chain, pid);
-  saw_exec_in(chain, pid);
-}
+void Cast::begin_unmonitored(pid_t pid) { take_runtime(begin_chain(pid), pid); }
 
-Cast::Chain& Cast::begin_chain() {
+Cast::Chain& Cast::begin_chain(pid_t first) {
   const std::string run = trace_.run() + (chains_.empty() ? "" : "-" + std::to_string(chains_.size() + 1));
-  chains_.emplace_back().trace = Trace(run, trace_.path());
-  return chains_.back();
+  Chain& chain = chains_.emplace_back();
+  chain.trace = Trace(run, trace_.path());
+  write_launcher(chain, first);
+  return chain;
+}
+
+void Cast::take_runtime(Chain& chain, pid_t pid) {
+  chain.has_runtime = true;
+  chain.runtime = pid;
+  chain.mounts = mounts_of(pid);
+  if (chain.monitored) chain.keeper_pid = parent_of(pid);
+  if (!spoken_.runtime) write(chain.trace, pid, Hop::runtime_shim, Moment::arrival);
 }
 
 bool Cast::saw_exec_in(Chain& chain, pid_t pid) {
-  if (chain.runtime == 0) {
-    chain.runtime = pid;
-    chain.mounts = mounts_of(pid);
-    chain.keeper_pid = parent_of(pid);
-    if (!spoken_.runtime) write(chain.trace, pid, Hop::runtime_shim, Moment::arrival);
+  if (chain.has_payload) return true;  // its monitor's exit command, and who clean up
+  if (!chain.has_runtime) {
+    if (chain.native || makes_container(words_of(pid))) take_runtime(chain, pid);
     return false;
   }
-  if (chain.payload != 0) return true;  // its monitor's exit command, and who clean up
-  // A script may stand in for the runtime, and a runtime execute itself anew: it is the payload when it is
-  // told of no container any more. Children in the runtime's own mount namespace are none, and neither are
-  // hooks.
-  const bool is_payload = pid == chain.runtime
-                              ? !is_told_to_make_container(words_of(pid))
+  // Of all runtimes a native shim alone becomes the payload: others execute themselves anew, and a script may
+  // stand in for one. Children in the runtime's own mount namespace are no containers, and neither are hooks.
+  const bool is_payload = chain.is_runtime(pid)
+                              ? chain.native
                               : mounts_of(pid) != chain.mounts && chain.is_kept_by(parent_of(pid));
   if (!is_payload) return false;
+  chain.has_payload = true;
   chain.payload = pid;
   write(chain.trace, pid, Hop::payload, Moment::arrival);
   return true;
@@ -159,42 +192,43 @@ void Cast::saw_end(pid_t pid, bool well) {
   programs_.erase(pid);
   for (Chain& chain : chains_) {
     if (!spoken_.launcher) write_end(chain, pid);
-    chain.over |= pid == chain.keeper_pid || (pid == chain.runtime && !well);
+    // A runtime that fails makes no container, and without a monitor nobody waits for one that it has left.
+    chain.over |= pid == chain.keeper_pid || (pid == chain.runtime && (!well || !chain.monitored));
+    // It is still its children's parent, for a moment.
+    chain.runtime_ended |= pid == chain.runtime;
+    for (pid_t* const known : {&chain.launcher, &chain.monitor, &chain.keeper_pid}) {
+      if (*known == pid) *known = 0;
+    }
   }
 }
 
 // Who ends after the payload shows what it has kept; who ends before it, nothing of that.
 void Cast::write_end(const Chain& chain, pid_t pid) {
-  if (chain.monitor == 0 || chain.payload == 0 || !is_over(chain.payload)) return;
+  if (!chain.monitored || !chain.has_payload || !is_over(chain.payload)) return;
   if (pid == chain.keeper_pid) write(chain.trace, pid, Hop::monitor, Moment::after_exit);
   if (pid == chain.launcher) write(chain.trace, pid, Hop::launcher, Moment::after_exit);
 }
 
 bool Cast::expects_more() const {
   return std::ranges::any_of(chains_, [&](const Chain& chain) {
-    if (chain.over || chain.runtime == 0) return false;
-    if (chain.payload == 0) return true;
-    return chain.monitor != 0 && !spoken_.launcher && is_over(chain.payload);
+    if (chain.over || !chain.has_runtime) return false;
+    if (!chain.has_payload) return true;
+    return chain.monitored && !spoken_.launcher && is_over(chain.payload);
   });
 }
 
-// A double fork may be under way: then it is who stands above.
+// A double fork may be under way, or a script have started it: then it is who stands above.
 void Cast::write_launcher(Chain& chain, pid_t started) {
   pid_t above = parent_of(started);
   while (above > 1 && !programs_.contains(above)) above = parent_of(above);
   const auto found = programs_.find(above);
   if (found == programs_.end()) return;
   chain.launcher = above;
-  HopRecord record = found->second;
-  Trace trace = chain.trace;
-  append_if_possible(trace, [&] { return std::move(record); });
+  chain.trace.append(found->second);
 }
 
 void Cast::write(const Trace& trace, pid_t pid, Hop hop, Moment moment) {
-  auto record = observe_other(pid, hop, moment, Hop::launcher, known_);
-  if (!record) return;
-  Trace written = trace;
-  append_if_possible(written, [&] { return std::move(*record); });
+  if (auto record = observe_other(pid, hop, moment, Hop::launcher, known_)) trace.append(std::move(*record));
 }
 
 }  // namespace fdchain

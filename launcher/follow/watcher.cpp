@@ -1,14 +1,15 @@
 #include "launcher/follow/watcher.h"
 
 #include <poll.h>
+#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <climits>
 #include <string>
 
 #include "fdchain/model/failure.h"
@@ -26,9 +27,12 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr auto patience = std::chrono::seconds(10);
-constexpr char follows_now = '\0';
-constexpr char may_begin = 'b';
-constexpr char await_rest = 'w';
+
+// What the two say to each other; anything else is why it cannot go on.
+constexpr std::string_view begin = "begin";
+constexpr std::string_view following = "following";
+constexpr std::string_view await_rest = "await the rest";
+constexpr std::string_view done = "done";
 
 void take_in(Follower& follower, Cast& cast) {
   while (const auto seen = follower.next()) {
@@ -41,19 +45,13 @@ void take_in(Follower& follower, Cast& cast) {
   }
 }
 
-// What the launcher says at the end; nothing while it says nothing.
-enum class Said { nothing, leave, await };
-
-Said hear(const OwnedFd& link) {
-  char word = 0;
-  const ssize_t got = ::recv(link.get(), &word, 1, MSG_DONTWAIT);
-  if (got < 0) return Said::nothing;
-  return got == 1 && word == await_rest ? Said::await : Said::leave;
-}
-
-void wait_for_word(const OwnedFd& link) {
-  char word = 0;
-  (void)!retry([&] { return ::read(link.get(), &word, 1); });
+// The next message, waited for up to `limit`; empty at the end, or where none came.
+std::string hear(const OwnedFd& link, std::chrono::milliseconds limit) {
+  pollfd waiting{link.get(), POLLIN, 0};
+  if (::poll(&waiting, 1, static_cast<int>(limit.count())) <= 0) return {};
+  std::array<char, 1000> said{};
+  const ssize_t got = retry([&] { return ::recv(link.get(), said.data(), said.size(), MSG_DONTWAIT); });
+  return {said.data(), static_cast<std::size_t>(std::max<ssize_t>(got, 0))};
 }
 
 void follow(pid_t whom, Cast& cast, const OwnedFd& link) {
@@ -62,20 +60,33 @@ void follow(pid_t whom, Cast& cast, const OwnedFd& link) {
   ::sigaddset(&wanted, SIGCHLD);
   const SignalFd changes = receive_signals(wanted);
   Follower follower(whom);
-  send_message(link, std::string_view(&follows_now, 1));
+  send_message(link, following);
   std::array<pollfd, 2> waiting{{{changes.fd.get(), POLLIN, 0}, {link.get(), POLLIN, 0}}};
-  Said said = Said::nothing;
+  bool awaiting = false;
   Clock::time_point end = Clock::time_point::max();
   while (true) {
     take_in(follower, cast);
-    if (said == Said::leave || (said == Said::await && (!cast.expects_more() || Clock::now() >= end))) return;
-    (void)!::poll(waiting.data(), waiting.size(), said == Said::nothing ? -1 : 20);
+    if (awaiting && (!cast.expects_more() || Clock::now() >= end)) break;
+    waiting[1].revents = 0;
+    (void)!::poll(waiting.data(), awaiting ? 1 : 2, awaiting ? 20 : -1);
     while (read_signal(changes.fd.get()) != 0) {
     }
-    if (said != Said::nothing) continue;
-    said = hear(link);
-    if (said != Said::nothing) end = Clock::now() + patience;
+    if (waiting[1].revents == 0) continue;
+    if (hear(link, {}) != await_rest) break;
+    awaiting = true;
+    end = Clock::now() + patience;
   }
+  take_in(follower, cast);
+  send_message(link, done);
+}
+
+// In a session of its own: whoever stops the terminal's job must not stop who has to let it go on. And with
+// nothing in its hands: what it held would be held by nobody who ought to.
+void leave_the_others(const OwnedFd& link) {
+  ::setsid();
+  if (link.get() > STDERR_FILENO + 1)
+    (void)::close_range(STDERR_FILENO + 1, static_cast<unsigned>(link.get()) - 1, 0);
+  (void)::close_range(static_cast<unsigned>(link.get()) + 1, UINT_MAX, 0);
 }
 
 }  // namespace
@@ -85,13 +96,14 @@ Watcher::Watcher(Cast cast) {
   const pid_t self = ::getpid();
   pid_ = split_process();
   if (pid_ == 0) {
-    link.ours.close();
-    const auto tell = [&](std::string_view why, int) { send_message(link.theirs, why); };
+    const OwnedFd theirs = std::move(link.theirs);
+    (void)link.ours.release();
+    const auto tell = [&](std::string_view why, int) { send_message(theirs, why); };
     const int status = guarded(
         [&] {
+          leave_the_others(theirs);
           check(::prctl(PR_SET_PDEATHSIG, SIGKILL), "prctl PR_SET_PDEATHSIG");
-          wait_for_word(link.theirs);
-          if (::getppid() == self) follow(self, cast, link.theirs);
+          if (hear(theirs, patience) == begin && ::getppid() == self) follow(self, cast, theirs);
           return 0;
         },
         tell);
@@ -101,28 +113,33 @@ Watcher::Watcher(Cast cast) {
   link_ = std::move(link.ours);
   // Where none but an ancestor may trace a process, it may say who else.
   (void)::prctl(PR_SET_PTRACER, pid_);
-  send_message(link_, std::string_view(&may_begin, 1));
-  std::array<char, 1000> said{};
-  const ssize_t got = retry([&] { return ::read(link_.get(), said.data(), said.size()); });
-  if (got == 1 && said[0] == follows_now) return;
+  send_message(link_, begin);
+  const std::string said = hear(link_, patience);
+  if (said == following) return;
   end();
-  throw Failure("nobody can be followed: " +
-                std::string(said.data(), static_cast<std::size_t>(std::max<ssize_t>(got, 0))));
+  throw Failure("nobody can be followed: " + (said.empty() ? "who was to do it has ended" : said));
 }
 
 Watcher::~Watcher() { end(); }
 
 void Watcher::finish() {
   if (pid_ == 0) return;
-  send_message(link_, std::string_view(&await_rest, 1));
-  wait_for_word(link_);  // none comes: its end is closed when it ends
+  send_message(link_, await_rest);
+  const std::string said = hear(link_, 2 * patience);
   end();
+  if (said != done)
+    throw Failure("the following ended early: " + (said.empty() ? "who did it was ended" : said) +
+                  "; what is recorded is incomplete");
 }
 
 void Watcher::end() {
+  if (pid_ == 0) return;
   link_.close();
-  if (pid_ != 0) reap(pid_);
+  // Whatever it still has to do, it has nobody to do it for.
+  ::kill(pid_, SIGKILL);
+  reap(pid_);
   pid_ = 0;
+  (void)::prctl(PR_SET_PTRACER, 0);
 }
 
 }  // namespace fdchain

@@ -8,8 +8,8 @@
 namespace fdchain {
 
 /// A process beside this one that follows it, and whatever it starts from now on, and writes down what each
-/// hop was given: of programs that write nothing themselves. It holds what this process held when it began,
-/// and ends with it at the latest.
+/// hop was given: of programs that write nothing themselves. It holds none of this process's descriptors but
+/// stdio, and ends with it at the latest.
 ///
 /// Everybody followed stops at each fork, exec and signal, for a moment.
 class Watcher {
@@ -22,6 +22,7 @@ class Watcher {
   Watcher& operator=(const Watcher&) = delete;
 
   /// Ends it, when all that has happened is written down; and, some seconds at most, what is soon to happen.
+  /// Throws Failure when it had ended before: somebody killed it, or the trace cannot be written.
   void finish();
 
  private:

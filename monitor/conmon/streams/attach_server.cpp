@@ -177,6 +177,9 @@ void AttachServer::finish() {
     if (!pressed()) break;
     (void)!::poll(nullptr, 0, tick_ms);
   }
+  // Closed, not only forgotten: whoever waits for it to say something would hold it until the very end, and
+  // its client waits for this.
+  for (const ClientPtr& client : clients_) client->socket.close();
   clients_.clear();
   socket_.close();
   ::unlink((directory_ + "/attach").c_str());
