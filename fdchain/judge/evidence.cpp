@@ -135,7 +135,8 @@ void Evidence::presume_contract() {
     contract_.sockets.push_back(
         {row.number, named ? split[static_cast<std::size_t>(index)] : std::string(unnamed_socket), row});
   }
-  // Whether it was to go further the launcher alone was told: a monitor that has it, or forwards for it, says so.
+  // Whether it was to go further the launcher alone was told: a monitor that has it, or forwards for it, says
+  // so.
   const HopRecord* const monitor = given_to(Hop::monitor);
   contract_.notify_payload =
       variable(*first, notify_socket_name) &&
