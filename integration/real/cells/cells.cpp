@@ -130,7 +130,7 @@ Cells cells_of(const Surroundings& around, const std::string& trace, const std::
   Cells cells{{"monitor", "not started"}, {"runtime-shim", "not started"}, {"payload", "not started"}};
   cells["status"] = status;
   cells["judge"] = "nothing";
-  if (fs::exists(trace)) {
+  if (fs::exists(trace) && fs::file_size(trace) > 0) {
     const TraceContent content = read_trace(trace);
     cells["judge"] = verdict_on(content.runs.front());
     for (const HopRecord& record : content.runs.front()) {
