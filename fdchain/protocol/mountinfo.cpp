@@ -1,0 +1,67 @@
+#include "fdchain/protocol/mountinfo.h"
+
+#include <map>
+#include <optional>
+#include <sstream>
+
+namespace fdchain {
+namespace {
+
+bool is_octal(char c) { return c >= '0' && c <= '7'; }
+
+// The kernel writes space, tab, newline and backslash as \040, \011, \012 and \134.
+std::string unescape(const std::string& field) {
+  std::string text;
+  for (std::size_t at = 0; at < field.size(); ++at) {
+    const bool escape = field[at] == '\\' && at + 3 < field.size() && is_octal(field[at + 1]) &&
+                        is_octal(field[at + 2]) && is_octal(field[at + 3]);
+    if (!escape) {
+      text += field[at];
+      continue;
+    }
+    text += static_cast<char>((field[at + 1] - '0') * 64 + (field[at + 2] - '0') * 8 + field[at + 3] - '0');
+    at += 3;
+  }
+  return text;
+}
+
+// `66 49 254:0 /x / rw,relatime shared:1 - ext4 /dev/vda rw`: how many fields stand before the hyphen varies.
+std::optional<MountInfo> parse_line(const std::string& line) {
+  std::istringstream fields(line);
+  MountInfo mount;
+  std::string device;
+  std::string word;
+  if (!(fields >> mount.id >> mount.parent >> device >> mount.root >> mount.point)) return std::nullopt;
+  while (fields >> word && word != "-") {
+  }
+  if (!(fields >> mount.type)) return std::nullopt;
+  mount.root = unescape(mount.root);
+  mount.point = unescape(mount.point);
+  return mount;
+}
+
+}  // namespace
+
+std::vector<MountInfo> parse_mountinfo(std::string_view text) {
+  std::vector<MountInfo> mounts;
+  std::istringstream lines{std::string(text)};
+  for (std::string line; std::getline(lines, line);) {
+    if (auto mount = parse_line(line)) mounts.push_back(std::move(*mount));
+  }
+  return mounts;
+}
+
+std::vector<MountInfo> mounts_outside(int top, std::vector<MountInfo> mounts) {
+  std::map<int, int> parents;
+  for (const MountInfo& mount : mounts) parents[mount.id] = mount.parent;
+  // An initramfs is its own parent.
+  const auto has_parent = [&](int id) { return parents.contains(id) && parents.at(id) != id; };
+  std::erase_if(mounts, [&](const MountInfo& mount) {
+    int id = mount.id;
+    while (id != top && has_parent(id)) id = parents.at(id);
+    return id == top;
+  });
+  return mounts;
+}
+
+}  // namespace fdchain
