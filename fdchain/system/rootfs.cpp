@@ -9,8 +9,10 @@
 
 #include <array>
 #include <cerrno>
+#include <climits>
 #include <cstring>
 #include <filesystem>
+#include <utility>
 
 #include "fdchain/model/failure.h"
 #include "fdchain/model/printable.h"
@@ -57,11 +59,82 @@ void furnish_dev(const std::string& dev) {
   }
 }
 
+enum class Kind { directory, file };
+
+// Opens one part of a path without following it; it is made when nothing is there.
+OwnedFd part_at(const OwnedFd& directory, const std::string& name, Kind kind, const std::string& shown) {
+  if (kind == Kind::directory) {
+    if (::mkdirat(directory.get(), name.c_str(), 0755) < 0 && errno != EEXIST) fail(errno, "mkdir", shown);
+  } else {
+    const OwnedFd made(
+        ::openat(directory.get(), name.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0644));
+    if (!made && errno != EEXIST) fail(errno, "open", shown);
+  }
+  return OwnedFd(
+      check(::openat(directory.get(), name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC), "open", shown));
+}
+
+std::string target_of(const OwnedFd& link, const std::string& shown) {
+  std::array<char, PATH_MAX> target{};
+  const ssize_t length = check(::readlinkat(link.get(), "", target.data(), target.size()), "readlink", shown);
+  return {target.data(), static_cast<std::size_t>(length)};
+}
+
+/// Where a walk has led: to a place, or to a link that leads to nothing yet.
+struct Walk {
+  OwnedFd place;
+  std::string led_to;  ///< the rest of the way, when there is no place
+};
+
+// Goes down from directory to directory, and makes what is missing. Only a link and `..` are looked up by
+// path: these can lead out of the directory, and must not lead out of the root.
+Walk walk(const RootDirectory& root, const std::string& path, Kind kind) {
+  OwnedFd at = look_up_in(root, "/");
+  for (std::size_t slash = 0; slash != std::string::npos;) {
+    const std::size_t next = path.find('/', slash + 1);
+    const std::string so_far = path.substr(0, next);
+    const std::string name = so_far.substr(slash + 1);
+    const std::size_t before = std::exchange(slash, next);
+    if (name.empty()) continue;
+    const std::string shown = root.path + so_far;
+    const bool last = path.find_first_not_of('/', so_far.size()) == std::string::npos;
+    OwnedFd below;
+    if (name != "..") below = part_at(at, name, last ? kind : Kind::directory, shown);
+    const bool link = below && is_symbolic_link(below);
+    if (!below || link) {
+      at = look_up_in(root, so_far);
+      if (at) continue;
+      if (!link || errno != ENOENT) fail(errno, "open", shown);
+      const std::string target = target_of(below, shown);
+      const std::string from = target.starts_with('/') ? "" : path.substr(0, before + 1);
+      return {{}, from + target + path.substr(so_far.size())};
+    }
+    at = std::move(below);
+  }
+  return {std::move(at), {}};
+}
+
+OwnedFd place_in(const RootDirectory& root, const std::string& path, Kind kind) {
+  constexpr int most_links = 40;  // as the kernel has it
+  std::string way = path;
+  for (int links = 0; links <= most_links; ++links) {
+    // Mostly it is there: one look instead of a walk.
+    if (OwnedFd there = look_up_in(root, way)) return there;
+    if (errno != ENOENT) fail(errno, "open", root.path + way);
+    Walk walked = walk(root, way, kind);
+    if (walked.place) return std::move(walked.place);
+    way = walked.led_to;
+  }
+  fail(ELOOP, "open", root.path + path);
+}
+
 }  // namespace
 
-OwnedFd look_up_in(const std::string& root, const std::string& path) {
-  const OwnedFd top(::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!top) return {};
+RootDirectory open_root(const std::string& path) {
+  return {path, OwnedFd(check(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC), "open", path))};
+}
+
+OwnedFd look_up_in(const RootDirectory& root, const std::string& path) {
   open_how how{};
   how.flags = O_PATH | O_CLOEXEC;
   how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
@@ -69,36 +142,36 @@ OwnedFd look_up_in(const std::string& root, const std::string& path) {
   constexpr int most_attempts = 1000;
   OwnedFd found;
   for (int attempt = 0; attempt < most_attempts && !found; ++attempt) {
-    found = OwnedFd(static_cast<int>(::syscall(SYS_openat2, top.get(), path.c_str(), &how, sizeof how)));
+    found = OwnedFd(static_cast<int>(::syscall(SYS_openat2, root.fd.get(), path.c_str(), &how, sizeof how)));
     if (!found && errno != EAGAIN) break;
   }
   return found;
 }
 
-OwnedFd directory_in(const std::string& root, const std::string& path) {
-  // Mostly it is there: one look instead of a walk with a look at each of its parts.
-  if (OwnedFd there = look_up_in(root, path + "/.")) return there;
-  OwnedFd directory = look_up_in(root, "/");
-  for (std::size_t slash = 0; slash != std::string::npos;) {
-    const std::size_t next = path.find('/', slash + 1);
-    const std::string so_far = path.substr(0, next);
-    const std::string name = so_far.substr(slash + 1);
-    if (!name.empty() && ::mkdirat(directory.get(), name.c_str(), 0755) < 0 && errno != EEXIST)
-      fail(errno, "mkdir", root + so_far);
-    directory = look_up_in(root, so_far);
-    if (!directory) fail(errno, "open", root + so_far);
-    slash = next;
-  }
-  return directory;
+OwnedFd look_up_in(const std::string& root, const std::string& path) {
+  const RootDirectory opened{root, OwnedFd(::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC))};
+  return opened.fd ? look_up_in(opened, path) : OwnedFd();
 }
 
-void make_file_in(const std::string& root, const std::string& path) {
-  const std::size_t slash = path.rfind('/');
-  const OwnedFd directory = directory_in(root, slash == 0 ? "/" : path.substr(0, slash));
-  const OwnedFd made(::openat(directory.get(), path.substr(slash + 1).c_str(),
-                              O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0644));
-  if (!made && errno != EEXIST) fail(errno, "open", root + path);
+OwnedFd directory_in(const RootDirectory& root, const std::string& path) {
+  return place_in(root, path, Kind::directory);
 }
+
+OwnedFd file_in(const RootDirectory& root, const std::string& path) {
+  return place_in(root, path, Kind::file);
+}
+
+OwnedFd plain_file_at(const OwnedFd& directory, const std::string& name, const std::string& shown) {
+  return part_at(directory, name, Kind::file, shown);
+}
+
+struct stat stat_of(const OwnedFd& fd, const std::string& shown) {
+  struct stat status {};
+  check(::fstat(fd.get(), &status), "fstat", shown);
+  return status;
+}
+
+bool is_symbolic_link(const OwnedFd& fd) { return S_ISLNK(stat_of(fd, "").st_mode); }
 
 void check_rootfs(const std::string& root) {
   if (std::filesystem::weakly_canonical(root) == "/")
@@ -116,7 +189,7 @@ void make_mount_points(const std::string& root, std::string_view notify_socket) 
   try {
     struct stat status {};
     check(::stat(socket.c_str(), &status), "stat", socket);
-    make_file_in(root, socket);
+    (void)file_in(open_root(root), socket);
   } catch (const std::system_error& error) {
     throw Failure("NOTIFY_SOCKET=" + printable(socket) + ": cannot be shown in the root file system: " +
                   error.what() + "; --sdnotify conmon or ignore does without");

@@ -2,6 +2,8 @@
 // included.
 #pragma once
 
+#include <sys/stat.h>
+
 #include <string>
 #include <string_view>
 
@@ -9,16 +11,38 @@
 
 namespace fdchain {
 
+/// A directory that is to become somebody's /, opened once: what its name leads to afterwards is of no
+/// consequence.
+struct RootDirectory {
+  std::string path;  ///< for messages
+  OwnedFd fd;
+};
+
+/// Throws when it is not a directory.
+RootDirectory open_root(const std::string& path);
+
 /// Opens `path` as a process whose / is `root` would find it, without permission to read; not open, with
 /// errno, when it is not there.
+OwnedFd look_up_in(const RootDirectory& root, const std::string& path);
+
+/// The same for a single look: not open, with errno, when `root` itself is not there either.
 OwnedFd look_up_in(const std::string& root, const std::string& path);
 
-/// Opens the directory `path` of the root file system, made with all its parents where it is missing. A
-/// symbolic link leads where it leads inside the root.
-OwnedFd directory_in(const std::string& root, const std::string& path);
+/// Opens what `path` of the root file system is, or makes a directory there, with all its parents where they
+/// are missing. A symbolic link leads where it leads inside the root, also when nothing is there yet.
+OwnedFd directory_in(const RootDirectory& root, const std::string& path);
 
-/// Makes an empty file to mount something on, where there is nothing yet.
-void make_file_in(const std::string& root, const std::string& path);
+/// The same with an empty file to mount something on.
+OwnedFd file_in(const RootDirectory& root, const std::string& path);
+
+/// Opens `name` of a directory, an empty file that is made when nothing is there. Follows no link: a link
+/// itself is opened then. `shown` is for the message.
+OwnedFd plain_file_at(const OwnedFd& directory, const std::string& name, const std::string& shown);
+
+/// fstat(2). `shown` is for the message.
+struct stat stat_of(const OwnedFd& fd, const std::string& shown);
+
+bool is_symbolic_link(const OwnedFd& fd);
 
 /// Throws Failure when `root` is not a directory that can be entered.
 void check_rootfs(const std::string& root);

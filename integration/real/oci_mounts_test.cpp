@@ -1,7 +1,13 @@
-// What the mounts of a container do to its caller's: nothing.
+// The mounts of a container: what they do to its caller's, which is nothing, and which of them are refused.
+
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
 
+#include "fdchain/system/sys.h"
 #include "integration/real/oci_bundle.h"
 
 namespace fdchain::test {
@@ -62,6 +68,145 @@ TEST_P(OciPropagation, LeavesTheCallersMountsAsTheyWere) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Every, OciPropagation, ::testing::ValuesIn(all_propagations()));
+
+class OciMounts : public OciTest {
+ protected:
+  OciMounts() { std::ofstream(file("content")) << "content\n"; }
+
+  [[nodiscard]] oci::Mount content_at(const std::string& destination) const {
+    return {destination, "bind", file("content"), {"bind"}, false};
+  }
+
+  /// What is said of a container with one mount more.
+  std::string said_with(const oci::Mount& mount, const std::string& script = "true") {
+    oci::Config wanted = config(shell(script));
+    wanted.mounts.push_back(mount);
+    const Result result = run_container(wanted);
+    return result.out + result.err;
+  }
+
+  /// A container with a terminal that nobody looks at: the payload writes what it has to say to /out.
+  Result run_with_terminal(oci::Config wanted) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    file("console").copy(address.sun_path, sizeof address.sun_path - 1);
+    const OwnedFd listener(check(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
+    check(::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), "bind");
+    check(::listen(listener.get(), 1), "listen");
+    wanted.process->terminal = true;
+    write(wanted);
+    Result result = run(runtime({"run", "--console-socket", file("console"), "-b", bundle(), "c"}));
+    if (fs::exists(root() + "/out")) result.out = read_file(root() + "/out");
+    return result;
+  }
+};
+
+TEST_F(OciMounts, ARelativeSourceIsTheBundles) {
+  fs::create_directory(bundle() + "/data");
+  std::ofstream(bundle() + "/data/file") << "data\n";
+  oci::Config wanted = config(shell("cat /data/file /up /option/file"));
+  wanted.mounts.push_back({"/data", "bind", "data", {"bind", "ro"}, false});
+  wanted.mounts.push_back({"/up", "bind", "../content", {"bind"}, false});
+  wanted.mounts.push_back({"/option", "none", "data", {"rbind"}, false});
+  write(wanted);
+  Start start = runtime({"run", "-b", bundle(), "c"});
+  start.working_directory = "/";
+  const Result result = run(start);
+  EXPECT_EQ(result.out, "data\ncontent\ndata\n") << result.err;
+}
+
+TEST_F(OciMounts, WithoutASourceNothingIsBound) {
+  EXPECT_EQ(said_with({"/mnt", "bind", "", {"bind"}, false}),
+            "runtime-shim: mount /mnt: a bind mount without a source\n");
+}
+
+TEST_F(OciMounts, ALinkDoesNotMoveOneIntoProc) {
+  fs::create_symlink("/proc/self", root() + "/link");
+  EXPECT_EQ(said_with(content_at("/link/attr/exec")),
+            "runtime-shim: mount /link/attr/exec: it is inside /proc\n");
+}
+
+TEST_F(OciMounts, OnTheRootItselfThereIsNone) {
+  fs::create_symlink("..", root() + "/etc/top");
+  for (const auto* const place : {"/", "/..", "/etc/top"})
+    EXPECT_EQ(said_with({place, "tmpfs", "tmpfs", {}, false}),
+              std::string("runtime-shim: mount ") + place + ": it would cover the root file system itself\n");
+}
+
+TEST_F(OciMounts, AFileIsNotMountedOnADirectory) {
+  EXPECT_EQ(said_with(content_at("/tmp")), "runtime-shim: move_mount /tmp: Not a directory\n");
+}
+
+TEST_F(OciMounts, ALinkInThePlaceOfTheConsoleIsRefused) {
+  fs::create_directory(root() + "/target");
+  fs::create_symlink("/target/victim", root() + "/dev/console");
+  oci::Config wanted = config(shell("grep victim /proc/mounts > /out"));
+  std::erase_if(wanted.mounts, [](const oci::Mount& mount) { return mount.destination == "/dev"; });
+  const Result result = run_with_terminal(wanted);
+  EXPECT_EQ(result.out, "");
+  EXPECT_EQ(result.err,
+            "runtime-shim: /dev/console: a symbolic link of the image, where the terminal is to be shown\n");
+  EXPECT_TRUE(fs::is_empty(root() + "/target"));
+}
+
+// Where the names of /dev/pts are somebody else's only the terminal that was made is the right one.
+TEST_F(OciMounts, TheConsoleIsTheTerminalAndNotWhatHasItsName) {
+  oci::Config wanted = config(shell("{ [ -c /dev/console ] && echo a terminal; cat /dev/pts/0; } > /out"));
+  oci::Mount& devpts = wanted.mounts[2];
+  ASSERT_EQ(devpts.destination, "/dev/pts");
+  oci::Mount real = devpts;
+  real.destination = "/dev/pts/pts";
+  devpts = {"/dev/pts", "tmpfs", "tmpfs", {}, false};
+  wanted.mounts.push_back(real);
+  wanted.mounts.push_back({"/dev/pts/ptmx", "bind", root() + "/dev/pts/pts/ptmx", {"bind"}, false});
+  wanted.mounts.push_back(content_at("/dev/pts/0"));
+  const Result result = run_with_terminal(wanted);
+  EXPECT_EQ(result.out, "a terminal\ncontent\n") << result.err;
+}
+
+TEST_F(OciMounts, AReadOnlyDevHasItsConsole) {
+  oci::Config wanted =
+      config(shell("{ [ -c /dev/console ] && echo a terminal; echo x > /dev/x; } > /out 2>&1"));
+  wanted.mounts[1].options.emplace_back("ro");
+  const Result result = run_with_terminal(wanted);
+  EXPECT_EQ(result.out, "a terminal\n/bin/sh: can't create /dev/x: Read-only file system\n") << result.err;
+}
+
+TEST_F(OciMounts, InAUserNamespaceADeviceMustBeTheHosts) {
+  constexpr uid_t user = 100000;
+  fs::permissions(directory_.path(), fs::perms::all);
+  oci::Config wanted = config(shell("true"));
+  wanted.linux_.namespaces.push_back({"user", ""});
+  wanted.linux_.uid_mappings = {{0, user, 1000}};
+  wanted.linux_.gid_mappings = {{0, user, 1000}};
+  for (const auto& entry : fs::recursive_directory_iterator(root()))
+    check(::lchown(entry.path().c_str(), user, user), "lchown");
+  for (const auto& [path, minor] :
+       {std::pair{file("content"), 3U}, std::pair{std::string("/dev/zero"), 3U}}) {
+    wanted.linux_.devices = {{"c", path, 1, minor, {}, {}, {}}};
+    // Inside, the standard one comes first.
+    EXPECT_EQ(run_container(wanted).err,
+              "runtime-shim: device " + path +
+                  ": the host's is another, and in a user namespace none can be made\n");
+  }
+}
+
+TEST_F(OciMounts, ARootThatALinkOfTheBundleLeadsOutToIsRefused) {
+  fs::rename(root(), file("outside"));
+  fs::create_directory_symlink("../outside", root());
+  for (const std::string& path : {std::string("rootfs"), root()}) {
+    oci::Config wanted = config(shell("true"));
+    wanted.root.path = path;
+    EXPECT_EQ(run_container(wanted).err, "runtime-shim: root.path: " + root() +
+                                             ": a symbolic link leads out of the bundle, to " +
+                                             file("outside") + '\n');
+  }
+  EXPECT_TRUE(fs::is_empty(file("outside") + "/dev"));
+  // Said to be outside, it is meant so.
+  oci::Config wanted = config(shell("echo meant"));
+  wanted.root.path = "../outside";
+  EXPECT_EQ(run_container(wanted).out, "meant\n");
+}
 
 }  // namespace
 }  // namespace fdchain::test

@@ -17,7 +17,7 @@
 #include "fdchain/system/observe.h"
 #include "fdchain/system/owned_fd.h"
 #include "fdchain/system/sys.h"
-#include "integration/real/oci_bundle.h"
+#include "integration/real/oci_beside.h"
 
 namespace fdchain::test {
 namespace {
@@ -676,29 +676,6 @@ TEST_F(OciFullDisk, APidFileMustNotBeADevice) {
             "runtime-shim: --pid-file /dev/full: there, and not a regular file\n");
 }
 
-/// A real runtime, as it can be run on a machine with hybrid cgroup mounts.
-struct Real {
-  std::string label;
-  Words command;
-};
-void PrintTo(const Real& real, std::ostream* out) { *out << real.label; }
-
-class OciDifferential : public OciTest, public ::testing::WithParamInterface<Real> {
- protected:
-  void TearDown() override {
-    theirs({"delete", "--force", id()});
-    OciTest::TearDown();
-  }
-  [[nodiscard]] static Start real(const Words& words) {
-    Start start;
-    start.argv = GetParam().command;
-    start.argv.insert(start.argv.end(), words.begin(), words.end());
-    return start;
-  }
-  Result theirs(const Words& words) { return run(real(words)); }
-  static std::string id() { return "fdchain-" + std::to_string(::getpid()); }
-};
-
 // What a process can see of itself and its surroundings. Of the mounts all but what covers masked paths,
 // which each runtime covers in its own way.
 constexpr const char* probe = R"(umask; pwd; env | sort
@@ -852,16 +829,8 @@ TEST_P(OciDifferential, StateSaysTheSame) {
   succeed({"delete", "--force", "c"});
 }
 
-const auto real_runtimes =
-    ::testing::Values(Real{"crun",
-                           {"unshare", "-m", "sh", "-c",
-                            "umount -R /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup && exec \"$@\"",
-                            "_", "crun", "--cgroup-manager=disabled"}},
-                      Real{"runc", {"runc"}});
-const auto label_of = [](const auto& param_info) { return param_info.param.label; };
-
-INSTANTIATE_TEST_SUITE_P(Against, OciDifferential, real_runtimes, label_of);
-INSTANTIATE_TEST_SUITE_P(Against, OciStages, real_runtimes, label_of);
+INSTANTIATE_TEST_SUITE_P(Against, OciDifferential, real_runtimes(), label_of_real);
+INSTANTIATE_TEST_SUITE_P(Against, OciStages, real_runtimes(), label_of_real);
 
 }  // namespace
 }  // namespace fdchain::test

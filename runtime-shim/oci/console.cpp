@@ -254,7 +254,7 @@ OwnedFd connect_console(const std::string& path, const Interruption& interruptio
   return socket;
 }
 
-std::string take_terminal(const std::string& root, const OwnedFd& socket, const Process& process) {
+void take_terminal(const std::string& root, const OwnedFd& socket, const Process& process) {
   const OwnedFd place = look_up_in(root, "/dev/pts/ptmx");
   if (!place) throw Failure("a terminal: " + root + "/dev/pts/ptmx: " + std::strerror(errno));
   const OwnedFd master(
@@ -272,7 +272,6 @@ std::string take_terminal(const std::string& root, const OwnedFd& socket, const 
   send_descriptor(socket, master.get(), "/dev/pts/" + std::to_string(number));
   for (int fd = 0; fd <= 2; ++fd) check(::dup2(slave.get(), fd), "dup2");
   check(::ioctl(STDIN_FILENO, TIOCSCTTY, 0), "ioctl TIOCSCTTY");
-  return "/dev/pts/" + std::to_string(number);
 }
 
 int pass_terminal_through(const OwnedFd& socket, pid_t pid, const SignalFd& signals) {

@@ -18,10 +18,10 @@ namespace fdchain::oci {
 OwnedFd connect_console(const std::string& path, const Interruption& interruption);
 
 /// Makes a terminal in this process's /dev/pts, sends its controlling end over `socket`, and makes the other
-/// end this session's terminal and stdio. Returns its path. Runs in the container's process.
+/// end this session's terminal and stdio. Runs in the container's process.
 ///
 /// `root`: where /dev/pts is to be found, if not at /.
-std::string take_terminal(const std::string& root, const OwnedFd& socket, const Process& process);
+void take_terminal(const std::string& root, const OwnedFd& socket, const Process& process);
 
 /// A terminal of the caller's, passed through for as long as the process lives.
 ///

@@ -27,6 +27,7 @@
 #include "fdchain/system/namespaces.h"
 #include "fdchain/system/sys.h"
 #include "runtime-shim/oci/console.h"
+#include "runtime-shim/oci/enter_root.h"
 #include "runtime-shim/oci/hooks.h"
 #include "runtime-shim/oci/mounts.h"
 #include "runtime-shim/oci/passwd.h"
@@ -256,15 +257,18 @@ void be_first(FirstBirth& birth) {
   birth.state.close();
   set_sysctls(config);
   std::vector<std::string> warnings;
-  begin_mounts(birth.root, config.linux_.rootfs_propagation);
-  make_mounts(config, birth.root, birth.in_user_namespace, warnings);
+  RootInMaking root = begin_mounts(birth.root, config.linux_.rootfs_propagation);
+  make_mounts(config, root, birth.in_user_namespace, warnings);
   for (const std::string& warning : warnings) say(birth.pipe, Word::warning, warning);
-  if (birth.process.terminal)
-    show_console(birth.root, take_terminal(birth.root, birth.console, birth.process));
+  if (birth.process.terminal) {
+    take_terminal(birth.root, birth.console, birth.process);
+    show_console(root, STDIN_FILENO);
+  }
   birth.console.close();
   run_hooks(hooks.create_container, "createContainer", state);
-  protect_paths(config, birth.root);
-  enter_root(birth.root, birth.no_pivot);
+  protect_paths(config, root);
+  enter_root(root.directory, birth.no_pivot);
+  root = {};
   reopen_null();
   if (!birth.no_new_keyring) new_keyring(birth.id);
   Departure departure(birth);
@@ -285,7 +289,7 @@ void be_first(FirstBirth& birth) {
 
 void be_joiner(Birth& birth, bool in_user_namespace) {
   if (in_user_namespace) become_root_of_user_namespace();
-  if (birth.process.terminal) (void)take_terminal("/", birth.console, birth.process);
+  if (birth.process.terminal) take_terminal("/", birth.console, birth.process);
   birth.console.close();
   reopen_null();
   Departure departure(birth);

@@ -12,6 +12,7 @@
 
 #include "fdchain/model/failure.h"
 #include "fdchain/system/owned_fd.h"
+#include "fdchain/system/rootfs.h"
 #include "fdchain/system/sys.h"
 
 namespace fdchain::oci {
@@ -19,9 +20,12 @@ namespace {
 
 constexpr int deepest = 64;
 
-void copy_file(int from, int to, const char* name, const struct stat& status, const std::string& shown) {
+void copy_file(int from, int to, const char* name, const std::string& shown) {
   const OwnedFd in(
       check(::openat(from, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC), "open", shown));
+  // At the name may be something else by now, with another owner.
+  const struct stat status = stat_of(in, shown);
+  if (!S_ISREG(status.st_mode)) throw Failure(shown + ": it has changed while it was copied");
   const OwnedFd out(
       check(::openat(to, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600), "open", shown));
   constexpr std::size_t most_at_once = 1UL << 30;
@@ -52,7 +56,7 @@ void copy_entries(int from, int to, const std::string& shown, int depth) {
     struct stat status {};
     check(::fstatat(from, name.c_str(), &status, AT_SYMLINK_NOFOLLOW), "stat", path);
     if (S_ISREG(status.st_mode)) {
-      copy_file(from, to, name.c_str(), status, path);
+      copy_file(from, to, name.c_str(), path);
     } else if (S_ISLNK(status.st_mode)) {
       copy_link(from, to, name.c_str(), status, path);
     } else if (S_ISDIR(status.st_mode)) {
@@ -61,8 +65,9 @@ void copy_entries(int from, int to, const std::string& shown, int depth) {
       const OwnedFd inner_from(check(::openat(from, name.c_str(), flags), "open", path));
       const OwnedFd inner_to(check(::openat(to, name.c_str(), flags), "open", path));
       copy_entries(inner_from.get(), inner_to.get(), path, depth + 1);
-      check(::fchown(inner_to.get(), status.st_uid, status.st_gid), "chown", path);
-      check(::fchmod(inner_to.get(), status.st_mode & 07777), "chmod", path);
+      const struct stat inner = stat_of(inner_from, path);
+      check(::fchown(inner_to.get(), inner.st_uid, inner.st_gid), "chown", path);
+      check(::fchmod(inner_to.get(), inner.st_mode & 07777), "chmod", path);
     }
   }
 }

@@ -16,6 +16,7 @@
 
 #include "fdchain/model/failure.h"
 #include "fdchain/model/printable.h"
+#include "fdchain/plan/bundle_paths.h"
 #include "fdchain/protocol/oci_config.h"
 #include "fdchain/system/files.h"
 #include "fdchain/system/handshake.h"
@@ -56,8 +57,12 @@ Bundle read_bundle(const Command& command) {
   const std::string path = file.starts_with('/') ? file : bundle.path + '/' + file;
   bundle.text = read_small_file(path, config_max, path);
   bundle.config = decode_config(bundle.text, path);
-  const std::string& root = bundle.config.root.path;
-  bundle.root = canonical(root.starts_with('/') ? root : bundle.path + '/' + root, "root.path");
+  resolve_bind_sources(bundle.config.mounts, bundle.path);
+  const std::string root = path_in_bundle(bundle.path, bundle.config.root.path);
+  bundle.root = canonical(root, "root.path");
+  if (link_leads_out(bundle.path, root, bundle.root))
+    throw Failure("root.path: " + printable(root) + ": a symbolic link leads out of the bundle, to " +
+                  printable(bundle.root));
   check(::access((bundle.root + "/.").c_str(), X_OK), "root.path", bundle.root);
   if (bundle.root == "/") throw Failure("root.path: /: the host's own root cannot be a container's");
   return bundle;

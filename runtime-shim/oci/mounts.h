@@ -10,30 +10,39 @@
 #include <vector>
 
 #include "fdchain/model/oci_config.h"
+#include "fdchain/plan/mount_options.h"
+#include "fdchain/system/rootfs.h"
 
 namespace fdchain::oci {
 
+/// A mount that is read-only as soon as everything in it has been made.
+struct ReadOnlyLater {
+  OwnedFd tree;
+  MountAttributes attributes;
+  std::string destination;
+};
+
+/// A container's root file system while it is made.
+struct RootInMaking {
+  RootDirectory directory;
+  std::vector<ReadOnlyLater> read_only_later;
+};
+
 /// Takes this process's mount namespace away from the host's, and makes `root` a mount point in it.
-void begin_mounts(const std::string& root, const std::string& propagation);
+RootInMaking begin_mounts(const std::string& root, const std::string& propagation);
 
 /// Everything that config.json mounts, the device files, and the links of /dev. `in_user_namespace`: device
-/// files cannot be made, and are the host's. `warn` is told of what could not be had as it was asked for.
-void make_mounts(const Config& config, const std::string& root, bool in_user_namespace,
+/// files cannot be made, and are the host's. `warnings` says what could not be had as it was asked for.
+void make_mounts(const Config& config, RootInMaking& root, bool in_user_namespace,
                  std::vector<std::string>& warnings);
 
-/// Shows a terminal as the container's /dev/console.
-void show_console(const std::string& root, const std::string& terminal);
+/// Shows the terminal that is open as `terminal` as the container's /dev/console.
+void show_console(const RootInMaking& root, int terminal);
 
 /// What shall not be seen, and what shall not be written; then the root itself, when it is read-only.
-void protect_paths(const Config& config, const std::string& root);
-
-/// Makes `root` this process's /, and lets go of the host's.
-void enter_root(const std::string& root, bool no_pivot);
+void protect_paths(const Config& config, const RootInMaking& root);
 
 /// Sets the kernel parameters. Throws Failure for one that is not the container's own.
 void set_sysctls(const Config& config);
-
-/// Whether the container has a new namespace of this type.
-bool has_new(const Config& config, std::string_view type);
 
 }  // namespace fdchain::oci
