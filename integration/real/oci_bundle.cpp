@@ -1,12 +1,14 @@
 #include "integration/real/oci_bundle.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
 
 #include "fdchain/protocol/oci_config.h"
 #include "integration/harness/rootfs.h"
+#include "integration/real/monitored.h"
 
 namespace fdchain::test {
 
@@ -71,6 +73,26 @@ Result OciTest::succeed(Words words) {
 Result OciTest::run_container(const oci::Config& config) {
   write(config);
   return run(runtime({"run", "-b", bundle(), "c"}));
+}
+
+void PrintTo(const Real& real, std::ostream* out) { *out << real.label; }
+
+void OciBeside::TearDown() {
+  theirs({"delete", "--force", id()});
+  OciTest::TearDown();
+}
+
+Start OciBeside::real(const Words& words) {
+  Start start;
+  start.argv = GetParam().command;
+  start.argv.insert(start.argv.end(), words.begin(), words.end());
+  return start;
+}
+
+std::string OciBeside::id() { return "fdchain-" + std::to_string(::getpid()); }
+
+std::vector<Real> all_real_runtimes() {
+  return {{"crun", with_cgroup2({"crun", "--cgroup-manager=disabled"})}, {"runc", {"runc"}}};
 }
 
 Words shell(const std::string& script) { return {"/bin/sh", "-c", script}; }

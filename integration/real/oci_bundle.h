@@ -40,6 +40,30 @@ class OciTest : public ChainTest {
   Result run_container(const oci::Config& config);
 };
 
+/// A real runtime, as it can be run on a machine with hybrid cgroup mounts.
+struct Real {
+  std::string label;
+  Words command;
+};
+void PrintTo(const Real& real, std::ostream* out);
+
+/// The same beside a real runtime, which has a container of its own.
+class OciBeside : public OciTest, public ::testing::WithParamInterface<Real> {
+ protected:
+  void TearDown() override;
+
+  [[nodiscard]] static Start real(const Words& words);
+  Result theirs(const Words& words) { return run(real(words)); }
+  static std::string id();
+};
+
+/// crun and runc.
+std::vector<Real> all_real_runtimes();
+inline auto real_runtimes() { return ::testing::ValuesIn(all_real_runtimes()); }
+inline std::string label_of_real(const ::testing::TestParamInfo<Real>& param_info) {
+  return param_info.param.label;
+}
+
 /// A shell script as the arguments of a process.
 Words shell(const std::string& script);
 
