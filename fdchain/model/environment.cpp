@@ -1,6 +1,8 @@
 #include "fdchain/model/environment.h"
 
 #include <algorithm>
+#include <iterator>
+#include <set>
 
 namespace fdchain {
 namespace {
@@ -35,6 +37,17 @@ void Environment::set(std::string_view name, std::string_view value) {
 
 void Environment::unset(std::string_view name) {
   std::erase_if(assignments_, [&](const std::string& entry) { return assigns(entry, name); });
+}
+
+void Environment::keep_last_of_each() {
+  std::set<std::string, std::less<>> seen;
+  std::vector<std::string> kept;
+  for (auto at = assignments_.rbegin(); at != assignments_.rend(); ++at) {
+    const std::size_t equals = at->find('=');
+    if (equals == std::string::npos || seen.insert(at->substr(0, equals)).second)
+      kept.push_back(std::move(*at));
+  }
+  assignments_.assign(std::make_move_iterator(kept.rbegin()), std::make_move_iterator(kept.rend()));
 }
 
 }  // namespace fdchain

@@ -24,6 +24,10 @@ class Environment {
   /// Removes every assignment of `name`, duplicates included.
   void unset(std::string_view name);
 
+  /// Leaves the last assignment of each name, for where that is the one that is meant: get() and getenv(3)
+  /// find the first.
+  void keep_last_of_each();
+
   [[nodiscard]] const std::vector<std::string>& assignments() const { return assignments_; }
 
   friend bool operator==(const Environment&, const Environment&) = default;

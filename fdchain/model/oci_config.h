@@ -17,6 +17,10 @@ namespace fdchain::oci {
 /// The version of the specification that is written, and that is told in `state` and `--version`.
 inline constexpr const char* specification = "1.0.2";
 
+/// The largest user or group id that a process can be given, as with runc: what is above is negative to many
+/// a program, and the last one means "leave it" to the kernel.
+inline constexpr std::uint32_t greatest_id = 2'147'483'647;
+
 struct User {
   uid_t uid = 0;
   gid_t gid = 0;
@@ -60,7 +64,7 @@ struct Process {
   std::vector<std::string> args;
   std::vector<std::string> env;
   std::string cwd = "/";
-  std::optional<Capabilities> capabilities;  ///< nothing: they stay as they are
+  std::optional<Capabilities> capabilities;  ///< nothing: none; for `exec`, those of the container
   std::vector<Rlimit> rlimits;
   bool no_new_privileges = false;
   std::optional<int> oom_score_adj;
@@ -91,8 +95,8 @@ struct Mount {
 struct Hook {
   std::string path;
   std::vector<std::string> args;
-  std::vector<std::string> env;
-  std::optional<int> timeout;  ///< seconds
+  std::optional<std::vector<std::string>> env;  ///< nothing: the environment of whoever runs the hook
+  std::optional<int> timeout;                   ///< seconds
 
   friend bool operator==(const Hook&, const Hook&) = default;
 };

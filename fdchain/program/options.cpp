@@ -7,6 +7,7 @@
 
 #include "fdchain/model/failure.h"
 #include "fdchain/model/listen_env.h"
+#include "fdchain/model/number.h"
 #include "fdchain/model/printable.h"
 #include "fdchain/model/variables.h"
 #include "fdchain/program/log.h"
@@ -101,7 +102,13 @@ void check_assignment(std::string_view option, std::string_view assignment) {
 
 void check_announcement(std::string_view option, std::string_view assignment) {
   for (const auto name : {listen_pid_name, listen_fds_name, listen_fdnames_name}) {
-    if (assignment.starts_with(name) && assignment.substr(name.size()).starts_with('=')) return;
+    if (!assignment.starts_with(name) || !assignment.substr(name.size()).starts_with('=')) continue;
+    const std::string_view value = assignment.substr(name.size() + 1);
+    const bool is_number = name == listen_fdnames_name ||
+                           (name == listen_fds_name ? parse_int_as_systemd(value).error == 0
+                                                    : parse_unsigned_as_systemd(value).error == 0);
+    if (is_number) return;
+    throw Failure(fmt::format("{} {}: not a number", option, printable(assignment)));
   }
   throw Failure(fmt::format("{} {}: not NAME=VALUE with LISTEN_PID, LISTEN_FDS or LISTEN_FDNAMES", option,
                             printable(assignment)));

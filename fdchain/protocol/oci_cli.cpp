@@ -81,6 +81,7 @@ const std::array options{
     Option{"no-new-keyring", 0, making, &Command::no_new_keyring, "", "keep the caller's session keyring"},
     Option{"no-subreaper", 0, making, &Command::no_subreaper, "", "accepted; this runtime never is one"},
     Option{"detach", 'd', of(Verb::run) | of(Verb::exec), &Command::detach, "", "return when it runs"},
+    Option{"keep", 0, of(Verb::run), &Command::keep, "", "leave the container to `delete` when it has ended"},
     Option{"process", 'p', of(Verb::exec), &Command::process_file, "FILE", "the process as JSON"},
     Option{"tty", 't', of(Verb::exec), &Command::tty, "", "with a terminal"},
     Option{"env", 'e', of(Verb::exec), &Command::env, "NAME=VALUE", "set a variable; repeatable"},

@@ -34,6 +34,7 @@ struct Command {
   std::string console_socket;
   int preserve_fds = 0;
   bool detach = false;
+  bool keep = false;
   bool no_pivot = false;
   bool no_new_keyring = false;
   bool no_subreaper = false;  ///< crun's; this runtime never is one

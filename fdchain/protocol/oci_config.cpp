@@ -1,5 +1,6 @@
 #include "fdchain/protocol/oci_config.h"
 
+#include <algorithm>
 #include <array>
 #include <boost/json.hpp>
 #include <cmath>
@@ -13,6 +14,8 @@ namespace fdchain::oci {
 namespace {
 
 namespace json = boost::json;
+
+constexpr std::size_t longest_host_name = 64;  // sethostname(2)
 
 /// A value of the file with the way to it, for the message when it is not what it has to be.
 class Node {
@@ -127,11 +130,25 @@ void get(const Node& node, std::string_view key, T& out) {
   if_there(node, key, [&](const Node& found) { read(found, out); });
 }
 
+// In runc's words. Of a file's owner and of a mapping more is legal: everything but the kernel's "leave it".
+std::uint32_t id_of_process(const Node& node) {
+  const auto id = node.number<std::int64_t>();
+  if (!std::in_range<std::uint32_t>(id) || id > greatest_id)
+    node.refuse(std::to_string(id) + ": uids and gids must be in range 0-2147483647");
+  return static_cast<std::uint32_t>(id);
+}
+
+std::uint32_t id_of_kernel(const Node& node) {
+  return node.number<std::uint32_t>(0, std::numeric_limits<std::uint32_t>::max() - 1);
+}
+
 void read(const Node& node, User& user) {
-  get(node, "uid", user.uid);
-  get(node, "gid", user.gid);
+  if_there(node, "uid", [&](const Node& found) { user.uid = id_of_process(found); });
+  if_there(node, "gid", [&](const Node& found) { user.gid = id_of_process(found); });
   if_there(node, "umask", [&](const Node& found) { user.umask = found.number<mode_t>(0, 0777); });
-  get(node, "additionalGids", user.additional_gids);
+  if_there(node, "additionalGids", [&](const Node& found) {
+    found.each([&](const Node& element) { user.additional_gids.push_back(id_of_process(element)); });
+  });
 }
 
 void read(const Node& node, Capabilities& sets) {
@@ -153,13 +170,23 @@ void read(const Node& node, ConsoleSize& size) {
   get(node, "width", size.width);
 }
 
+void get_environment(const Node& node, std::vector<std::string>& assignments) {
+  if_there(node, "env", [&](const Node& found) {
+    found.each([&](const Node& element) {
+      const std::string text = element.text();
+      if (text.find('=', 1) == std::string::npos) element.refuse(printable(text) + ": not NAME=VALUE");
+      assignments.push_back(text);
+    });
+  });
+}
+
 void read(const Node& node, Process& process) {
   get(node, "terminal", process.terminal);
   get(node, "consoleSize", process.console_size);
   get(node, "user", process.user);
   read(node.at("args"), process.args);
   if (process.args.empty()) node.at("args").refuse("empty: there is nothing to run");
-  get(node, "env", process.env);
+  get_environment(node, process.env);
   process.cwd = node.at("cwd").text();
   if (!process.cwd.starts_with('/')) node.at("cwd").refuse("not an absolute path");
   get(node, "capabilities", process.capabilities);
@@ -222,9 +249,9 @@ void read(const Node& node, Namespace& space) {
 }
 
 void read(const Node& node, IdMapping& mapping) {
-  mapping.container_id = node.at("containerID").number<std::uint32_t>();
-  mapping.host_id = node.at("hostID").number<std::uint32_t>();
-  mapping.size = node.at("size").number<std::uint32_t>();
+  mapping.container_id = id_of_kernel(node.at("containerID"));
+  mapping.host_id = id_of_kernel(node.at("hostID"));
+  mapping.size = node.at("size").number<std::uint32_t>(1);
 }
 
 void read(const Node& node, Device& device) {
@@ -232,9 +259,10 @@ void read(const Node& node, Device& device) {
   device.path = node.at("path").text();
   get(node, "major", device.major);
   get(node, "minor", device.minor);
-  if_there(node, "fileMode", [&](const Node& found) { device.file_mode = found.number<mode_t>(0, 07777); });
-  get(node, "uid", device.uid);
-  get(node, "gid", device.gid);
+  // podman writes st_mode as it is, with the type of the file.
+  if_there(node, "fileMode", [&](const Node& found) { device.file_mode = found.number<mode_t>() & 07777; });
+  if_there(node, "uid", [&](const Node& found) { device.uid = id_of_kernel(found); });
+  if_there(node, "gid", [&](const Node& found) { device.gid = id_of_kernel(found); });
 }
 
 // Which limits are set; their values are of no use to somebody who makes no cgroups.
@@ -282,13 +310,23 @@ void check_version(const Node& node) {
   node.refuse(printable(version) + ": this runtime knows version 1, up to " + std::string(specification));
 }
 
+// What the kernel takes, and no line of a log, a prompt or a file of hosts can be forged with.
+void get_name(const Node& node, std::string_view key, std::string& name) {
+  if_there(node, key, [&](const Node& found) {
+    name = found.text();
+    if (name.size() > longest_host_name) found.refuse("longer than 64 bytes");
+    if (std::ranges::any_of(name, [](unsigned char c) { return c < ' ' || c == 0x7f; }))
+      found.refuse(printable(name) + ": a control character in it");
+  });
+}
+
 void read(const Node& node, Config& config) {
   check_version(node.at("ociVersion"));
   config.oci_version = node.at("ociVersion").text();
   read(node.at("root"), config.root);
   get(node, "process", config.process);
-  get(node, "hostname", config.hostname);
-  get(node, "domainname", config.domainname);
+  get_name(node, "hostname", config.hostname);
+  get_name(node, "domainname", config.domainname);
   get(node, "mounts", config.mounts);
   get(node, "hooks", config.hooks);
   get(node, "annotations", config.annotations);
@@ -391,7 +429,7 @@ json::object write(const Mount& mount) {
 json::object write(const Hook& hook) {
   json::object object{{"path", hook.path}};
   put(object, "args", hook.args);
-  put(object, "env", hook.env);
+  if (hook.env) object["env"] = array_of(*hook.env);
   put(object, "timeout", hook.timeout);
   return object;
 }

@@ -45,13 +45,13 @@ std::array<bool, 3> fill_stdio_holes(int& lowest_free) {
   return open;
 }
 
+}  // namespace
+
 Environment own_environment() {
   std::vector<std::string> assignments;
   for (char** entry = environ; *entry != nullptr; ++entry) assignments.emplace_back(*entry);
   return Environment(std::move(assignments));
 }
-
-}  // namespace
 
 Self observe_self() {
   Self self{::getpid(), std::nullopt};

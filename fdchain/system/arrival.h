@@ -45,6 +45,9 @@ void take_as_own(Arrival& arrival);
 /// Whether the environment asks for a trace, a fault or a profile.
 bool is_observed();
 
+/// The environment of this process.
+Environment own_environment();
+
 /// This process as LISTEN_PID and LISTEN_PIDFDID would name it. Four system calls.
 Self observe_self();
 

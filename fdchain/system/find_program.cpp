@@ -68,7 +68,7 @@ void throw_exec_failure(const std::string& program, int error, const FileSystem&
   const OwnedFd found = look_up(program, files);
   const std::string prefix = "exec " + printable(program) + ": ";
   if (error == ENOENT && is_file(found)) {
-    throw Failure(prefix + "the interpreter it names is not there", exit_status::cannot_invoke);
+    throw Failure(prefix + std::string(missing_interpreter), exit_status::cannot_invoke);
   }
   if (error == EACCES && is_directory(found))
     throw Failure(prefix + "a directory", exit_status::cannot_invoke);

@@ -8,6 +8,9 @@ namespace fdchain {
 /// Where a program is looked for when there is no PATH.
 inline constexpr std::string_view standard_path = "/usr/local/bin:/usr/bin:/bin";
 
+/// The last words of throw_exec_failure() about a script, or a dynamically linked program, that is there.
+inline constexpr std::string_view missing_interpreter = "the interpreter it names is not there";
+
 /// As whom to look: what a program's / and working directory will be.
 struct FileSystem {
   std::string root;       ///< empty: this process's own

@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
+#include <ctime>
 
 #include "fdchain/system/sys.h"
 
@@ -42,6 +44,22 @@ int read_signal(int signal_fd) {
   signalfd_siginfo info{};
   const ssize_t got = retry([&] { return ::read(signal_fd, &info, sizeof info); });
   return got == sizeof info ? static_cast<int>(info.ssi_signo) : 0;
+}
+
+WriteSignalsHeld::WriteSignalsHeld() noexcept {
+  ::sigemptyset(&signals_);
+  ::sigaddset(&signals_, SIGPIPE);
+  ::sigaddset(&signals_, SIGXFSZ);
+  ::sigprocmask(SIG_BLOCK, &signals_, &before_);
+}
+
+WriteSignalsHeld::~WriteSignalsHeld() {
+  const int error = errno;
+  const timespec at_once{};
+  while (retry([&] { return ::sigtimedwait(&signals_, nullptr, &at_once); }) > 0) {
+  }
+  ::sigprocmask(SIG_SETMASK, &before_, nullptr);
+  errno = error;
 }
 
 SignalsBlocked::SignalsBlocked() {

@@ -17,18 +17,18 @@ Real real_runc() { return {"runc", {"runc"}}; }
 
 std::string label_of_real(const ::testing::TestParamInfo<Real>& param_info) { return param_info.param.label; }
 
-void OciDifferential::TearDown() {
+void OciBeside::TearDown() {
   theirs({"delete", "--force", id()});
   OciTest::TearDown();
 }
 
-Start OciDifferential::real(const Words& words) {
+Start OciBeside::real(const Words& words) {
   Start start;
   start.argv = GetParam().command;
   start.argv.insert(start.argv.end(), words.begin(), words.end());
   return start;
 }
 
-std::string OciDifferential::id() { return "fdchain-" + std::to_string(::getpid()); }
+std::string OciBeside::id() { return "fdchain-" + std::to_string(::getpid()); }
 
 }  // namespace fdchain::test

@@ -19,7 +19,8 @@ Real real_runc();
 ::testing::internal::ParamGenerator<Real> real_runtimes();
 std::string label_of_real(const ::testing::TestParamInfo<Real>& param_info);
 
-class OciDifferential : public OciTest, public ::testing::WithParamInterface<Real> {
+/// The same beside a real runtime, which has a container of its own.
+class OciBeside : public OciTest, public ::testing::WithParamInterface<Real> {
  protected:
   void TearDown() override;
   [[nodiscard]] static Start real(const Words& words);

@@ -1,6 +1,7 @@
 #include "integration/real/oci_bundle.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>

@@ -44,7 +44,8 @@ TEST_P(OciInterrupted, MakesNothing) {
   const Moment& moment = GetParam();
   oci::Config wanted = config(shell("exec sleep 1000"));
   wanted.hooks.*moment.hooks = {
-      {"/bin/sh", {"sh", "-c", "echo there >&2; exec sleep 1000"}, {"PATH=/bin:/usr/bin"}, {}}};
+      {"/bin/sh", {"sh", "-c", "echo there >&2; exec sleep 1000"}, {{"PATH=/bin:/usr/bin"}}, {}}};
+  wanted.annotations = {{"run.oci.hooks.stderr", "/dev/stderr"}};
   write(wanted);
   Program program(runtime({moment.verb, "-b", bundle(), "--pid-file", file("pid"), "c"}));
   program.wait_for_err("there");

@@ -15,7 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-class OciMountsBeside : public OciDifferential {
+class OciMountsBeside : public OciBeside {
  protected:
   OciMountsBeside() {
     std::ofstream(file("content")) << "content\n";

@@ -96,16 +96,20 @@ TEST_F(OciWays, DetachedARunEndsWhenThePayloadRuns) {
   succeed({"delete", "--force", "c"});
 }
 
-TEST_F(OciWays, PoststartHooksSeeItRunningAndTheirFailureIsAWarningOfStart) {
+TEST_F(OciWays, PoststartHooksSeeItRunningAndTheirFailureEndsTheContainer) {
   oci::Config wanted = config(shell("exec sleep 1000"));
-  wanted.hooks.poststart = {{"/bin/sh", {"sh", "-c", "cat > " + file("state")}, {"PATH=/bin:/usr/bin"}, {}},
+  wanted.hooks.poststart = {{"/bin/sh", {"sh", "-c", "cat > " + file("state")}, {{"PATH=/bin:/usr/bin"}}, {}},
                             {"/bin/false", {}, {}, {}}};
+  wanted.hooks.poststop = {{"/bin/sh", {"sh", "-c", "echo gone > " + file("stopped")}, {}, {}}};
   create("c", wanted);
   EXPECT_FALSE(fs::exists(file("state")));
-  EXPECT_EQ(succeed({"start", "c"}).err,
-            "runtime-shim: warning: poststart hook /bin/false exited with status 1\n");
+  const Result result = run(runtime({"start", "c"}));
+  EXPECT_EQ(result.err, "runtime-shim: poststart hook /bin/false exited with status 1\n");
+  EXPECT_EQ(result.status, WaitStatus::for_exit_code(1));
   EXPECT_EQ(json::parse(read_file(file("state"))).at("status"), "running");
-  succeed({"delete", "--force", "c"});
+  EXPECT_EQ(read_file(file("stopped")), "gone\n");
+  EXPECT_EQ(run(runtime({"state", "c"})).err,
+            "runtime-shim: container c: it does not exist in " + states() + '\n');
 }
 
 TEST_F(OciWays, AHookThatIsNotDoneInTimeEndsTheCreation) {
@@ -124,7 +128,8 @@ TEST_F(OciWays, AnOrdinaryUsersRuntimeIsASealedCopyInMemory) {
   wanted.linux_.uid_mappings = {{0, user, 1}};
   wanted.linux_.gid_mappings = {{0, user, 1}};
   wanted.hooks.create_runtime = {
-      {"/bin/sh", {"sh", "-c", "readlink /proc/$PPID/exe"}, {"PATH=/bin:/usr/bin"}, {}}};
+      {"/bin/sh", {"sh", "-c", "readlink /proc/$PPID/exe"}, {{"PATH=/bin:/usr/bin"}}, {}}};
+  wanted.annotations = {{"run.oci.hooks.stdout", file("executable")}};
   write(wanted);
   for (const auto& entry : fs::recursive_directory_iterator(directory_.path()))
     check(::lchown(entry.path().c_str(), user, user), "lchown");
@@ -132,7 +137,7 @@ TEST_F(OciWays, AnOrdinaryUsersRuntimeIsASealedCopyInMemory) {
   start.argv.insert(start.argv.begin(),
                     {"setpriv", "--reuid", "1234", "--regid", "1234", "--clear-groups", "--"});
   const Result result = run(start);
-  EXPECT_EQ(result.out, "/memfd:runtime-shim (deleted)\n") << result.err;
+  EXPECT_EQ(read_file(file("executable")), "/memfd:runtime-shim (deleted)\n") << result.err;
 }
 
 TEST_F(OciWays, WhatSpecWritesCanBeRunAndFeaturesAreOfTheSpecification) {

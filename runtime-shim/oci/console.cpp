@@ -78,13 +78,23 @@ void set_size(int terminal, const Process& process) {
   (void)::ioctl(terminal, TIOCSWINSZ, &size);
 }
 
-/// The caller's terminal in raw mode, for as long as this lives.
+// As runc has it where it passes a terminal through: what is behind a pipe gets lines as any program's.
+void keep_newlines_plain(int terminal) {
+  termios settings{};
+  if (::tcgetattr(terminal, &settings) < 0) return;
+  settings.c_oflag &= ~static_cast<tcflag_t>(ONLCR);
+  (void)::tcsetattr(terminal, TCSANOW, &settings);
+}
+
+/// The caller's terminal in raw mode, for as long as this lives. Its output is processed as before: the
+/// carriage returns that the container's terminal does not add are added here.
 class RawMode {
  public:
   RawMode() {
     if (::tcgetattr(STDIN_FILENO, &before_) < 0) return;
     termios raw = before_;
     ::cfmakeraw(&raw);
+    raw.c_oflag |= before_.c_oflag & OPOST;
     on_ = ::tcsetattr(STDIN_FILENO, TCSANOW, &raw) == 0;
   }
   ~RawMode() {
@@ -104,10 +114,15 @@ void follow_size(int master) {
 }
 
 // An end of the caller's that does not wait, without changing that for whoever has it, too: opened anew where
-// that is the same thing. Of a file or a socket the same description has to do: a small write does not wait.
+// that is the same thing, as a terminal's controlling end is not: opened anew, it is another terminal's. Of a
+// file or a socket the same description has to do: a small write does not wait.
 OwnedFd end_of_callers(int fd, int mode) {
   struct stat status {};
-  if (::fstat(fd, &status) == 0 && (S_ISFIFO(status.st_mode) || S_ISCHR(status.st_mode))) {
+  unsigned number = 0;
+  const bool can_be_opened_anew = ::fstat(fd, &status) == 0 &&
+                                  (S_ISFIFO(status.st_mode) || S_ISCHR(status.st_mode)) &&
+                                  ::ioctl(fd, TIOCGPTN, &number) < 0;
+  if (can_be_opened_anew) {
     const std::string path = "/proc/self/fd/" + std::to_string(fd);
     OwnedFd own(::open(path.c_str(), mode | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
     if (own) return own;
@@ -254,7 +269,8 @@ OwnedFd connect_console(const std::string& path, const Interruption& interruptio
   return socket;
 }
 
-void take_terminal(const std::string& root, const OwnedFd& socket, const Process& process) {
+void take_terminal(const std::string& root, const OwnedFd& socket, const Process& process,
+                   Newlines newlines) {
   const OwnedFd place = look_up_in(root, "/dev/pts/ptmx");
   if (!place) throw Failure("a terminal: " + root + "/dev/pts/ptmx: " + std::strerror(errno));
   const OwnedFd master(
@@ -268,6 +284,7 @@ void take_terminal(const std::string& root, const OwnedFd& socket, const Process
   const OwnedFd slave(
       check(::ioctl(master.get(), TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC), "ioctl TIOCGPTPEER"));
   set_size(slave.get(), process);
+  if (newlines == Newlines::plain) keep_newlines_plain(slave.get());
   (void)!::fchown(slave.get(), process.user.uid, static_cast<gid_t>(-1));
   send_descriptor(socket, master.get(), "/dev/pts/" + std::to_string(number));
   for (int fd = 0; fd <= 2; ++fd) check(::dup2(slave.get(), fd), "dup2");

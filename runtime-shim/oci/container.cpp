@@ -46,18 +46,22 @@ void reset_signals() {
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
 }
 
+void close_all(unsigned first, unsigned last) { check(::close_range(first, last, 0), "close_range"); }
+
 // Of all that the runtime holds, what this process needs is kept: a descriptor of the host's that stayed open
 // would be a way out (CVE-2024-21626), and the lock on the container's directory would stay taken. What is
 // kept goes with the exec, but for stdio and what is passed on.
 void close_all_but(std::vector<int> kept, int preserved) {
   std::ranges::sort(kept);
   int from = listen_fds_start + preserved;
-  check(mark_close_on_exec(from, std::numeric_limits<int>::max()), "close_range");
+  // No help from /proc, as elsewhere: a process that joins a container would ask the container's.
+  check(::close_range(static_cast<unsigned>(from), ~0U, static_cast<int>(CLOSE_RANGE_CLOEXEC)),
+        "close_range");
   for (const int fd : kept) {
-    if (fd > from) ::close_range(static_cast<unsigned>(from), static_cast<unsigned>(fd - 1), 0);
+    if (fd > from) close_all(static_cast<unsigned>(from), static_cast<unsigned>(fd - 1));
     from = std::max(from, fd + 1);
   }
-  ::close_range(static_cast<unsigned>(from), ~0U, 0);
+  close_all(static_cast<unsigned>(from), ~0U);
 }
 
 std::vector<int> needed_by(const Birth& birth) { return {birth.pipe.get(), birth.console.get()}; }
@@ -129,6 +133,8 @@ void change_directory(const std::string& cwd) {
 
 Environment environment_of(const Birth& birth) {
   Environment environment(birth.process.env);
+  // Of two of a name the last one is meant, as with crun and runc; a program would find the first.
+  environment.keep_last_of_each();
   if (!environment.get("HOME") || environment.get("HOME")->empty()) {
     const auto user = look_up_user(birth.process.user.uid);
     environment.set("HOME", user && !user->home.empty() ? user->home : "/");
@@ -138,8 +144,11 @@ Environment environment_of(const Birth& birth) {
   return environment;
 }
 
-// podman tells by these words what is not there (127) from what may not be executed (126).
-[[noreturn]] void reword(const Failure& failure) {
+// podman tells by these words what is not there (127) from what may not be executed (126). A missing
+// interpreter is not there, to it as to execve(2).
+[[noreturn]] void reword(Failure failure) {
+  if (std::string_view(failure.what()).ends_with(missing_interpreter))
+    failure = Failure(failure.what(), exit_status::not_found);
   std::string text = failure.what();
   const std::string_view word = failure.status() == exit_status::not_found       ? "No such file or directory"
                                 : failure.status() == exit_status::cannot_invoke ? "Permission denied"
@@ -173,7 +182,7 @@ class Departure {
     if (!changed && errno != EACCES) fail(errno, "process.cwd: chdir", cwd);
     set_limits(birth_.process);
     give_stdio_to(birth_.process.user);
-    take_privileges(birth_.process);
+    take_privileges(birth_.process, birth_.groups);
     if (!changed) change_directory(cwd);
     check_directory(cwd);
     next_.from = Hop::runtime_shim;
@@ -188,6 +197,9 @@ class Departure {
         next_.environment.get(listen_pidfdid_name).has_value() && observe_self().pidfdid.has_value();
     if (!next_.name_pidfdid) next_.environment.unset(listen_pidfdid_name);
   }
+
+  /// What the program will get.
+  [[nodiscard]] const Environment& environment() const { return next_.environment; }
 
   [[noreturn]] void depart() {
     sigset_t none;
@@ -261,11 +273,11 @@ void be_first(FirstBirth& birth) {
   make_mounts(config, root, birth.in_user_namespace, warnings);
   for (const std::string& warning : warnings) say(birth.pipe, Word::warning, warning);
   if (birth.process.terminal) {
-    take_terminal(birth.root, birth.console, birth.process);
+    take_terminal(birth.root, birth.console, birth.process, birth.newlines);
     show_console(root, STDIN_FILENO);
   }
   birth.console.close();
-  run_hooks(hooks.create_container, "createContainer", state);
+  run_hooks(hooks.create_container, {"createContainer", state, config.annotations, environment_for_hooks()});
   protect_paths(config, root);
   enter_root(root.directory, birth.no_pivot);
   root = {};
@@ -282,14 +294,15 @@ void be_first(FirstBirth& birth) {
     wait_for_start(birth.fifo);
     birth.fifo.close();
   }
-  run_hooks(hooks.start_container, "startContainer", state);
+  // A program of the container's, and so with its environment.
+  run_hooks(hooks.start_container, {"startContainer", state, config.annotations, departure.environment()});
   if (birth.pipe) say(birth.pipe, Word::next_exec);
   departure.depart();
 }
 
 void be_joiner(Birth& birth, bool in_user_namespace) {
   if (in_user_namespace) become_root_of_user_namespace();
-  if (birth.process.terminal) take_terminal("/", birth.console, birth.process);
+  if (birth.process.terminal) take_terminal("/", birth.console, birth.process, birth.newlines);
   birth.console.close();
   reopen_null();
   Departure departure(birth);

@@ -12,6 +12,8 @@
 #include "fdchain/model/listen_env.h"
 #include "fdchain/model/oci_config.h"
 #include "fdchain/system/owned_fd.h"
+#include "runtime-shim/oci/console.h"
+#include "runtime-shim/oci/privileges.h"
 #include "runtime-shim/oci/stage_pipe.h"
 
 namespace fdchain::oci {
@@ -25,10 +27,12 @@ struct Joined {
 /// What the container's process is made with. All descriptors are close-on-exec.
 struct Birth {
   Process process;
+  Groups groups = Groups::as_configured;
   int preserved = 0;                   ///< descriptors from 3 upwards to pass on
   std::optional<ListenEnv> announced;  ///< sockets among them that the payload is to be told of
   OwnedFd pipe;                        ///< to the runtime
   OwnedFd console;                     ///< where the terminal is to be sent
+  Newlines newlines = Newlines::with_return;
 };
 
 /// The same for a first process.

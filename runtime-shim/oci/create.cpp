@@ -148,6 +148,7 @@ FirstBirth prepare_birth(const Command& command, const Bundle& bundle, const Arr
   birth.config = bundle.config;
   if (!bundle.config.process) throw Failure("config.json: process: missing");
   birth.process = *bundle.config.process;
+  birth.groups = wanted_groups(birth.config.annotations);
   birth.preserved = preserved;
   birth.announced = announced_to_payload(arrival);
   birth.id = command.id;
@@ -178,8 +179,12 @@ void bring_up(const Newborn& newborn, const FirstBirth& birth, const Bundle& bun
   if (message.word == Word::namespaces) {
     const State state{command.id, pid, 0, bundle.path, bundle.root, "", "", bundle.config.annotations};
     const std::string text = describe(state, Status::creating, false);
-    run_hooks(bundle.config.hooks.prestart, "prestart", text, &interruption);
-    run_hooks(bundle.config.hooks.create_runtime, "createRuntime", text, &interruption);
+    const auto run_outside = [&](const std::vector<Hook>& hooks, std::string_view kind) {
+      run_hooks(hooks, {kind, text, state.annotations, environment_for_hooks()}, &interruption);
+    };
+    journal.debug("pid " + std::to_string(pid) + ": its namespaces are there; hooks run");
+    run_outside(bundle.config.hooks.prestart, "prestart");
+    run_outside(bundle.config.hooks.create_runtime, "createRuntime");
     write_all(birth.state.get(), text, "the state");
     say(newborn.pipe(), Word::go);
     message = newborn.next(journal);
@@ -188,11 +193,31 @@ void bring_up(const Newborn& newborn, const FirstBirth& birth, const Bundle& bun
   entry.write("state.json", encode(state_of(bundle, command.id, pid)));
   write_pid_file(command, pid);
   cleanup.pid_file_written();
+  journal.debug("pid " + std::to_string(pid) + ": ready");
 }
 
 OwnedFd make_fifo(const Entry& entry) {
   check(::mkfifo(entry.fifo().c_str(), 0600), "mkfifo", entry.fifo());
   return OwnedFd(check(::open(entry.fifo().c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC), "open", entry.fifo()));
+}
+
+void run_poststart_hooks(const Config& config, const State& state, const Interruption* interruption) {
+  run_hooks(
+      config.hooks.poststart,
+      {"poststart", describe(state, Status::running, false), config.annotations, environment_for_hooks()},
+      interruption);
+}
+
+// The one byte on which a created container waits.
+void let_go(const Entry& entry, const std::string& id) {
+  const OwnedFd fifo(::open(entry.fifo().c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC));
+  if (!fifo && errno != ENXIO) fail(errno, "open", entry.path("exec.fifo"));
+  // Gone first: who comes second must not find it.
+  check(::unlink(entry.fifo().c_str()), "unlink", entry.path("exec.fifo"));
+  const WriteSignalsHeld held;
+  // Nobody has the other end open any more: killed since it was looked at.
+  if (!fifo || (::write(fifo.get(), "", 1) < 0 && errno == EPIPE))
+    throw Failure("container " + id + ": it has stopped: No such process");
 }
 
 /// The part of create and run that is the same.
@@ -209,10 +234,12 @@ Made make_container(const Command& command, const Arrival& arrival, int preserve
   // Before anything is read in its name.
   check_id(command.id);
   Bundle bundle = read_bundle(command);
+  journal.debug("bundle " + bundle.path + ", root file system " + bundle.root);
   warn_of(check_scope(bundle.config, command), journal);
   FirstBirth birth = prepare_birth(command, bundle, arrival, preserved);
   Console console = open_console(command, birth.process, !with_fifo && !command.detach, interruption);
   birth.console = std::move(console.theirs);
+  if (console.ours) birth.newlines = Newlines::plain;
   const Spaces spaces = open_namespaces(bundle.config, birth);
   const std::string root = state_root(command);
   Entry entry = Entry::make(root, command.id);
@@ -224,6 +251,7 @@ Made make_container(const Command& command, const Arrival& arrival, int preserve
   birth.pipe = std::move(pair.theirs);
   const pid_t pid = give_birth(birth, spaces, pair.ours);
   Newborn newborn(pid, std::move(pair.ours), interruption);
+  journal.debug("pid " + std::to_string(pid) + ": the container's first process");
   birth.pipe.close();
   birth.console.close();
   birth.fifo.close();
@@ -274,8 +302,7 @@ int run(const Command& command, const Arrival& arrival, int preserved, const Jou
     newborn.expect(Word::next_exec, journal);
     // Its exec closes the pipe; a failure comes on it.
     (void)newborn.next(journal);
-    run_hooks(made.bundle.config.hooks.poststart, "poststart",
-              describe(*made.entry.state(), Status::running, false), &interruption);
+    run_poststart_hooks(made.bundle.config, *made.entry.state(), &interruption);
   } catch (...) {
     (void)newborn.release();
     end_child(made.pid);
@@ -284,12 +311,14 @@ int run(const Command& command, const Arrival& arrival, int preserved, const Jou
     throw;
   }
   (void)newborn.release();
+  journal.debug("pid " + std::to_string(made.pid) + ": runs its program");
   if (command.detach) return 0;
   // It is everybody's to kill and delete now.
   made.entry.unlock();
   const int status = made.console.ours ? pass_terminal_through(made.console.ours, made.pid, signals)
                                        : attend(made.pid, signals);
-  if (made.entry.lock()) forget();
+  journal.debug("pid " + std::to_string(made.pid) + ": ended, status " + std::to_string(status));
+  if (!command.keep && made.entry.lock()) forget();
   return status;
 }
 
@@ -300,16 +329,15 @@ int start(const Command& command, const Journal& journal) {
   const Status status = state ? status_of(entry, *state) : Status::creating;
   if (status != Status::created)
     throw Failure("container " + command.id + ": it is " + std::string(to_string(status)) + ", not created");
-  const OwnedFd fifo(
-      check(::open(entry.fifo().c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC), "open", entry.fifo()));
-  // Gone first: who comes second must not find it.
-  check(::unlink(entry.fifo().c_str()), "unlink", entry.fifo());
-  write_all(fifo.get(), std::string_view("\0", 1), entry.fifo());
   const Config config = decode_config(entry.read("config.json"), entry.path("config.json"));
+  let_go(entry, command.id);
+  journal.debug("pid " + std::to_string(state->pid) + ": told to run its program");
   try {
-    run_hooks(config.hooks.poststart, "poststart", describe(*state, Status::running, false));
-  } catch (const std::exception& error) {
-    journal.warning(error.what());
+    run_poststart_hooks(config, *state, nullptr);
+  } catch (...) {
+    end_container(*state);
+    forget_container(entry, journal);
+    throw;
   }
   return 0;
 }

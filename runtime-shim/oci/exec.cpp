@@ -52,8 +52,10 @@ int namespaces_to_join(pid_t pid) {
 }
 
 std::uint32_t parse_id(std::string_view option, std::string_view text) {
-  const auto number = parse_decimal(text, UINT32_MAX - 1);
-  if (!number) throw Failure(std::string(option) + ' ' + printable(text) + ": not a number");
+  const auto number = parse_decimal(text, greatest_id);
+  if (!number)
+    throw Failure(std::string(option) + ' ' + printable(text) +
+                  ": uids and gids must be in range 0-2147483647");
   return static_cast<std::uint32_t>(*number);
 }
 
@@ -102,18 +104,21 @@ void apply_options(const Command& command, Process& process) {
     for (auto* const set : {&process.capabilities->bounding, &process.capabilities->effective,
                             &process.capabilities->permitted})
       set->push_back(name);
+    // As runc does: the kernel raises it if it is inheritable, too.
+    if (!process.capabilities->inheritable.empty()) process.capabilities->ambient.push_back(name);
   }
 }
 
-Process wanted_process(const Command& command, const Entry& entry) {
+Process wanted_process(const Command& command, const Config& config) {
   Process process;
   if (!command.process_file.empty()) {
     refuse_beside_file(command);
     process = decode_process(read_small_file(command.process_file, config_max, command.process_file),
                              command.process_file);
     process.terminal |= command.tty;
+    // A file that says nothing of them means those of the container, to crun and runc, too.
+    if (!process.capabilities && config.process) process.capabilities = config.process->capabilities;
   } else {
-    const Config config = decode_config(entry.read("config.json"), entry.path("config.json"));
     if (config.process) process = *config.process;
     // The sockets are the first process's; here they are announced only with the descriptors.
     Environment environment(process.env);
@@ -135,12 +140,15 @@ int exec(const Command& command, const Arrival& arrival, int preserved, const Jo
   if (status != Status::running && status != Status::created)
     throw Failure("container " + command.id + ": it is " + std::string(to_string(status)) + ", not running");
   Birth birth;
-  birth.process = wanted_process(command, entry);
+  const Config config = decode_config(entry.read("config.json"), entry.path("config.json"));
+  birth.process = wanted_process(command, config);
+  birth.groups = wanted_groups(config.annotations);
   warn_of(check_scope(birth.process, command), journal);
   birth.preserved = preserved;
   birth.announced = announced_to_payload(arrival);
   Console console = open_console(command, birth.process, !command.detach, interruption);
   birth.console = std::move(console.theirs);
+  if (console.ours) birth.newlines = Newlines::plain;
   const OwnedFd first(check(open_pidfd(state->pid), "pidfd_open", command.id));
   const int joined = namespaces_to_join(state->pid);
   if (start_time_of(state->pid) != state->start_time)
@@ -155,10 +163,13 @@ int exec(const Command& command, const Arrival& arrival, int preserved, const Jo
   const auto life = [&] { live_as_joiner(birth, (joined & CLONE_NEWUSER) != 0); };
   const pid_t pid = fork_by_helper(enter, 0, life, pair.ours, birth.pipe);
   Newborn newborn(pid, std::move(pair.ours), interruption);
+  journal.debug("pid " + std::to_string(pid) + ": joins container " + command.id + ", pid " +
+                std::to_string(state->pid));
   birth.pipe.close();
   birth.console.close();
   newborn.expect(Word::next_exec, journal);
   (void)newborn.next(journal);
+  journal.debug("pid " + std::to_string(pid) + ": runs its program");
   write_pid_file(command, pid);
   (void)newborn.release();
   if (command.detach) return 0;

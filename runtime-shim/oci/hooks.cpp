@@ -1,15 +1,20 @@
 #include "runtime-shim/oci/hooks.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <csignal>
 
 #include "fdchain/model/failure.h"
+#include "fdchain/model/listen_env.h"
 #include "fdchain/model/printable.h"
 #include "fdchain/plan/hand_over.h"
+#include "fdchain/system/arrival.h"
 #include "fdchain/system/files.h"
 #include "fdchain/system/pidfd.h"
 #include "fdchain/system/spawn.h"
@@ -45,30 +50,75 @@ WaitStatus wait_for(pid_t pid, const Hook& hook, const std::string& shown, const
   return reap(pid);
 }
 
-void run_hook(const Hook& hook, std::string_view kind, const std::string& state,
-              const Interruption* interruption) {
-  const std::string shown = std::string(kind) + " hook " + printable(hook.path);
-  const OwnedFd file = state_as_file(state);
+/// Where the hooks of a container write.
+class HookOutput {
+ public:
+  explicit HookOutput(const std::map<std::string, std::string>& annotations)
+      : said_(check(::memfd_create("hook", MFD_CLOEXEC), "memfd_create")),
+        stdout_(open_named(annotations, "run.oci.hooks.stdout")),
+        stderr_(open_named(annotations, "run.oci.hooks.stderr")) {}
+
+  [[nodiscard]] std::vector<Passed> passed() const {
+    return {{(stdout_ ? stdout_ : said_).get(), STDOUT_FILENO, 1, false, "stdout"},
+            {(stderr_ ? stderr_ : said_).get(), STDERR_FILENO, 1, false, "stderr"}};
+  }
+
+  /// `, and said: TEXT`; empty when nothing was said.
+  [[nodiscard]] std::string told() const {
+    std::array<char, 1000> text{};
+    const ssize_t got = retry([&] { return ::pread(said_.get(), text.data(), text.size(), 0); });
+    std::string_view said(text.data(), static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+    said = said.substr(0, said.find_last_not_of('\n') + 1);
+    return said.empty() ? "" : ", and said: " + printable(said, 1000);
+  }
+
+ private:
+  // A FIFO that nobody reads is refused rather than waited for.
+  static OwnedFd open_named(const std::map<std::string, std::string>& annotations, const std::string& name) {
+    const auto found = annotations.find(name);
+    if (found == annotations.end()) return {};
+    constexpr int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY;
+    OwnedFd file(check(::open(found->second.c_str(), flags | O_NONBLOCK, 0600), name, found->second));
+    check(::fcntl(file.get(), F_SETFL, O_APPEND), "fcntl F_SETFL");
+    return file;
+  }
+
+  OwnedFd said_;
+  OwnedFd stdout_;
+  OwnedFd stderr_;
+};
+
+void run_hook(const Hook& hook, const HookCall& call, const Interruption* interruption) {
+  const std::string shown = std::string(call.kind) + " hook " + printable(hook.path);
+  const OwnedFd file = state_as_file(call.state);
+  const HookOutput output(call.annotations);
   HandOver next;
   next.from = Hop::runtime_shim;
   next.program = hook.path;
   next.argv = hook.args.empty() ? std::vector{hook.path} : hook.args;
-  next.environment = Environment(hook.env);
-  next.passed = {{file.get(), STDIN_FILENO, 1, false, "state"}};
+  next.environment = hook.env ? Environment(*hook.env) : call.environment;
+  next.environment.keep_last_of_each();
+  next.passed = output.passed();
+  next.passed.push_back({file.get(), STDIN_FILENO, 1, false, "state"});
   sigset_t none;
   ::sigemptyset(&none);
   ExecImage image(next, none);
   const Spawned spawned = spawn(image);
   if (spawned.failure) throw Failure(shown + ": " + image.describe(*spawned.failure));
   const WaitStatus status = wait_for(spawned.pid, hook, shown, interruption);
-  if (status != WaitStatus::for_exit_code(0)) throw Failure(shown + ' ' + status.describe());
+  if (status != WaitStatus::for_exit_code(0)) throw Failure(shown + ' ' + status.describe() + output.told());
 }
 
 }  // namespace
 
-void run_hooks(const std::vector<Hook>& hooks, std::string_view kind, const std::string& state,
-               const Interruption* interruption) {
-  for (const Hook& hook : hooks) run_hook(hook, kind, state, interruption);
+void run_hooks(const std::vector<Hook>& hooks, const HookCall& call, const Interruption* interruption) {
+  for (const Hook& hook : hooks) run_hook(hook, call, interruption);
+}
+
+Environment environment_for_hooks() {
+  Environment environment = own_environment();
+  unset_listen_env(environment);
+  return environment;
 }
 
 }  // namespace fdchain::oci

@@ -1,9 +1,13 @@
 #include "runtime-shim/oci/journal.h"
 
 #include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <syslog.h>
 #include <unistd.h>
 
 #include <boost/json.hpp>
+#include <cstring>
 #include <ctime>
 
 #include "fdchain/model/printable.h"
@@ -14,6 +18,9 @@
 namespace fdchain::oci {
 namespace {
 
+constexpr char syslog_path[] = "/dev/log";
+constexpr std::size_t longest_text = 3000;
+
 std::string now() {
   const std::time_t seconds = std::time(nullptr);
   std::tm utc{};
@@ -23,9 +30,38 @@ std::string now() {
   return {text, length};
 }
 
+// Not syslog(3), which waits for a daemon that does not read. Without one the line is lost.
+void send_to_syslog(std::string_view text) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path, syslog_path, sizeof syslog_path);
+  const OwnedFd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0) return;
+  const std::string message = '<' + std::to_string(LOG_USER | LOG_WARNING) + ">runtime-shim[" +
+                              std::to_string(::getpid()) + "]: " + std::string(text);
+  (void)!::send(socket.get(), message.data(), message.size(), MSG_NOSIGNAL);
+}
+
+// As logrus writes it, and so podman's and runc's readers expect it.
+std::string quoted(std::string_view text) {
+  std::string result = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') result += '\\';
+    result += c;
+  }
+  return result + '"';
+}
+
+// Whose stderr is that of a process which they start.
+bool starts_a_process(Verb verb) { return verb == Verb::create || verb == Verb::run || verb == Verb::exec; }
+
 }  // namespace
 
-Journal::Journal(const Command& command) : json_(command.log_format == "json"), debug_(command.debug) {
+Journal::Journal(const Command& command)
+    : json_(command.log_format == "json"),
+      debug_(command.debug),
+      shares_stderr_(starts_a_process(command.verb) && ::isatty(STDERR_FILENO) == 0),
+      id_(command.id) {
   if (command.log.empty()) return;
   const int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY;
   file_ = OwnedFd(check(::open(command.log.c_str(), flags, 0644), "--log", command.log));
@@ -39,28 +75,36 @@ void Journal::error(std::string_view text) const {
 void Journal::warning(std::string_view text) const {
   if (file_) {
     append("warning", text);
+  } else if (shares_stderr_) {
+    send_to_syslog("container " + printable(id_) + ": warning: " + printable(text, longest_text));
   } else {
     print_error(Hop::runtime_shim, "warning: " + std::string(text));
   }
 }
 
 void Journal::debug(std::string_view text) const {
-  if (debug_) append("debug", text);
+  if (!debug_) return;
+  if (file_) {
+    append("debug", text);
+  } else {
+    write_to_stderr(line("debug", text));
+  }
+}
+
+std::string Journal::line(std::string_view level, std::string_view text) const {
+  const std::string shown = printable(text, longest_text);
+  // The keys, and their order, of crun and runc: podman looks for "level" and takes "msg".
+  if (json_)
+    return boost::json::serialize(boost::json::object{{"msg", shown}, {"level", level}, {"time", now()}}) +
+           '\n';
+  return "time=\"" + now() + "\" level=" + std::string(level) + " msg=" + quoted(shown) + '\n';
 }
 
 void Journal::append(std::string_view level, std::string_view text) const {
   if (!file_) return;
-  const std::string shown = printable(text, 3000);
-  std::string line;
-  if (json_) {
-    // The keys, and their order, of crun and runc: podman looks for "level" and takes "msg".
-    line = boost::json::serialize(boost::json::object{{"msg", shown}, {"level", level}, {"time", now()}});
-  } else {
-    line = now() + " runtime-shim " + std::string(level) + ": " + shown;
-  }
-  line += '\n';
+  const std::string written = line(level, text);
   // One write, so that lines of several calls do not mix. A full disk costs the line, and nothing else.
-  (void)!::write(file_.get(), line.data(), line.size());
+  (void)!::write(file_.get(), written.data(), written.size());
 }
 
 }  // namespace fdchain::oci

@@ -1,5 +1,5 @@
 // What a runtime says of itself: errors on stderr and in --log, where podman reads them; warnings in --log,
-// or on stderr where there is none.
+// or where there is none, where they are no part of a container's output.
 #pragma once
 
 #include <string>
@@ -20,20 +20,23 @@ class Journal {
   /// The one line that says why a call failed: on stderr, and in the log.
   void error(std::string_view text) const;
 
-  /// What the caller should know and need not act upon: in the log; without one, on stderr. With `create`
-  /// that is the container's already: a line among its own is better than confinement that is dropped in
-  /// silence.
+  /// What the caller should know and need not act upon: in the log; without one, on stderr, or in syslog when
+  /// a container's process has the same stderr and that is no terminal. Under conmon it is what `podman logs`
+  /// shows.
   void warning(std::string_view text) const;
 
-  /// With --debug.
+  /// With --debug: in the log; without one, on stderr, where crun and runc have it.
   void debug(std::string_view text) const;
 
  private:
+  [[nodiscard]] std::string line(std::string_view level, std::string_view text) const;
   void append(std::string_view level, std::string_view text) const;
 
   OwnedFd file_;
   bool json_ = false;
   bool debug_ = false;
+  bool shares_stderr_ = false;  ///< with a container's process
+  std::string id_;
 };
 
 }  // namespace fdchain::oci

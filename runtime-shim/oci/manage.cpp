@@ -106,16 +106,16 @@ std::string pad(std::string text, std::size_t width) {
   return text;
 }
 
-void end_and_wait(const State& state) {
+}  // namespace
+
+void end_container(const State& state) {
   const Held process(state);
   if (!process) return;
   (void)process.signal(SIGKILL);
   process.wait_for_end();
 }
 
-}  // namespace
-
-void forget_container(const Entry& entry, const Journal& journal) {
+bool forget_container(const Entry& entry, const Journal& journal) {
   try {
     const auto state = entry.state();
     if (state) {
@@ -124,7 +124,7 @@ void forget_container(const Entry& entry, const Journal& journal) {
       // Each of them, whatever becomes of the others.
       for (const Hook& hook : config.hooks.poststop) {
         try {
-          run_hooks({hook}, "poststop", text);
+          run_hooks({hook}, {"poststop", text, config.annotations, environment_for_hooks()});
         } catch (const std::exception& error) {
           journal.warning(error.what());
         }
@@ -133,7 +133,7 @@ void forget_container(const Entry& entry, const Journal& journal) {
   } catch (const std::exception& error) {
     journal.warning(error.what());
   }
-  entry.remove();
+  return entry.remove();
 }
 
 int print_state(const Command& command) {
@@ -160,8 +160,31 @@ int send_signal(const Command& command, const Journal& journal) {
                     " has no pid namespace of its own; its first process alone is meant");
   }
   check(process.signal(*number), "kill", command.id);
+  journal.debug("pid " + std::to_string(state.pid) + ": sent signal " + std::to_string(*number));
   return 0;
 }
+
+namespace {
+
+// False when nobody can tell which process is the container's: with --force its files go all the same.
+bool end_before_removal(const Entry& entry, const Command& command, const Journal& journal) {
+  std::optional<State> state;
+  try {
+    state = entry.state();
+  } catch (const std::exception& error) {
+    if (!command.force) throw;
+    journal.warning(std::string(error.what()) + "; deleted, and a process that it may have is left alone");
+    return false;
+  }
+  if (!state) return true;
+  const Status status = status_of(entry, *state);
+  if (status == Status::running && !command.force)
+    throw Failure("container " + command.id + ": it is running; kill it first, or use --force");
+  if (status != Status::stopped) end_container(*state);
+  return true;
+}
+
+}  // namespace
 
 int remove(const Command& command, const Journal& journal) {
   const auto entry = Entry::find(state_root(command), command.id);
@@ -173,14 +196,11 @@ int remove(const Command& command, const Journal& journal) {
     if (command.force) return 0;
     throw Failure("container " + command.id + ": it has been deleted");
   }
-  const auto state = entry->state();
-  if (state) {
-    const Status status = status_of(*entry, *state);
-    if (status == Status::running && !command.force)
-      throw Failure("container " + command.id + ": it is running; kill it first, or use --force");
-    if (status != Status::stopped) end_and_wait(*state);
-  }
-  forget_container(*entry, journal);
+  const bool is_known = end_before_removal(*entry, command, journal);
+  if (!(is_known ? forget_container(*entry, journal) : entry->remove()))
+    throw Failure("container " + command.id + ": " + printable(entry->path("")) +
+                  " has something in it that is not this runtime's, and stays");
+  journal.debug("container " + command.id + ": deleted");
   return 0;
 }
 

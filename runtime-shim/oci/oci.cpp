@@ -6,6 +6,7 @@
 #include "fdchain/program/guard.h"
 #include "fdchain/system/files.h"
 #include "runtime-shim/oci/create.h"
+#include "runtime-shim/oci/handed_file.h"
 #include "runtime-shim/oci/journal.h"
 #include "runtime-shim/oci/manage.h"
 #include "runtime-shim/oci/own_executable.h"
@@ -26,20 +27,28 @@ std::string version() {
          "\nspec: " + specification + "\n";
 }
 
-int make_process(const Command& command, const Arrival& arrival, const Journal& journal, char** argv) {
+/// How this program was executed.
+struct Invocation {
+  const std::vector<std::string>& words;
+  char** argv;
+};
+
+int make_process(Command command, const Arrival& arrival, const Journal& journal, const Invocation& call) {
   const int preserved = accept_preserved(arrival, command, journal);
+  const OwnedFd handed = take_handed_file(command);
   // Before anything of the container's can see this process, or what it becomes.
-  protect_own_executable(argv, preserved);
+  protect_own_executable(handed ? encode(command) : call.words, call.argv, preserved, handed);
   if (command.verb == Verb::create) return create(command, arrival, preserved, journal);
   if (command.verb == Verb::run) return run(command, arrival, preserved, journal);
   return exec(command, arrival, preserved, journal);
 }
 
-int carry_out(const Command& command, const Arrival& arrival, const Journal& journal, char** argv) {
+int carry_out(const Command& command, const Arrival& arrival, const Journal& journal,
+              const Invocation& call) {
   switch (command.verb) {
     case Verb::create:
     case Verb::run:
-    case Verb::exec: return make_process(command, arrival, journal, argv);
+    case Verb::exec: return make_process(command, arrival, journal, call);
     case Verb::start: return start(command, journal);
     case Verb::state: return print_state(command);
     case Verb::kill: return send_signal(command, journal);
@@ -75,7 +84,7 @@ int serve(const std::vector<std::string>& words, const Arrival& arrival, char** 
         decode_command(words, command);
         journal = Journal(command);
         opened = true;
-        return carry_out(command, arrival, journal, argv);
+        return carry_out(command, arrival, journal, {words, argv});
       },
       [&](std::string_view text, int) {
         ok = false;

@@ -62,20 +62,23 @@ OwnedFd sealed_copy() {
 
 }  // namespace
 
-void protect_own_executable(char** argv, int preserved) {
+void protect_own_executable(const std::vector<std::string>& words, char** argv, int preserved,
+                            const OwnedFd& handed) {
   if (is_protected()) return;
   // Once more would be for ever.
   if (argv[0] != nullptr && std::string_view(argv[0]) == protected_name)
     throw Failure(
         "this program can be written to by the container, though executed from where it should not");
-  std::string name = protected_name;
-  argv[0] = name.data();
+  std::vector<const char*> arguments{protected_name};
+  for (const std::string& word : words) arguments.push_back(word.c_str());
+  arguments.push_back(nullptr);
   for (int fd = listen_fds_start; fd < listen_fds_start + preserved; ++fd) {
     check(::fcntl(fd, F_SETFD, 0), "fcntl", std::to_string(fd));
   }
+  if (handed) check(::fcntl(handed.get(), F_SETFD, 0), "fcntl", std::to_string(handed.get()));
   for (const auto make : {read_only_mount, sealed_copy}) {
     if (const OwnedFd image = make()) {
-      ::syscall(SYS_execveat, image.get(), "", argv, environ, AT_EMPTY_PATH);
+      ::syscall(SYS_execveat, image.get(), "", arguments.data(), environ, AT_EMPTY_PATH);
     }
   }
   throw Failure(std::string("this program cannot be protected against the container's writing to it: ") +

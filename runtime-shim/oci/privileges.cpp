@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <set>
 
 #include "fdchain/model/capability.h"
 #include "fdchain/model/failure.h"
@@ -49,13 +50,10 @@ int resource_of(const Rlimit& limit) {
   throw Failure("process.rlimits: " + printable(limit.type) + ": no such limit");
 }
 
+// A name that is none adds nothing: that is warned of before.
 std::uint64_t mask_of(const std::vector<std::string>& names) {
   std::uint64_t mask = 0;
-  for (const std::string& name : names) {
-    const auto bit = capability_bit(name);
-    if (!bit) throw Failure("process.capabilities: " + printable(name) + ": no such capability");
-    mask |= *bit;
-  }
+  for (const std::string& name : names) mask |= capability_bit(name).value_or(0);
   return mask;
 }
 
@@ -113,11 +111,24 @@ void check_privileges(const Process& process) {
     if (limit.soft > limit.hard)
       throw Failure("process.rlimits: " + printable(limit.type) + ": the soft limit is above the hard one");
   }
-  if (!process.capabilities) return;
+}
+
+std::vector<std::string> unknown_capabilities(const Process& process) {
+  std::set<std::string> unknown;
+  if (!process.capabilities) return {};
+  const Capabilities& sets = *process.capabilities;
   for (const auto* const set :
-       {&process.capabilities->bounding, &process.capabilities->effective, &process.capabilities->inheritable,
-        &process.capabilities->permitted, &process.capabilities->ambient})
-    (void)mask_of(*set);
+       {&sets.bounding, &sets.effective, &sets.inheritable, &sets.permitted, &sets.ambient}) {
+    for (const std::string& name : *set) {
+      if (!capability_bit(name)) unknown.insert(printable(name));
+    }
+  }
+  return {unknown.begin(), unknown.end()};
+}
+
+Groups wanted_groups(const std::map<std::string, std::string>& annotations) {
+  const auto found = annotations.find("run.oci.keep_original_groups");
+  return found == annotations.end() || found->second == "0" ? Groups::as_configured : Groups::of_caller;
 }
 
 void raise_hard_limits(pid_t pid, const Process& process) {
@@ -149,15 +160,17 @@ void give_stdio_to(const User& user) {
   }
 }
 
-void take_privileges(const Process& process) {
+void take_privileges(const Process& process, Groups groups) {
   const User& user = process.user;
-  if (process.capabilities) drop_bounding(mask_of(process.capabilities->bounding));
+  // A process of which nothing is said may do nothing: none of the caller's, who is root.
+  const Capabilities capabilities = process.capabilities.value_or(Capabilities{});
+  drop_bounding(mask_of(capabilities.bounding));
   // What a change from root would take away is needed once more, for capset(2).
   check(::prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0), "prctl");
-  change_groups(user);
+  if (groups == Groups::as_configured) change_groups(user);
   check(::setresgid(user.gid, user.gid, user.gid), "setresgid", "process.user.gid");
   check(::setresuid(user.uid, user.uid, user.uid), "setresuid", "process.user.uid");
-  if (process.capabilities) set_capabilities(*process.capabilities);
+  set_capabilities(capabilities);
   check(::prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0), "prctl");
   if (process.no_new_privileges) check(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "process.noNewPrivileges");
 }

@@ -45,6 +45,8 @@ void check_confinement(const Process& process, std::vector<std::string>& ignored
   if (!process.selinux_label.empty()) ignored.emplace_back("process.selinuxLabel: nothing is labelled");
   if (!process.apparmor_profile.empty())
     ignored.emplace_back("process.apparmorProfile: the process keeps the caller's profile");
+  for (const std::string& name : unknown_capabilities(process))
+    ignored.emplace_back("process.capabilities: " + name + ": no such capability");
 }
 
 void check_process(const Process& process) {

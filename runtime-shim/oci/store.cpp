@@ -33,6 +33,12 @@ void make_directories(const std::string& path) {
   if (error) throw Failure("--root " + printable(path) + ": " + error.message());
 }
 
+// One of them, or a temporary file of a writer of it that was killed.
+bool is_own_file(const std::string& name) {
+  return std::ranges::any_of(
+      entry_files, [&](const std::string& own) { return name == own || name.starts_with(own + '.'); });
+}
+
 OwnedFd open_directory(const std::string& path) {
   return OwnedFd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
 }
@@ -116,12 +122,13 @@ std::optional<State> Entry::state() const {
   }
 }
 
-void Entry::remove() const {
-  for (const char* const name : entry_files) ::unlinkat(directory_.get(), name, 0);
-  // A temporary file of a writer that was killed.
+bool Entry::remove() const {
   std::error_code ignored;
-  for (const auto& left : fs::directory_iterator(file(""), ignored)) fs::remove_all(left.path(), ignored);
-  ::rmdir(directory_path_.c_str());
+  for (const auto& left : fs::directory_iterator(file(""), ignored)) {
+    const std::string name = left.path().filename();
+    if (is_own_file(name)) ::unlinkat(directory_.get(), name.c_str(), 0);
+  }
+  return ::rmdir(directory_path_.c_str()) == 0 || errno != ENOTEMPTY;
 }
 
 std::vector<std::string> all_ids(const std::string& root) {

@@ -52,8 +52,9 @@ class Entry {
   /// Nothing while the container is being made, or was never finished.
   [[nodiscard]] std::optional<State> state() const;
 
-  /// Removes the directory with what is in it.
-  void remove() const;
+  /// Removes the directory with what this runtime has written into it. False when something else is there:
+  /// that stays, and the directory, too.
+  bool remove() const;
 
  private:
   Entry(std::string id, std::string path, OwnedFd directory)

@@ -28,5 +28,11 @@ TEST(Environment, UnsetTakesEveryDuplicateAndNoNameThatOnlyBeginsAlike) {
   EXPECT_EQ(environment.assignments(), (Strings{"AA=2", "A"}));
 }
 
+TEST(Environment, TheLastOfEachNameCanBeTheOneThatIsKept) {
+  Environment environment({"A=1", "noequals", "B=1", "A=2", "AB=1", "B=", "noequals"});
+  environment.keep_last_of_each();
+  EXPECT_EQ(environment.assignments(), (Strings{"noequals", "A=2", "AB=1", "B=", "noequals"}));
+}
+
 }  // namespace
 }  // namespace fdchain

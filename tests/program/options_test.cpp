@@ -76,5 +76,22 @@ TEST(CommandLine, NamesTheWordThatIsWrong) {
   EXPECT_EQ(complaint({"--log-level", "loud"}), "--log-level loud: not one of debug, info, warn, error, off");
 }
 
+TEST(Announcement, SaysNumbersWhereTheProtocolHasThem) {
+  const auto refusal = [](const std::string& assignment) -> std::string {
+    try {
+      check_announcement("--config-env", assignment);
+      return "";
+    } catch (const Failure& failure) {
+      return failure.what();
+    }
+  };
+  for (const auto* const good : {"LISTEN_FDS=2", "LISTEN_PID=1", "LISTEN_FDNAMES=a:b", "LISTEN_FDNAMES="})
+    EXPECT_EQ(refusal(good), "");
+  EXPECT_EQ(refusal("LISTEN_FDS=abc"), "--config-env LISTEN_FDS=abc: not a number");
+  EXPECT_EQ(refusal("LISTEN_PID="), "--config-env LISTEN_PID=: not a number");
+  EXPECT_EQ(refusal("LISTEN_FD=1"),
+            "--config-env LISTEN_FD=1: not NAME=VALUE with LISTEN_PID, LISTEN_FDS or LISTEN_FDNAMES");
+}
+
 }  // namespace
 }  // namespace fdchain

@@ -33,7 +33,7 @@ Config full() {
   config.domainname = "domain";
   config.mounts = {{"/proc", "proc", "proc", {"nosuid"}, false},
                    {"/data", "bind", "/srv", {"rbind", "ro"}, false}};
-  const Hook hook{"/bin/hook", {"hook", "x"}, {"A=b"}, 3};
+  const Hook hook{"/bin/hook", {"hook", "x"}, {{"A=b"}}, 3};
   config.hooks = {{hook}, {hook}, {hook}, {hook}, {hook}, {hook, hook}};
   config.annotations = {{"a.b", "c"}};
   Linux& linux_ = config.linux_;
@@ -84,6 +84,26 @@ TEST(OciConfig, LimitsAreSeenAndEmptyOnesAreNone) {
   EXPECT_THAT(config.linux_.unsupported, ElementsAre("intelRdt"));
 }
 
+TEST(OciConfig, AFileModeMayCarryTheTypeOfTheFile) {
+  // As podman writes it for --device and --privileged: 0o20644.
+  const Config config = decode_config(
+      R"({"ociVersion":"1.0.2","root":{"path":"r"},"linux":{"devices":[
+          {"type":"c","path":"/dev/x","major":1,"minor":3,"fileMode":8612,"uid":0,"gid":4294967294}]}})",
+      "config.json");
+  ASSERT_EQ(config.linux_.devices.size(), 1U);
+  EXPECT_EQ(config.linux_.devices[0], (Device{"c", "/dev/x", 1, 3, 0644, 0, 4294967294}));
+}
+
+TEST(OciConfig, AHookWithAnEmptyEnvironmentIsNotOneWithout) {
+  const Config config = decode_config(
+      R"({"ociVersion":"1.0.2","root":{"path":"r"},"hooks":{"prestart":[{"path":"/a","env":[]},{"path":"/b"}]}})",
+      "config.json");
+  ASSERT_EQ(config.hooks.prestart.size(), 2U);
+  EXPECT_EQ(config.hooks.prestart[0].env, std::vector<std::string>{});
+  EXPECT_EQ(config.hooks.prestart[1].env, std::nullopt);
+  EXPECT_EQ(decode_config(encode(config), "config.json"), config);
+}
+
 struct Bad {
   const char* label;
   const char* text;
@@ -127,7 +147,40 @@ INSTANTIATE_TEST_SUITE_P(
             "config.json: process.cwd: not an absolute path"},
         Bad{"uid",
             R"({"ociVersion":"1.0.2","root":{"path":"r"},"process":{"args":["a"],"cwd":"/","user":{"uid":-1}}})",
-            "config.json: process.user.uid: out of range"},
+            "config.json: process.user.uid: -1: uids and gids must be in range 0-2147483647"},
+        Bad{"uid_unchanged",
+            R"({"ociVersion":"1.0.2","root":{"path":"r"},"process":{"args":["a"],"cwd":"/","user":{"uid":4294967295}}})",
+            "config.json: process.user.uid: 4294967295: uids and gids must be in range 0-2147483647"},
+        Bad{"gid",
+            R"({"ociVersion":"1.0.2","root":{"path":"r"},"process":{"args":["a"],"cwd":"/","user":{"gid":2147483648}}})",
+            "config.json: process.user.gid: 2147483648: uids and gids must be in range 0-2147483647"},
+        Bad{"group",
+            R"({"ociVersion":"1.0.2","root":{"path":"r"},"process":{"args":["a"],"cwd":"/","user":{"additionalGids":[1,4294967295]}}})",
+            "config.json: process.user.additionalGids[1]: 4294967295: uids and gids must be in range "
+            "0-2147483647"},
+        Bad{"umask",
+            R"({"ociVersion":"1.0.2","root":{"path":"r"},"process":{"args":["a"],"cwd":"/","user":{"umask":512}}})",
+            "config.json: process.user.umask: out of range"},
+        Bad{"mapping",
+            R"({"ociVersion":"1.0.2","root":{"path":"r"},"linux":{"uidMappings":[{"containerID":0,"hostID":4294967295,"size":1}]}})",
+            "config.json: linux.uidMappings[0].hostID: out of range"},
+        Bad{"mapping_of_nobody",
+            R"({"ociVersion":"1.0.2","root":{"path":"r"},"linux":{"gidMappings":[{"containerID":0,"hostID":0,"size":0}]}})",
+            "config.json: linux.gidMappings[0].size: out of range"},
+        Bad{"device_owner",
+            R"({"ociVersion":"1.0.2","root":{"path":"r"},"linux":{"devices":[{"type":"c","path":"/x","uid":4294967295}]}})",
+            "config.json: linux.devices[0].uid: out of range"},
+        Bad{"variable",
+            R"({"ociVersion":"1.0.2","root":{"path":"r"},"process":{"args":["a"],"cwd":"/","env":["A=b","noequals"]}})",
+            "config.json: process.env[1]: noequals: not NAME=VALUE"},
+        Bad{"nameless_variable",
+            R"({"ociVersion":"1.0.2","root":{"path":"r"},"process":{"args":["a"],"cwd":"/","env":["=x"]}})",
+            "config.json: process.env[0]: =x: not NAME=VALUE"},
+        Bad{"hostname", R"({"ociVersion":"1.0.2","root":{"path":"r"},"hostname":"a\nb"})",
+            "config.json: hostname: a\\x0ab: a control character in it"},
+        Bad{"domainname",
+            R"({"ociVersion":"1.0.2","root":{"path":"r"},"domainname":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"})",
+            "config.json: domainname: longer than 64 bytes"},
         Bad{"half",
             R"({"ociVersion":"1.0.2","root":{"path":"r"},"process":{"args":["a"],"cwd":"/","user":{"uid":1.5}}})",
             "config.json: process.user.uid: not a whole number"},
