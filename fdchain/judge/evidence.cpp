@@ -230,15 +230,6 @@ std::vector<const FdRow*> Evidence::rows_with(const HopRecord& record, const FdR
   return rows;
 }
 
-ObjectIndex::ObjectIndex(const FdTable& table) {
-  for (const FdRow& row : table) rows_.push_back(&row);
-  std::ranges::stable_sort(rows_, {}, [](const FdRow* row) { return object_of(*row); });
-}
-
-std::span<const FdRow* const> ObjectIndex::rows_like(const FdRow& row) const {
-  return find_all(rows_, row, [](const FdRow* other) { return object_of(*other); });
-}
-
 void Evidence::collect_sightings() {
   for (const Hop hop : all_hops) {
     const HopEvidence& evidence = of(hop);
