@@ -25,8 +25,6 @@ bool told_rightly(const HopRecord& record, std::size_t sockets, bool contract_is
   if (contract_is_known && static_cast<std::size_t>(*count) != sockets) return false;
   const auto id = variable(record, listen_pidfdid_name);
   if (id && record.pidfdid && parse_unsigned_as_systemd(*id).value != *record.pidfdid) return false;
-  const auto names = variable(record, listen_fdnames_name);
-  if (names && split_fdnames(*names).size() != static_cast<std::size_t>(*count)) return false;
   for (int number = listen_fds_start; number < listen_fds_start + *count; ++number) {
     if (row_at(record.fds, number) == nullptr) return false;
   }

@@ -26,11 +26,6 @@
 namespace fdchain {
 namespace {
 
-bool belongs_to_the_chain(std::string_view assignment) {
-  return assignment.starts_with("LISTEN_") || assignment.starts_with("_OCI_") ||
-         assignment.starts_with(std::string(notify_socket_name) + '=');
-}
-
 std::vector<std::string_view> own_assignments() {
   std::vector<std::string_view> assignments;
   for (char** entry = environ; *entry != nullptr; ++entry) assignments.emplace_back(*entry);
@@ -148,7 +143,7 @@ std::map<std::string, std::string> chain_variables(const std::vector<std::string
   std::map<std::string, std::string> variables;
   for (const std::string_view assignment : assignments) {
     const std::size_t equals = assignment.find('=');
-    if (equals == std::string_view::npos || !belongs_to_the_chain(assignment)) continue;
+    if (equals == std::string_view::npos || !is_chain_variable(assignment.substr(0, equals))) continue;
     variables.emplace(assignment.substr(0, equals),
                       assignment.substr(equals + 1));  // the first wins, as for getenv
   }
