@@ -110,6 +110,36 @@ TEST_F(Systemd, SocatIsAnsweredByAServiceThatWasStartedExplicitly) {
   }
 }
 
+// The payload feeds the watchdog, whatever its pid is: systemd would end the service after one period.
+class SystemdWatchdog : public Systemd, public ::testing::WithParamInterface<const char*> {
+ protected:
+  [[nodiscard]] std::uint64_t microseconds(const std::string& property) const {
+    return std::stoull('0' + manager_.property("run.service", property));
+  }
+};
+
+TEST_P(SystemdWatchdog, IsFedByThePayloadPeriodAfterPeriod) {
+  constexpr std::uint64_t period = 1'000'000;
+  install_service("Type=notify\nWatchdogSec=1",
+                  std::string(GetParam()) + "--listen tcp:127.0.0.1:3000 payload --sdnotify");
+  manager_.must({"start", "run.service"});
+  const std::uint64_t start = microseconds("ActiveEnterTimestampMonotonic");
+  wait_until("a word to the watchdog after two periods", [&] {
+    return microseconds("WatchdogTimestampMonotonic") > start + 2 * period ||
+           manager_.property("run.service", "ActiveState") != "active";
+  });
+  EXPECT_EQ(manager_.property("run.service", "ActiveState"), "active");
+  EXPECT_EQ(manager_.property("run.service", "Result"), "success");
+  EXPECT_EQ(Client(tcp4).ask("hello"), "hello");
+  manager_.must({"stop", "run.service"});
+  EXPECT_EQ(manager_.property("run.service", "Result"), "success");
+}
+
+INSTANTIATE_TEST_SUITE_P(All, SystemdWatchdog, ::testing::Values("", "--pid private "),
+                         [](const auto& param_info) {
+                           return std::string(param_info.index == 0 ? "HostPids" : "PrivatePids");
+                         });
+
 TEST_F(Systemd, StopEndsEveryProcessAndTheSocketStillListens) {
   install_echo();
   manager_.must({"start", "echo.socket", "echo.service"});

@@ -80,9 +80,12 @@ Accepted accepted_by_next(const Profile* profile, const HandOver& previous,
 
 Received received_by_next(const Accepted& accepted, const HandOver& previous) {
   const auto fdnames = previous.environment.get(listen_fdnames_name);
-  return {previous.environment, accepted.sockets.count,
-          fdnames ? std::optional<std::string>(*fdnames) : std::nullopt, previous.name_pidfdid,
-          accepted.preserved};
+  return {previous.environment,
+          accepted.sockets.count,
+          fdnames ? std::optional<std::string>(*fdnames) : std::nullopt,
+          previous.name_pidfdid,
+          accepted.preserved,
+          previous.pid_variables};
 }
 
 HopPlan plan_monitor(const RunOptions& options, const HandOver& launcher, const Accepted& accepted,
@@ -143,9 +146,10 @@ void print_conduct(const Conduct& conduct, std::string& text) {
 std::string describe_environment(const Environment& environment, const HandOver& next) {
   std::string text;
   for (const auto name : {listen_fds_name, listen_fdnames_name, listen_pid_name, sync_pipe_name,
-                          start_pipe_name, notify_socket_name}) {
+                          start_pipe_name, notify_socket_name, watchdog_pid_name, systemd_exec_pid_name}) {
     const auto value = environment.get(name);
-    const bool of_the_child = name == listen_pid_name && next.name_pid;
+    const bool of_the_child = (name == listen_pid_name && next.name_pid) ||
+                              std::ranges::find(next.pid_variables, name) != next.pid_variables.end();
     if (!value && !of_the_child) continue;
     text += fmt::format(" {}={}", name, of_the_child ? "(its own pid)" : printable(*value));
   }

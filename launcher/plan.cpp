@@ -72,8 +72,9 @@ MonitorStart plan_monitor_start(const RunOptions& options, const Environment& en
                                 const ListenEnv& inherited, const Handles& handles) {
   MonitorStart start;
   const bool wants_pidfdid = inherited.has_pidfdid || !options.listen.empty();
-  start.received = {environment, inherited.count, inherited.fdnames,
-                    wants_pidfdid && observe_self().pidfdid.has_value(), options.preserve_fds};
+  start.received = {environment,          inherited.count,
+                    inherited.fdnames,    wants_pidfdid && observe_self().pidfdid.has_value(),
+                    options.preserve_fds, pid_variables_naming(environment, ::getpid())};
   for (std::size_t i = 0; i < options.listen.size(); ++i) {
     start.own_sockets.push_back({handles.own_sockets[i], options.listen[i].text});
   }

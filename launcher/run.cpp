@@ -131,6 +131,7 @@ int run_hops(const RunOptions& options, Arrival& arrival, const Accepted& accept
 Accepted accept_as_launcher(const RunOptions& options, Arrival& arrival) {
   const Profile* const profile = options.profiles.of(Hop::launcher);
   Accepted accepted = accept_as(profile, arrival, options.preserve_fds, {});
+  if (options.listen.empty()) warn_of_names(accepted.sockets);
   const bool would_collide =
       profile != nullptr && !options.listen.empty() && accepted.preserved != options.preserve_fds;
   if (would_collide)

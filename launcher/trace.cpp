@@ -112,6 +112,7 @@ HandOver hand_over_all(const std::vector<std::string>& command, const Arrival& a
     next.extra.push_back({{Step::Kind::ignore_signal, SIGCHLD}, "as it came"});
   next.name_pid = next.environment.get(listen_pid_name) == std::to_string(::getpid());
   next.name_pidfdid = next.name_pid && next.environment.get(listen_pidfdid_name).has_value();
+  next.pid_variables = pid_variables_naming(next.environment, ::getpid());
   if (next.name_pid) next.environment.unset(listen_pid_name);
   if (next.name_pidfdid) next.environment.unset(listen_pidfdid_name);
   return next;

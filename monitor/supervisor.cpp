@@ -103,8 +103,9 @@ int Supervisor::run() {
 HopPlan Supervisor::plan_start(const OwnedFd& runtime_sync, const OwnedFd& null) const {
   RuntimeStart start;
   const ListenEnv& sockets = accepted_.sockets;
-  start.received = {arrival_.environment, sockets.count, sockets.fdnames,
-                    sockets.has_pidfdid && observe_self().pidfdid.has_value(), accepted_.preserved};
+  start.received = {arrival_.environment, sockets.count,
+                    sockets.fdnames,      sockets.has_pidfdid && observe_self().pidfdid.has_value(),
+                    accepted_.preserved,  pid_variables_naming(arrival_.environment, ::getpid())};
   start.program =
       find_hop(options_.runtime.front(), arrival_.environment.get("PATH").value_or(standard_path));
   start.command = options_.runtime;

@@ -33,7 +33,10 @@ bool stdin_is_socket() {
 std::vector<Source> sources_of(const Adoption& adoption) {
   std::vector<Source> sources;
   for (int i = 0; i < adoption.result; ++i) {
-    sources.push_back({listen_fds_start + i, adoption.names[static_cast<std::size_t>(i)]});
+    // Names that do not count the sockets name none of them.
+    const auto index = static_cast<std::size_t>(i);
+    const bool named = index < adoption.names.size();
+    sources.push_back({listen_fds_start + i, named ? adoption.names[index] : std::string(unnamed_socket)});
   }
   if (sources.empty() && stdin_is_socket()) sources.push_back({STDIN_FILENO, "stdin"});
   return sources;

@@ -33,8 +33,9 @@ namespace {
 
 Received received(const Arrival& arrival, const Accepted& accepted) {
   const ListenEnv& sockets = accepted.sockets;
-  return {arrival.environment, sockets.count, sockets.fdnames,
-          sockets.has_pidfdid && observe_self().pidfdid.has_value(), accepted.preserved};
+  return {arrival.environment, sockets.count,
+          sockets.fdnames,     sockets.has_pidfdid && observe_self().pidfdid.has_value(),
+          accepted.preserved,  pid_variables_naming(arrival.environment, ::getpid())};
 }
 
 PayloadStart payload_start(const Arrival& arrival, const Accepted& accepted, const ShimOptions& options,

@@ -25,8 +25,6 @@ bool told_rightly(const HopRecord& record, std::size_t sockets, bool contract_is
   if (contract_is_known && static_cast<std::size_t>(*count) != sockets) return false;
   const auto id = variable(record, listen_pidfdid_name);
   if (id && record.pidfdid && parse_unsigned_as_systemd(*id).value != *record.pidfdid) return false;
-  const auto names = variable(record, listen_fdnames_name);
-  if (names && split_fdnames(*names).size() != static_cast<std::size_t>(*count)) return false;
   for (int number = listen_fds_start; number < listen_fds_start + *count; ++number) {
     if (row_at(record.fds, number) == nullptr) return false;
   }
@@ -228,15 +226,6 @@ std::vector<const FdRow*> Evidence::rows_with(const HopRecord& record, const FdR
     if (row->same_object(object)) rows.push_back(row);
   }
   return rows;
-}
-
-ObjectIndex::ObjectIndex(const FdTable& table) {
-  for (const FdRow& row : table) rows_.push_back(&row);
-  std::ranges::stable_sort(rows_, {}, [](const FdRow* row) { return object_of(*row); });
-}
-
-std::span<const FdRow* const> ObjectIndex::rows_like(const FdRow& row) const {
-  return find_all(rows_, row, [](const FdRow* other) { return object_of(*other); });
 }
 
 void Evidence::collect_sightings() {

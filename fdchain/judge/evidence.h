@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "fdchain/model/hop_record.h"
+#include "fdchain/model/object_index.h"
 
 namespace fdchain {
 
@@ -29,19 +30,6 @@ struct HopEvidence {
 
   /// What it had when it started: its own word, else what was seen from outside; null when neither is there.
   [[nodiscard]] const HopRecord* received() const { return arrival != nullptr ? arrival : outside; }
-};
-
-/// The rows of a table by the object that they are, so that one is found without a look at all others: a
-/// trace can have many thousands. Refers to the table.
-class ObjectIndex {
- public:
-  explicit ObjectIndex(const FdTable& table);
-
-  /// Those with this row's device and inode, in ascending order of their numbers.
-  [[nodiscard]] std::span<const FdRow* const> rows_like(const FdRow& row) const;
-
- private:
-  std::vector<const FdRow*> rows_;
 };
 
 class Evidence {

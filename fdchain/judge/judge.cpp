@@ -9,25 +9,11 @@ namespace fdchain {
 namespace {
 
 constexpr std::array all_rules{
-    rules::listen_pid,
-    rules::listen_pidfdid,
-    rules::announced_variables,
-    rules::announced_number,
-    rules::preserve_option,
-    rules::fdnames,
-    rules::leaked_variables,
-    rules::handshake_numbers,
-    rules::notify_socket,
-    rules::sockets,
-    rules::preserved,
-    rules::strangers,
-    rules::stdio,
-    rules::access,
-    rules::nofile,
-    rules::ignored_signals,
-    rules::retained,
-    rules::children,
-    rules::growth,
+    rules::listen_pid,        rules::listen_pidfdid,  rules::pid_variables, rules::announced_variables,
+    rules::announced_number,  rules::preserve_option, rules::fdnames,       rules::leaked_variables,
+    rules::handshake_numbers, rules::notify_socket,   rules::sockets,       rules::preserved,
+    rules::strangers,         rules::stdio,           rules::access,        rules::nofile,
+    rules::ignored_signals,   rules::retained,        rules::children,      rules::growth,
     rules::lost_words,
 };
 

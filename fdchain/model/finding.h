@@ -15,13 +15,20 @@ enum class Severity { note, warning, error, critical };
 std::string_view to_string(Severity severity);
 
 /// Every id that a judge can use, in the order of the classes of bugs.
-inline constexpr std::array<std::string_view, 24> finding_ids{
-    "listen-pid-stale",    "listen-pidfdid-stale", "fd-lost-cloexec",      "fd-lost-closed",
-    "fd-leaked",           "preserve-count-wrong", "fd-announced-missing", "fd-renumbered",
-    "handshake-collision", "fd-substituted",       "env-dropped",          "env-leaked",
-    "fdnames-mismatch",    "stdio-hole",           "fd-retained",          "handshake-lost-error",
-    "nonblock-changed",    "socket-kind-wrong",    "notify-lost",          "nofile-exceeded",
-    "fd-growth",           "zombie-left",          "fd-access-denied",     "signal-ignored",
+inline constexpr std::array<std::string_view, 25> finding_ids{
+    "listen-pid-stale",     "listen-pidfdid-stale",
+    "pid-variable-stale",   "fd-lost-cloexec",
+    "fd-lost-closed",       "fd-leaked",
+    "preserve-count-wrong", "fd-announced-missing",
+    "fd-renumbered",        "handshake-collision",
+    "fd-substituted",       "env-dropped",
+    "env-leaked",           "fdnames-mismatch",
+    "stdio-hole",           "fd-retained",
+    "handshake-lost-error", "nonblock-changed",
+    "socket-kind-wrong",    "notify-lost",
+    "nofile-exceeded",      "fd-growth",
+    "zombie-left",          "fd-access-denied",
+    "signal-ignored",
 };
 
 /// A breach of the contract, with its cause.

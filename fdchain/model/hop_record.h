@@ -57,7 +57,7 @@ struct HopRecord {
   pid_t pid_in_namespace = 0;            ///< as the process sees itself, which is what LISTEN_PID must say
   std::optional<std::uint64_t> pidfdid;  ///< nothing where the kernel or the observer cannot tell
   std::string exe;
-  std::map<std::string, std::string> environment;  ///< LISTEN_*, NOTIFY_SOCKET and _OCI_* only
+  std::map<std::string, std::string> environment;  ///< what is_chain_variable() has, only
   std::uint64_t nofile_soft = 0;
   std::uint64_t nofile_hard = 0;
   std::vector<int> ignored_signals;

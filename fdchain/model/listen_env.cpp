@@ -37,7 +37,7 @@ std::optional<ListenProblem> check_addressee(const Environment& environment, con
   }
   const Number<pid_t> pid = parse_pid(*pid_text);
   if (pid.error != 0) {
-    return problem(Kind::malformed, -pid.error, listen_pid_name, *pid_text, "not a process number");
+    return problem(Kind::ignored, -pid.error, listen_pid_name, *pid_text, "not a process number");
   }
   if (pid.value != self.pid) {
     return problem(Kind::ignored, 0, listen_pid_name, *pid_text,
@@ -47,7 +47,7 @@ std::optional<ListenProblem> check_addressee(const Environment& environment, con
   if (!id_text) return std::nullopt;
   const Number<unsigned long> id = parse_unsigned_as_systemd(*id_text);
   if (id.error != 0) {
-    return problem(Kind::malformed, -id.error, listen_pidfdid_name, *id_text, "not the number of a pidfd");
+    return problem(Kind::ignored, -id.error, listen_pidfdid_name, *id_text, "not the number of a pidfd");
   }
   if (self.pidfdid && id.value != *self.pidfdid) {
     return problem(Kind::ignored, 0, listen_pidfdid_name, *id_text,
@@ -66,6 +66,9 @@ std::variant<ListenEnv, ListenProblem> parse_listen_env(const Environment& envir
                    "set, but LISTEN_FDS is not");
   }
   const Number<int> count = parse_int_as_systemd(*count_text);
+  // podman and the runtimes go on with none, and so can whoever passes them on.
+  const bool none = count_text->empty() || (count.error == 0 && count.value == 0);
+  if (none) return problem(Kind::ignored, -EINVAL, listen_fds_name, *count_text, "no sockets are counted");
   if (count.error != 0) {
     return problem(Kind::malformed, -count.error, listen_fds_name, *count_text, "not a count of descriptors");
   }

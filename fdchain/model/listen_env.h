@@ -48,7 +48,7 @@ struct ListenEnv {
 struct ListenProblem {
   enum class Kind {
     absent,       ///< nothing is announced at all
-    ignored,      ///< announced to another process, or by half of the variables only
+    ignored,      ///< announced to another process or to none, or by half of the variables
     malformed,    ///< a variable does not say what it has to say
     names_count,  ///< LISTEN_FDNAMES does not name as many sockets as LISTEN_FDS counts
   };

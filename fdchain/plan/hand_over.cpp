@@ -104,6 +104,10 @@ std::vector<PlannedStep> plan_steps(const HandOver& next) {
   if (next.name_pid)
     steps.push_back({{name_pid}, "LISTEN_PID names the process that shall adopt the sockets"});
   if (next.name_pidfdid) steps.push_back({{name_pidfdid}, "LISTEN_PIDFDID likewise"});
+  for (std::size_t i = 0; i < next.pid_variables.size(); ++i) {
+    steps.push_back({{name_pid, static_cast<int>(i)},
+                     std::string(next.pid_variables[i]) + " names the process for which it is meant"});
+  }
   // Last of what can open something: a pidfd for LISTEN_PIDFDID might not fit any more.
   if (next.limit_nofile > 0)
     steps.push_back({{Step::Kind::limit_nofile, next.limit_nofile},

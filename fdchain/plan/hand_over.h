@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "fdchain/model/environment.h"
@@ -38,14 +39,15 @@ struct HandOver {
   Hop from = Hop::launcher;  ///< who passes it on
   std::string program;       ///< path of the executable; nothing is searched
   std::vector<std::string> argv;
-  Environment environment;     ///< without the two variables that only the child can know
+  Environment environment;     ///< what only the child can know stands in it as it came, or not at all
   std::vector<Passed> passed;  ///< everything that crosses the exec, but for untouched 0, 1 and 2
   bool name_pid = false;       ///< LISTEN_PID names the next program
   bool name_pidfdid = false;   ///< LISTEN_PIDFDID does too
-  bool new_session = false;    ///< the next program leaves this one's session and terminal
-  int die_with_parent = 0;     ///< pid of the parent whose death kills the next program; 0: it may live on
-  int limit_nofile = 0;        ///< RLIMIT_NOFILE of the next program; 0: what this one has
-  int outer_parent = -1;       ///< pidfd of its parent, which die_with_parent then means
+  std::vector<std::string_view> pid_variables;  ///< what else names the next program: WATCHDOG_PID
+  bool new_session = false;                     ///< the next program leaves this one's session and terminal
+  int die_with_parent = 0;  ///< pid of the parent whose death kills the next program; 0: it may live on
+  int limit_nofile = 0;     ///< RLIMIT_NOFILE of the next program; 0: what this one has
+  int outer_parent = -1;    ///< pidfd of its parent, which die_with_parent then means
   Place place;
   std::vector<PlannedStep> extra;  ///< steps after renumbering and sealing; a healthy hop has none
   int ready_fd = -1;  ///< where to tell, as the last thing before exec, that it is next; -1: nobody

@@ -16,6 +16,7 @@ HandOver pass_on(Hop from, const Received& received) {
   announce(next.environment, received.sockets, received.fdnames);
   next.name_pid = received.sockets > 0;
   next.name_pidfdid = received.sockets > 0 && received.name_pidfdid;
+  next.pid_variables = received.pid_variables;
   const int end = listen_fds_start + received.sockets;
   if (received.sockets > 0)
     next.passed.push_back({listen_fds_start, listen_fds_start, received.sockets, true, "socket"});
@@ -66,7 +67,8 @@ HandOver hand_over_to_conmon(const MonitorStart& start) {
   unset_listen_env(next.environment);
   next.environment.unset(notify_socket_name);
   next.name_pid = next.name_pidfdid = false;
-  next.new_session = false;  // it makes its own
+  next.pid_variables.clear();  // as it came, like podman: no container hears of it
+  next.new_session = false;    // it makes its own
   return next;
 }
 
@@ -153,6 +155,9 @@ HandOver hand_over_to_payload(const PayloadStart& start) {
   received.environment = payload_environment(start.received.environment, start.assignments);
   HandOver next = pass_on(Hop::runtime_shim, received);
   announce_as_configured(next, start.config);
+  // What the payload is given by name it is given as it was said.
+  const Environment assigned(start.assignments);
+  std::erase_if(next.pid_variables, [&](std::string_view name) { return assigned.get(name).has_value(); });
   next.program = start.program;
   next.argv = start.command;
   next.ready_fd = start.ready_fd;

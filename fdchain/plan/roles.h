@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "fdchain/model/isolation.h"
@@ -18,6 +19,7 @@ struct Received {
   std::optional<std::string> fdnames;
   bool name_pidfdid = false;  ///< LISTEN_PIDFDID came, and this kernel can tell the next program's
   int preserved = 0;          ///< descriptors after the sockets that are passed on too
+  std::vector<std::string_view> pid_variables = {};  ///< those that name this hop, and so the next one
 
   /// One past the last number that goes to the payload.
   [[nodiscard]] int end() const;

@@ -26,7 +26,7 @@ struct Step {
     deny_sockets,      ///< have the kernel refuse accept(2), getsockopt(2) and getsockname(2) from here on
     wait,              ///< do nothing for `source` milliseconds, to widen a race
     stop,              ///< SIGSTOP itself, for a debugger
-    name_pid,          ///< write this process's number into LISTEN_PID
+    name_pid,          ///< write this process's number into LISTEN_PID, or into the variable `source`
     name_pidfdid,      ///< write its pidfd's inode into LISTEN_PIDFDID
     observe,           ///< take down what this process holds now, for the trace
     own_mounts,        ///< a mount namespace of its own, which still hears of the host's changes

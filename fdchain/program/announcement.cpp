@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "fdchain/model/failure.h"
+#include "fdchain/model/printable.h"
 #include "fdchain/model/variables.h"
 #include "fdchain/program/log.h"
 
@@ -22,6 +23,10 @@ std::string describe_missing(const ListenEnv& env, int missing) {
   return text;
 }
 
+std::string counted(std::size_t number, std::string_view what) {
+  return fmt::format("{} {}{}", number, what, number == 1 ? "" : "s");
+}
+
 ListenEnv accept_sockets(const Arrival& arrival) {
   if (const auto* const env = std::get_if<ListenEnv>(&arrival.listen)) {
     if (arrival.missing) throw Failure(describe_missing(*env, *arrival.missing));
@@ -31,13 +36,21 @@ ListenEnv accept_sockets(const Arrival& arrival) {
   switch (problem.kind) {
     case ListenProblem::Kind::absent: break;
     case ListenProblem::Kind::ignored: log::warn("{}; no sockets are taken", problem.text); break;
-    case ListenProblem::Kind::malformed:
-    case ListenProblem::Kind::names_count: throw Failure(problem.text);
+    case ListenProblem::Kind::names_count:  // arrive() takes those
+    case ListenProblem::Kind::malformed: throw Failure(problem.text);
   }
   return {};
 }
 
 }  // namespace
+
+void warn_of_names(const ListenEnv& sockets) {
+  if (!sockets.fdnames) return;
+  const auto names = split_fdnames(*sockets.fdnames).size();
+  if (names == static_cast<std::size_t>(sockets.count)) return;
+  log::warn("LISTEN_FDNAMES={}: {} for {}; it is passed on as it came", printable(*sockets.fdnames, 80),
+            counted(names, "name"), counted(static_cast<std::size_t>(sockets.count), "socket"));
+}
 
 ListenEnv accept_announcement(const Arrival& arrival, int preserve_fds) {
   ListenEnv sockets = accept_sockets(arrival);

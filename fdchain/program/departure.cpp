@@ -23,7 +23,7 @@ FaultContext context_of(const Arrival& arrival, int sockets, int preserved) {
   return context;
 }
 
-bool names_process(const Environment& environment, pid_t pid) {
+bool listen_pid_names(const Environment& environment, pid_t pid) {
   return environment.get(listen_pid_name) == std::to_string(pid);
 }
 
@@ -56,7 +56,7 @@ void edit_plan(HopPlan& plan, const Arrival& arrival, const Accepted& accepted,
     context.preserve_fds = accepted.preserve_fds;
     context.announced = env != nullptr && !arrival.missing;
     context.announced_count = context.announced ? env->count : 0;
-    context.names_me = names_process(arrival.environment, ::getpid()) || matters.replace_listen_pid;
+    context.names_me = listen_pid_names(arrival.environment, ::getpid()) || matters.replace_listen_pid;
     context.kept_end = accepted.kept_end + matters.own_sockets;
     context.free = accepted.free;
     context.config = Environment(matters.config);

@@ -56,7 +56,8 @@ class Builder {
   void add_process_rows() {
     add_programs();
     add_row("pid", [](const HopRecord& record) { return std::to_string(record.pid); });
-    for (const auto name : {listen_pid_name, listen_fds_name, listen_fdnames_name}) add_variable(name);
+    for (const auto name : {listen_pid_name, listen_fds_name, listen_fdnames_name, watchdog_pid_name})
+      add_variable(name);
   }
 
   void add_variable(std::string_view name) {

@@ -25,14 +25,17 @@ Adoption adopt_listen_fds(const Environment& environment, const Self& self) {
   const auto* const problem = std::get_if<ListenProblem>(&parsed);
   // libsystemd looks at the names last, when the descriptors have been adopted already.
   const bool adopts = env != nullptr || problem->kind == ListenProblem::Kind::names_count;
-  if (!adopts) return {problem->result, {}, problem->text};
+  if (!adopts) return {problem->result, problem->result, {}, problem->text};
   const int count = env != nullptr ? env->count : problem->count;
   if (const int result = set_close_on_exec(count); result < 0) {
-    return {result, {}, "LISTEN_FDS=" + std::to_string(count) + ": not all of them are open"};
+    return {result, result, {}, "LISTEN_FDS=" + std::to_string(count) + ": not all of them are open"};
   }
-  if (problem != nullptr) return {problem->result, {}, problem->text};
-  if (env->fdnames) return {count, split_fdnames(*env->fdnames), {}};
-  return {count, std::vector<std::string>(static_cast<std::size_t>(count), std::string(unnamed_socket)), {}};
+  if (problem != nullptr) return {count, problem->result, {}, problem->text};
+  if (env->fdnames) return {count, count, split_fdnames(*env->fdnames), {}};
+  return {count,
+          count,
+          std::vector<std::string>(static_cast<std::size_t>(count), std::string(unnamed_socket)),
+          {}};
 }
 
 }  // namespace fdchain

@@ -45,6 +45,16 @@ std::array<bool, 3> fill_stdio_holes(int& lowest_free) {
   return open;
 }
 
+// Names that do not count the sockets are the payload's affair: sd_listen_fds(3) takes the sockets without a
+// look at them, and so do podman and the runtimes.
+std::variant<ListenEnv, ListenProblem> read_announcement(const Environment& environment, const Self& self) {
+  auto parsed = parse_listen_env(environment, self);
+  const auto* const problem = std::get_if<ListenProblem>(&parsed);
+  if (problem == nullptr || problem->kind != ListenProblem::Kind::names_count) return parsed;
+  return ListenEnv{problem->count, std::string(*environment.get(listen_fdnames_name)),
+                   environment.get(listen_pidfdid_name).has_value()};
+}
+
 }  // namespace
 
 Environment own_environment() {
@@ -75,7 +85,7 @@ void take_as_own(Arrival& arrival) {
   if (!arrival.environment.get(listen_pid_name)) return;
   arrival.environment.set(listen_pid_name, std::to_string(::getpid()));
   arrival.environment.unset(listen_pidfdid_name);
-  arrival.listen = parse_listen_env(arrival.environment, {::getpid(), std::nullopt});
+  arrival.listen = read_announcement(arrival.environment, {::getpid(), std::nullopt});
   arrival.missing.reset();
   const auto* const env = std::get_if<ListenEnv>(&arrival.listen);
   if (env == nullptr) return;
@@ -100,7 +110,7 @@ Arrival arrive(Hop hop, bool observe) {
   arrival.stdio_open = fill_stdio_holes(lowest_free);
   const bool has_pidfdid = arrival.environment.get(listen_pidfdid_name).has_value();
   const Self self = has_pidfdid ? observe_self() : Self{::getpid(), std::nullopt};
-  arrival.listen = parse_listen_env(arrival.environment, self);
+  arrival.listen = read_announcement(arrival.environment, self);
   int end = listen_fds_start;
   if (const auto* const env = std::get_if<ListenEnv>(&arrival.listen)) {
     if (lowest_free >= env->end()) {

@@ -259,7 +259,9 @@ int perform(const Step& step, const ExecPlan& plan) noexcept {
     case Step::Kind::enter_root: return enter_root(plan.root);
     case Step::Kind::change_directory: return ::chdir(plan.directory);
     case Step::Kind::name_pid:
-      write_decimal(plan.listen_pid, static_cast<unsigned long>(::getpid()));
+      write_decimal(
+          step.source < 0 ? plan.listen_pid : plan.pid_variables[static_cast<std::size_t>(step.source)],
+          static_cast<unsigned long>(::getpid()));
       return 0;
     case Step::Kind::name_pidfdid: return name_pidfdid(plan.listen_pidfdid);
     case Step::Kind::tell_ready: return tell_ready(step.source, plan.outer_pid);

@@ -38,7 +38,8 @@ struct ExecPlan {
   char* const* argv = nullptr;
   char* const* envp = nullptr;
   std::span<const Step> steps;
-  char* listen_pid = nullptr;      ///< where `name_pid` writes: room for 10 digits and a zero, in envp
+  char* listen_pid = nullptr;            ///< where `name_pid` writes: room for 10 digits and a zero, in envp
+  std::span<char* const> pid_variables;  ///< the same for `name_pid` with a `source`
   char* listen_pidfdid = nullptr;  ///< where `name_pidfdid` writes: room for 20 digits and a zero, in envp
   Snapshot* snapshot = nullptr;    ///< where `observe` writes
   sigset_t signal_mask{};          ///< what `unblock` restores

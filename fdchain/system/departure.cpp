@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "fdchain/model/object_index.h"
 #include "fdchain/protocol/told.h"
 #include "fdchain/system/observe.h"
 #include "fdchain/system/observe_process.h"
@@ -47,8 +48,10 @@ std::optional<HopRecord> DepartureObserver::record(const ExecImage& image) const
   record.preserve_fds = preserve_fds_;
   record.replaces_listen_pid = replaces_listen_pid_;
   record.relays_notify = relays_notify_;
+  const ObjectIndex own(own_);
   for (std::size_t i = 0; i < snapshot_.count; ++i) {
-    record.fds.push_back(describe_row(rows_[i], "", own_));
+    const RawRow& row = rows_[i];
+    record.fds.push_back(describe_row(row, "", own.first_like(row.device, row.inode)));
   }
   return record;
 }

@@ -38,15 +38,20 @@ ExecImage::ExecImage(const HandOver& next, const sigset_t& signal_mask)
   Environment environment = next.environment;
   if (next.name_pid) environment.unset(listen_pid_name);
   if (next.name_pidfdid) environment.unset(listen_pidfdid_name);
+  for (const std::string_view name : next.pid_variables) environment.unset(name);
   envp_strings_ = environment.assignments();
   std::size_t pid_index = 0;
   std::size_t pidfdid_index = 0;
   if (next.name_pid) pid_index = reserve_number(envp_strings_, listen_pid_name, pid_digits);
   if (next.name_pidfdid) pidfdid_index = reserve_number(envp_strings_, listen_pidfdid_name, inode_digits);
+  const std::size_t first_variable = envp_strings_.size();
+  for (const std::string_view name : next.pid_variables) reserve_number(envp_strings_, name, pid_digits);
   argv_ = pointers_into(argv_strings_);
   envp_ = pointers_into(envp_strings_);
   if (next.name_pid) listen_pid_ = envp_[pid_index] + listen_pid_name.size() + 1;
   if (next.name_pidfdid) listen_pidfdid_ = envp_[pidfdid_index] + listen_pidfdid_name.size() + 1;
+  for (std::size_t i = 0; i < next.pid_variables.size(); ++i)
+    pid_variables_.push_back(envp_[first_variable + i] + next.pid_variables[i].size() + 1);
   for (const PlannedStep& planned : reasons_) steps_.push_back(planned.step);
 }
 
@@ -56,6 +61,7 @@ ExecPlan ExecImage::plan() {
           envp_.data(),
           steps_,
           listen_pid_,
+          pid_variables_,
           listen_pidfdid_,
           snapshot_,
           signal_mask_,

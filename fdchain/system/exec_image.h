@@ -47,6 +47,7 @@ class ExecImage {
   std::vector<Step> steps_;
   std::vector<PlannedStep> reasons_;
   char* listen_pid_ = nullptr;
+  std::vector<char*> pid_variables_;
   char* listen_pidfdid_ = nullptr;
   Snapshot* snapshot_ = nullptr;
   sigset_t signal_mask_;

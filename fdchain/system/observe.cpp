@@ -181,16 +181,10 @@ void describe_by_link(mode_t mode, const std::string& link, FdRow& row) {
 
 }  // namespace
 
-const FdRow* find_object(const FdTable& table, dev_t device, ino_t inode) {
-  const auto found = std::ranges::find_if(
-      table, [&](const FdRow& row) { return row.device == device && row.inode == inode; });
-  return found == table.end() ? nullptr : &*found;
-}
-
-FdRow describe_row(const RawRow& raw, const std::string& link, const FdTable& known) {
+FdRow describe_row(const RawRow& raw, const std::string& link, const FdRow* known) {
   FdRow row;
-  if (const FdRow* const same = find_object(known, raw.device, raw.inode))
-    row = *same;
+  if (known != nullptr)
+    row = *known;
   else
     describe_by_link(raw.mode, link, row);
   row.number = raw.number;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 
 #include "fdchain/model/fd_table.h"
 #include "fdchain/system/raw_row.h"
@@ -15,11 +16,8 @@ std::optional<FdRow> observe_fd(int fd);
 /// Opens, reads and closes /proc/self/fd, and changes nothing.
 FdTable observe_fds();
 
-/// The row of this object in `table`, or null.
-const FdRow* find_object(const FdTable& table, dev_t device, ino_t inode);
-
-/// A whole row out of these numbers: described as `known` describes the same object, else by its mode and by
+/// A whole row out of these numbers: described as `known` is, a row of the same object, else by its mode and by
 /// what its link in /proc/PID/fd says.
-FdRow describe_row(const RawRow& raw, const std::string& link, const FdTable& known);
+FdRow describe_row(const RawRow& raw, const std::string& link, const FdRow* known);
 
 }  // namespace fdchain

@@ -25,7 +25,7 @@ std::optional<HopRecord> observe_other(pid_t pid, Hop hop, Moment moment, Hop se
 /// The children of this process, zombies included.
 std::vector<ProcessRow> observe_children();
 
-/// LISTEN_*, NOTIFY_SOCKET and _OCI_* out of NAME=VALUE strings.
+/// What a trace has of an environment, out of NAME=VALUE strings: see is_chain_variable().
 std::map<std::string, std::string> chain_variables(const std::vector<std::string_view>& assignments);
 
 /// The numbers of the signals in a mask of /proc/PID/status: bit n-1 for signal n.

@@ -1,38 +1,16 @@
 #include "fdchain/system/processes.h"
 
-#include <fcntl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <climits>
 #include <csignal>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
-#include <sstream>
-#include <string>
 
-#include "fdchain/model/number.h"
+#include "fdchain/system/proc/process_info.h"
 #include "fdchain/system/sys.h"
 
 namespace fdchain {
-
 namespace {
-
-// The parent's number in /proc/PID/stat: the second word behind the command's name, which is in parentheses
-// and may have any in itself.
-pid_t parent_of(pid_t process) {
-  std::ifstream file("/proc/" + std::to_string(process) + "/stat");
-  const std::string stat{std::istreambuf_iterator<char>(file), {}};
-  const std::size_t end_of_name = stat.rfind(')');
-  if (end_of_name == std::string::npos) return 0;
-  std::istringstream words(stat.substr(end_of_name + 1));
-  std::string state;
-  pid_t parent = 0;
-  words >> state >> parent;
-  return parent;
-}
 
 // Kills a child and reaps it; whether that worked. Waits only for what is sure to end.
 bool end_child(pid_t child, int& killed) {
@@ -47,20 +25,17 @@ bool end_child(pid_t child, int& killed) {
 }  // namespace
 
 std::vector<pid_t> children_of_this_process() {
-  std::ifstream list("/proc/thread-self/children");
-  if (!list) return children_by_search();
-  std::vector<pid_t> children;
-  for (pid_t child = 0; list >> child;) children.push_back(child);
-  return children;
+  const auto self = proc::Process::self();
+  const auto children = self ? self->children() : std::nullopt;
+  return children ? *children : children_by_search();
 }
 
 std::vector<pid_t> children_by_search() {
   std::vector<pid_t> children;
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator("/proc", error)) {
-    const auto pid = parse_decimal(entry.path().filename().native(), INT_MAX);
-    if (pid && parent_of(static_cast<pid_t>(*pid)) == ::getpid())
-      children.push_back(static_cast<pid_t>(*pid));
+  for (const pid_t pid : proc::all_processes()) {
+    const auto process = proc::Process::find(pid);
+    const auto stat = process ? process->stat() : std::nullopt;
+    if (stat && stat->parent == ::getpid()) children.push_back(pid);
   }
   return children;
 }

@@ -37,6 +37,7 @@ struct Needs {
   bool no_sockets = false;
   bool tcp = false;  ///< the socket it is about listens on TCP: no other kind shows what was done to it
   std::string_view sdnotify = {};
+  bool watchdog = false;
   bool survived = true;  ///< the hops after it run on as if nothing had happened, and can fail on their own
 };
 
@@ -48,6 +49,7 @@ constexpr std::array special_needs{
     Needs{.fault = "fork-wrapper", .payload = Payload::reports, .survived = false},
     Needs{.fault = "shut-down", .tcp = true},
     Needs{.fault = "leak-listen-env", .no_sockets = true, .survived = false},
+    Needs{.fault = "keep-watchdog-pid", .watchdog = true},
     Needs{.fault = "leak-notify-socket", .sdnotify = "ignore"},
     Needs{.fault = "drop-notify-socket", .sdnotify = "container"},
     Needs{.fault = "redirect-notify-socket", .sdnotify = "container"},
@@ -57,7 +59,6 @@ constexpr std::array special_needs{
     Needs{.fault = "keep-listen-pidfdid", .survived = false},
     Needs{.fault = "announce-more", .survived = false},
     Needs{.fault = "announce-fewer", .survived = false},
-    Needs{.fault = "extra-fdname", .survived = false},
     Needs{.fault = "handshake-off", .survived = false},
     Needs{.fault = "drop-listen-pid", .survived = false},
     Needs{.fault = "drop-listen-fds", .survived = false},
@@ -209,8 +210,11 @@ Run draw(std::uint64_t seed, std::uint64_t number, Level level, unsigned attempt
     const Needs needs = needs_of(run.faults[i]);
     if (needs.payload) run.payload = *needs.payload;
     if (!needs.sdnotify.empty()) run.sdnotify = needs.sdnotify;
+    run.watchdog |= needs.watchdog;
     draw_numbers(dice, run, i, run.faults[i]);
   }
+  // Whoever forks in between makes it stale too, and that is another mistake.
+  if (run.level == Level::healthy) run.watchdog = dice.once_in(3);
   return run;
 }
 

@@ -32,7 +32,8 @@ struct Run {
   int strays = 0;                     ///< descriptors that nobody announced, some numbers above
   int preserved = 0;
   std::vector<int> closed_stdio;
-  std::string sdnotify;  ///< empty: NOTIFY_SOCKET is not set
+  std::string sdnotify;   ///< empty: NOTIFY_SOCKET is not set
+  bool watchdog = false;  ///< WATCHDOG_PID names the launcher
   Payload payload = Payload::reports;
   std::vector<FaultRequest> faults;
 

@@ -79,6 +79,11 @@ std::vector<std::string> launcher_command(const Run& run) {
   return argv;
 }
 
+void name_launcher(Start& start, std::string_view variable) {
+  const std::string script = "export " + std::string(variable) + "=$$; exec \"$@\"";
+  start.argv.insert(start.argv.begin(), {"/bin/sh", "-c", script, "sh"});
+}
+
 // As an activator does it: the sockets from 3 on, and the variables that announce them.
 void activate(const Run& run, Start& start, Handed& handed) {
   std::vector<std::string> names;
@@ -91,7 +96,7 @@ void activate(const Run& run, Start& start, Handed& handed) {
   if (names.empty()) return;
   start.environment.push_back("LISTEN_FDS=" + std::to_string(names.size()));
   if (run.inherited_names) start.environment.push_back("LISTEN_FDNAMES=" + join_fdnames(names));
-  start.argv.insert(start.argv.begin(), {"/bin/sh", "-c", "export LISTEN_PID=$$; exec \"$@\"", "sh"});
+  name_launcher(start, listen_pid_name);
 }
 
 Start prepare(const Run& run, const std::string& trace, Handed& handed) {
@@ -100,6 +105,7 @@ Start prepare(const Run& run, const std::string& trace, Handed& handed) {
   start.closed = run.closed_stdio;
   start.environment.push_back(std::string(trace_name) + "=campaign:" + trace);
   activate(run, start, handed);
+  if (run.watchdog) name_launcher(start, watchdog_pid_name);
   int number = listen_fds_start + static_cast<int>(run.inherited.size());
   for (int i = 0; i < run.preserved; ++i) pass(start, handed, file_of_nothing("preserved"), number++);
   // Far enough away not to look like what a doubled --preserve-fds keeps.

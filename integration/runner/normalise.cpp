@@ -1,11 +1,13 @@
 #include "integration/runner/normalise.h"
 
+#include <algorithm>
 #include <array>
 #include <map>
 #include <regex>
 #include <utility>
 
 #include "fdchain/model/listen_env.h"
+#include "fdchain/model/variables.h"
 
 namespace fdchain::test {
 namespace {
@@ -96,7 +98,8 @@ std::vector<HopRecord> normalise(std::vector<HopRecord> records, const std::stri
     if (record.pidfdid) record.pidfdid = pidfdids.of(*record.pidfdid);
     for (auto& [name, value] : record.environment) {
       replace_all(value, directory, "/DIR");
-      if (name == listen_pid_name) value = roles.of(value);
+      if (name == listen_pid_name || std::ranges::find(pid_variables, name) != pid_variables.end())
+        value = roles.of(value);
       if (name == listen_pidfdid_name && value != "1")
         value = std::to_string(pidfdids.of(std::stoull(value)));
     }

@@ -2,59 +2,47 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 #include <string_view>
 #include <vector>
 
+#include "fdchain/model/environment.h"
 #include "fdchain/model/variables.h"
 #include "fdchain/system/observe_process.h"
 
 namespace fdchain {
 namespace {
 
-namespace fs = std::filesystem;
-
-std::string proc(pid_t pid, const char* name) { return "/proc/" + std::to_string(pid) + '/' + name; }
-
-std::string read_all(const std::string& path) {
-  std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), {}};
+// Each of these is empty, or 0, of a process that is over.
+std::vector<std::string> words_of(pid_t pid) {
+  const auto process = proc::Process::find(pid);
+  return process ? process->command_line().value_or(std::vector<std::string>{}) : std::vector<std::string>{};
 }
 
-// Its words, each ended by a zero byte; empty of a process that is over.
-std::string command_line(pid_t pid) { return read_all(proc(pid, "cmdline")); }
-
-std::string link_target(const std::string& path) {
-  std::error_code gone;
-  return fs::read_symlink(path, gone);
+std::string command_line(pid_t pid) {
+  const auto process = proc::Process::find(pid);
+  return process ? process->text("cmdline").value_or("") : "";
 }
 
-std::string mounts_of(pid_t pid) { return link_target(proc(pid, "ns/mnt")); }
+std::optional<proc::NamespaceId> mounts_of(pid_t pid) {
+  const auto process = proc::Process::find(pid);
+  return process ? process->space("mnt") : std::nullopt;
+}
 
-bool is_over(pid_t pid) { return link_target(proc(pid, "exe")).empty(); }
+bool is_over(pid_t pid) {
+  const auto process = proc::Process::find(pid);
+  return !process || process->link("exe").empty();
+}
 
 pid_t parent_of(pid_t pid) {
-  std::ifstream status(proc(pid, "status"));
-  for (std::string line; std::getline(status, line);) {
-    if (line.starts_with("PPid:")) return std::stoi(line.substr(line.find_first_of("0123456789")));
-  }
-  return 0;
+  const auto process = proc::Process::find(pid);
+  const auto stat = process ? process->stat() : std::nullopt;
+  return stat ? stat->parent : 0;
 }
 
 bool has_variable(pid_t pid, std::string_view name) {
-  std::ifstream environment(proc(pid, "environ"));
-  for (std::string assignment; std::getline(environment, assignment, '\0');) {
-    if (assignment.starts_with(name) && assignment.substr(name.size()).starts_with('=')) return true;
-  }
-  return false;
-}
-
-std::vector<std::string> words_of(pid_t pid) {
-  std::vector<std::string> words;
-  std::istringstream text(command_line(pid));
-  for (std::string word; std::getline(text, word, '\0');) words.push_back(std::move(word));
-  return words;
+  const auto process = proc::Process::find(pid);
+  const auto environment = process ? process->environment() : std::nullopt;
+  return environment && Environment(*environment).get(name).has_value();
 }
 
 bool contains(std::initializer_list<std::string_view> list, std::string_view word) {
@@ -81,7 +69,8 @@ bool makes_container(const std::vector<std::string>& words) {
 
 bool is_known_runtime(const std::vector<std::string>& words) {
   return !words.empty() &&
-         contains({"crun", "runc", "youki", "runtime-shim"}, fs::path(words.front()).filename().native()) &&
+         contains({"crun", "runc", "youki", "runtime-shim"},
+                  std::filesystem::path(words.front()).filename().native()) &&
          makes_container(words);
 }
 

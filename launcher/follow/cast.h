@@ -4,9 +4,11 @@
 
 #include <deque>
 #include <map>
+#include <optional>
 #include <string>
 
 #include "fdchain/model/hop_record.h"
+#include "fdchain/system/proc/process_info.h"
 #include "fdchain/system/trace_file.h"
 
 namespace fdchain {
@@ -53,7 +55,7 @@ class Cast {
     bool has_payload = false;
     bool over = false;
     std::string keeper;  ///< the monitor's command line, which it keeps when it leaves the foreground
-    std::string mounts;  ///< the mount namespace of the runtime
+    std::optional<proc::NamespaceId> mounts;  ///< the mount namespace of the runtime
     pid_t launcher = 0;
     pid_t monitor = 0;     ///< as it was started
     pid_t keeper_pid = 0;  ///< of the monitor, after it has left the foreground

@@ -249,6 +249,64 @@ TEST(Fdnames, DroppedOrInventedAreAMismatch) {
   EXPECT_THAT(invented.findings(), ElementsAre("fdnames-mismatch by launcher at monitor"));
 }
 
+TEST(Fdnames, ThatNeverCountedTheSocketsAreTheActivatorsAndTheSocketsAreJudgedOn) {
+  for (const std::string names : {"s0", "s0:s1:s2"}) {
+    RunBuilder run(RunShape{.inherited = true});
+    for (HopRecord& record : run.records) {
+      if (record.environment.contains("LISTEN_FDNAMES")) record.environment["LISTEN_FDNAMES"] = names;
+    }
+    EXPECT_THAT(run.findings(), ElementsAre("fdnames-mismatch by activator at launcher")) << names;
+    run.from(monitor, departure, unset("LISTEN_FDS"));
+    EXPECT_THAT(run.findings(), ElementsAre("fdnames-mismatch by activator at launcher",
+                                            "env-dropped 3 by monitor at runtime-shim"))
+        << names;
+  }
+}
+
+// Each hop's variable as its own pid, but for what `spoil` does.
+RunBuilder named_run(const std::string& name) {
+  RunBuilder run;
+  for (HopRecord& record : run.records) record.environment[name] = std::to_string(record.pid_in_namespace);
+  return run;
+}
+
+TEST(PidVariables, ThatNameEachHopAreRight) {
+  EXPECT_THAT(named_run("WATCHDOG_PID").findings(), IsEmpty());
+  EXPECT_THAT(named_run("SYSTEMD_EXEC_PID").findings(), IsEmpty());
+}
+
+TEST(PidVariables, ThatAHopLeavesAsTheyCameAreItsMistake) {
+  for (const std::string name : {"WATCHDOG_PID", "SYSTEMD_EXEC_PID"}) {
+    for (const Hop hop : {launcher, monitor}) {
+      RunBuilder run = named_run(name);
+      run.from(hop, departure, set(name, run.at(hop, arrival).environment.at(name)));
+      const std::string next(to_string(static_cast<Hop>(static_cast<int>(hop) + 1)));
+      EXPECT_THAT(run.findings(),
+                  ElementsAre("pid-variable-stale by " + std::string(to_string(hop)) + " at " + next))
+          << name;
+    }
+  }
+}
+
+TEST(PidVariables, ThatNobodyWasNamedInAreTheActivators) {
+  RunBuilder run = named_run("WATCHDOG_PID");
+  for (HopRecord& record : run.records) record.environment["WATCHDOG_PID"] = "1";
+  EXPECT_THAT(run.findings(), ElementsAre("pid-variable-stale by activator at launcher"));
+}
+
+TEST(PidVariables, OfTheTerminalInWhichItAllBeganAreNobodys) {
+  RunBuilder run = named_run("SYSTEMD_EXEC_PID");
+  for (HopRecord& record : run.records) record.environment["SYSTEMD_EXEC_PID"] = "1";
+  EXPECT_THAT(run.findings(), IsEmpty());
+}
+
+TEST(PidVariables, ThatDoNotReachThePayloadHarmNobody) {
+  RunBuilder run = named_run("WATCHDOG_PID");
+  run.from(launcher, departure, set("WATCHDOG_PID", "1"));
+  run.from(runtime_shim, departure, unset("WATCHDOG_PID"));
+  EXPECT_THAT(run.findings(), IsEmpty());
+}
+
 TEST(Handshake, AtASocketIsACollision) {
   for (const std::string value : {"3", "99", "x", "-1", "2147483648"}) {
     RunBuilder run;

@@ -5,6 +5,7 @@
 
 #include <csignal>
 
+#include "fdchain/model/variables.h"
 #include "fdchain/plan/roles.h"
 
 namespace fdchain {
@@ -53,6 +54,28 @@ TEST(PlanSteps, SealEverythingWhenNothingIsPassed) {
                                        "unblock: signals were blocked over the fork", "exec: /bin/true"));
 }
 
+TEST(PlanSteps, NameTheNextProgramInEveryVariableThatNamedThisOne) {
+  HandOver next;
+  next.program = "/bin/true";
+  next.name_pid = true;
+  next.pid_variables = {"WATCHDOG_PID", "SYSTEMD_EXEC_PID"};
+  EXPECT_THAT(words(next), ElementsAre("seal 3 and above: nothing above is announced",
+                                       "name-pid: LISTEN_PID names the process that shall adopt the sockets",
+                                       "name-pid: WATCHDOG_PID names the process for which it is meant",
+                                       "name-pid: SYSTEMD_EXEC_PID names the process for which it is meant",
+                                       "unblock: signals were blocked over the fork", "exec: /bin/true"));
+}
+
+TEST(PidVariables, AreThoseThatNameTheProcessItself) {
+  const Environment environment({"WATCHDOG_PID=77", "SYSTEMD_EXEC_PID=78", "MAINPID=77", "MANAGERPID=77"});
+  EXPECT_THAT(pid_variables_naming(environment, 77), ElementsAre("WATCHDOG_PID"));
+  EXPECT_THAT(pid_variables_naming(environment, 78), ElementsAre("SYSTEMD_EXEC_PID"));
+  EXPECT_THAT(pid_variables_naming(environment, 1), ElementsAre());
+  EXPECT_THAT(pid_variables_naming(Environment({"WATCHDOG_PID=0x4d"}), 77), ElementsAre("WATCHDOG_PID"));
+  EXPECT_THAT(pid_variables_naming(Environment({"WATCHDOG_PID=", "SYSTEMD_EXEC_PID=77x"}), 77),
+              ElementsAre());
+}
+
 PayloadStart isolated_start() {
   PayloadStart start;
   start.received.sockets = 1;
@@ -93,6 +116,25 @@ TEST(HandOverToPayload, AsProcess1MountsItsProcForItselfAlone) {
                           "unblock: signals were blocked over the fork",
                           "tell-ready on 4: its end without this word would be a death, not an exec",
                           "exec: /payload"));
+}
+
+TEST(HandOverToPayload, NamesItWhereItsHopWasNamedButNotWhereItIsToldOtherwise) {
+  PayloadStart start = isolated_start();
+  start.received.pid_variables = {"WATCHDOG_PID", "SYSTEMD_EXEC_PID"};
+  start.assignments = {"WATCHDOG_PID=5"};
+  const HandOver next = hand_over_to_payload(start);
+  EXPECT_THAT(next.pid_variables, ElementsAre("SYSTEMD_EXEC_PID"));
+  EXPECT_EQ(next.environment.get("WATCHDOG_PID"), "5");
+}
+
+TEST(HandOverToConmon, LeavesWhatNamesTheLauncherAsItCame) {
+  MonitorStart start;
+  start.received.environment = Environment({"WATCHDOG_PID=77"});
+  start.received.pid_variables = {"WATCHDOG_PID"};
+  start.command = {"/usr/bin/conmon"};
+  const HandOver next = hand_over_to_conmon(start);
+  EXPECT_THAT(next.pid_variables, ElementsAre());
+  EXPECT_EQ(next.environment.get("WATCHDOG_PID"), "77");
 }
 
 TEST(HandOver, TheFirstUnusedNumberIsAboveEverySourceAndTarget) {

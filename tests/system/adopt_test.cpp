@@ -25,7 +25,8 @@ constexpr unsigned seed = 252;
 
 /// What one of the two did: its answer, and which descriptors it made close-on-exec.
 struct Outcome {
-  int result = 0;
+  int result = 0;  // without names
+  int with_names = 0;
   std::vector<std::string> names;
   std::vector<bool> close_on_exec;
   friend bool operator==(const Outcome&, const Outcome&) = default;
@@ -146,7 +147,9 @@ Outcome ask_libsystemd(const std::vector<std::string>& assignments) {
   clear_close_on_exec();
   char** names = nullptr;
   Outcome outcome;
-  outcome.result = ::sd_listen_fds_with_names(0, &names);
+  outcome.result = ::sd_listen_fds(0);
+  clear_close_on_exec();
+  outcome.with_names = ::sd_listen_fds_with_names(0, &names);
   outcome.close_on_exec = close_on_exec();
   for (char** name = names; name != nullptr && *name != nullptr; ++name) {
     outcome.names.emplace_back(*name);
@@ -159,11 +162,11 @@ Outcome ask_libsystemd(const std::vector<std::string>& assignments) {
 Outcome ask_us(const std::vector<std::string>& assignments) {
   clear_close_on_exec();
   const Adoption adoption = adopt_listen_fds(Environment(assignments), observe_self());
-  return {adoption.result, adoption.names, close_on_exec()};
+  return {adoption.result, adoption.with_names, adoption.names, close_on_exec()};
 }
 
 std::string show(const Outcome& outcome) {
-  std::string text = std::to_string(outcome.result) + " {";
+  std::string text = std::to_string(outcome.result) + '/' + std::to_string(outcome.with_names) + " {";
   for (const std::string& name : outcome.names) text += name + ',';
   text += "} ";
   for (const bool flag : outcome.close_on_exec) text += flag ? 'x' : '-';

@@ -8,11 +8,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <csignal>
+#include <filesystem>
+#include <vector>
 
 #include "fdchain/system/observe_process.h"
 #include "fdchain/system/owned_fd.h"
 #include "fdchain/system/sys.h"
+#include "tests/support/allocations.h"
+#include "tests/support/child.h"
 
 namespace fdchain {
 namespace {
@@ -94,6 +100,75 @@ TEST(Observe, AProcessThatChangesProgramsOrEndsIsNeverSeenByHalf) {
   EXPECT_EQ(observe_other(child, Hop::payload, Moment::running, Hop::monitor, {}), std::nullopt)
       << "a zombie";
   ASSERT_EQ(::waitpid(child, nullptr, 0), child);
+}
+
+// Starts a program and waits until it runs; by vfork, which returns then.
+pid_t start(const std::string& program) {
+  std::array<const char*, 3> argv{"cat", "-", nullptr};
+  std::array<const char*, 1> environment{nullptr};
+  const pid_t child = ::vfork();
+  if (child == 0) {
+    ::execve(program.c_str(), const_cast<char**>(argv.data()), const_cast<char**>(environment.data()));
+    ::_exit(127);
+  }
+  return child;
+}
+
+void end(pid_t child) {
+  ::kill(child, SIGKILL);
+  ASSERT_EQ(::waitpid(child, nullptr, 0), child);
+}
+
+// The name of a program is its own choice, and stands in the very text in which the others are looked up.
+TEST(Observe, AProgramCannotWriteItsOwnRecordByItsName) {
+  const test::TemporaryDirectory directory;
+  for (const char* const name : {"NSpid: 42", "PPid: 1", "SigIgn: 4000"}) {
+    const std::string program = directory.file(name);
+    std::filesystem::copy_file("/bin/cat", program);
+    int ends[2];
+    ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+    const OwnedFd out(ends[1]);
+    const OwnedFd in(ends[0]);
+    const int stdin_before = ::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
+    ASSERT_EQ(::dup2(in.get(), STDIN_FILENO), STDIN_FILENO);
+    const pid_t child = start(program);
+    ASSERT_EQ(::dup2(stdin_before, STDIN_FILENO), STDIN_FILENO);
+    ::close(stdin_before);
+    const auto record = observe_other(child, Hop::payload, Moment::running, Hop::monitor, {});
+    ASSERT_TRUE(record) << name;
+    EXPECT_EQ(record->pid_in_namespace, child) << name;
+    EXPECT_EQ(record->ppid, ::getpid()) << name;
+    EXPECT_EQ(std::ranges::count(record->ignored_signals, SIGTERM), 0) << name;
+    end(child);
+  }
+}
+
+std::size_t work_of_a_look(pid_t child, const FdTable& known) {
+  const std::size_t before = test::allocations();
+  const auto record = observe_other(child, Hop::payload, Moment::running, Hop::monitor, known);
+  EXPECT_TRUE(record);
+  return test::allocations() - before;
+}
+
+// A copy of all that is known for each descriptor would be sixteen times as much.
+TEST(Observe, FourTimesTheDescriptorsAreFourTimesTheWork) {
+  const test::TemporaryDirectory directory;
+  const std::string path = directory.file("a name that does not fit into a string without memory of its own");
+  std::vector<OwnedFd> held;
+  std::vector<std::size_t> work;
+  for (const std::size_t count : {100U, 400U}) {
+    while (held.size() < count)
+      held.emplace_back(check(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600), "open", path));
+    const FdTable known = observe_fds();
+    const pid_t child = ::fork();
+    if (child == 0) {
+      ::pause();
+      ::_exit(0);
+    }
+    work.push_back(work_of_a_look(child, known));
+    end(child);
+  }
+  EXPECT_LT(work[1], 6 * work[0]) << work[0] << " for 100 descriptors";
 }
 
 }  // namespace

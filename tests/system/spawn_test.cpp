@@ -70,6 +70,16 @@ TEST(Spawn, NamesTheChildInLISTEN_PID) {
   EXPECT_EQ(output_of(next), "right 1\n");
 }
 
+TEST(Spawn, NamesTheChildInWhateverElseNamesAProcess) {
+  HandOver next =
+      run_shell("[ \"$WATCHDOG_PID,$SYSTEMD_EXEC_PID,$LISTEN_PID\" = $$,$$,$$ ] && echo right $MAINPID");
+  for (const char* const name : {"WATCHDOG_PID", "SYSTEMD_EXEC_PID", "LISTEN_PID", "MAINPID"})
+    next.environment.set(name, "7");
+  next.name_pid = true;
+  next.pid_variables = {"WATCHDOG_PID", "SYSTEMD_EXEC_PID"};
+  EXPECT_EQ(output_of(next), "right 7\n");
+}
+
 TEST(Spawn, NamesTheChildInLISTEN_PIDFDID) {
   const Self self = observe_self();
   if (!self.pidfdid)

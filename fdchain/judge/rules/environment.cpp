@@ -89,6 +89,38 @@ void listen_pidfdid(const Evidence& evidence, Findings& findings) {
   });
 }
 
+// Only what reaches the payload does harm: it is told where it has first been what the payload has, and
+// wrong.
+void pid_variables(const Evidence& evidence, Findings& findings) {
+  const HopRecord* const payload = evidence.given_to(Hop::payload);
+  if (payload == nullptr) return;
+  for (const std::string_view name : fdchain::pid_variables) {
+    const auto value = variable(*payload, name);
+    if (!value || names_process(*value, payload->pid_in_namespace)) continue;
+    Hop stale = Hop::payload;
+    for (const Hop hop : {Hop::runtime_shim, Hop::monitor, Hop::launcher}) {
+      const HopRecord* const record = evidence.given_to(hop);
+      if (record == nullptr) continue;
+      if (variable(*record, name) != value || names_process(*value, record->pid_in_namespace)) break;
+      stale = hop;
+    }
+    const Hop before = evidence.before(stale);
+    const bool is_watchdog = name == watchdog_pid_name;
+    // Everything below a desktop's terminal has one that is not meant for it, and finds that out by
+    // comparing.
+    if (!is_watchdog && before == Hop::activator) continue;
+    Finding finding = make("pid-variable-stale", stale, is_watchdog ? Severity::error : Severity::warning);
+    finding.evidence = std::string(name) + '=' + *value + ", and payload is process " +
+                       std::to_string(payload->pid_in_namespace) +
+                       (is_watchdog ? ": it sends no WATCHDOG=1, and systemd ends the service"
+                                    : ": it takes its environment for another process's");
+    finding.advice = "write the next program's pid into " + std::string(name) +
+                     " in the child, as with LISTEN_PID, or unset it";
+    blame(finding, hops_between(before, stale));
+    findings.add(std::move(finding));
+  }
+}
+
 void announced_variables(const Evidence& evidence, Findings& findings) {
   std::string told;  // once: who was not given a variable need not invent it
   for_each_recipient(evidence, [&](Hop hop, const HopRecord& record, Hop before) {
@@ -178,8 +210,9 @@ void preserve_option(const Evidence& evidence, Findings& findings) {
 void fdnames(const Evidence& evidence, Findings& findings) {
   std::vector<std::string> expected;
   for (const ContractSocket& socket : evidence.contract().sockets) expected.push_back(socket.name);
-  std::optional<std::string> known =
+  const std::optional<std::string> contract =
       evidence.contract().has_names ? std::optional(join_fdnames(expected)) : std::nullopt;
+  std::optional<std::string> known = contract;
   for_each_recipient(evidence, [&](Hop hop, const HopRecord& record, Hop before) {
     const auto count = announced_count(record);
     if (!count) return;  // nothing is announced at all, which another rule tells
@@ -191,7 +224,9 @@ void fdnames(const Evidence& evidence, Findings& findings) {
         names && *count < static_cast<int>(expected.size()) && known && known->starts_with(*names);
     // Names for what is announced and not there are no mistake of their own.
     const bool announced_is_there = row_at(record.fds, listen_fds_start + *count - 1) != nullptr;
-    if (first ? !(counts_differ && announced_is_there) : (names == known || shortened_with_the_count)) return;
+    // Who was told names that are no use may pass them on or set them right.
+    const bool as_it_was = names == known || names == contract || shortened_with_the_count;
+    if (first ? !(counts_differ && announced_is_there) : as_it_was) return;
     Finding finding = make("fdnames-mismatch", hop, Severity::warning);
     if (counts_differ) {
       finding.severity = Severity::error;

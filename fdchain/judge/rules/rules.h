@@ -34,6 +34,7 @@ void blame(Finding& finding, const std::vector<Hop>& actors);
 // environment.cpp: what is announced.
 void listen_pid(const Evidence& evidence, Findings& findings);
 void listen_pidfdid(const Evidence& evidence, Findings& findings);
+void pid_variables(const Evidence& evidence, Findings& findings);
 void announced_variables(const Evidence& evidence, Findings& findings);
 void announced_number(const Evidence& evidence, Findings& findings);
 void preserve_option(const Evidence& evidence, Findings& findings);

@@ -43,6 +43,12 @@ void keep_listen_pidfdid(HopPlan& plan, const Numbers&, const FaultContext& cont
   plan.next.environment.set(listen_pidfdid_name, context.arrived.get(listen_pidfdid_name).value_or("1"));
 }
 
+void keep_watchdog_pid(HopPlan& plan, const Numbers&, const FaultContext& context) {
+  if (std::erase(plan.next.pid_variables, watchdog_pid_name) == 0)
+    nothing_to_do("WATCHDOG_PID does not name this hop: it takes a unit with WatchdogSec=");
+  plan.next.environment.set(watchdog_pid_name, context.arrived.get(watchdog_pid_name).value_or(""));
+}
+
 void announce_count(HopPlan& plan, int count) {
   plan.next.environment.set(listen_fds_name, std::to_string(count));
 }
@@ -199,6 +205,15 @@ std::vector<Fault> environment_faults() {
           .finding = "listen-pidfdid-stale",
           .summary = "pass LISTEN_PIDFDID on as it came",
           .edit = keep_listen_pidfdid,
+      },
+      {
+          .name = "keep-watchdog-pid",
+          .hops = hops_that_fork,
+          .bug_class = 'A',
+          .bug = "with PrivatePIDs= systemd named another process in WATCHDOG_PID than the service",
+          .finding = "pid-variable-stale",
+          .summary = "pass WATCHDOG_PID on as it came, so the payload feeds no watchdog",
+          .edit = keep_watchdog_pid,
       },
       {
           .name = "announce-more",
