@@ -3,9 +3,7 @@
 #include <poll.h>
 #include <unistd.h>
 
-#include <csignal>
-#include <ctime>
-
+#include "fdchain/system/signals.h"
 #include "fdchain/system/sys.h"
 
 namespace fdchain {
@@ -13,29 +11,6 @@ namespace {
 
 // How long somebody who reads slowly is waited for.
 constexpr int patience_ms = 1000;
-
-/// Keeps the signals of a failed write from coming: blocks them, and takes back what has come meanwhile.
-class WriteSignalsHeld {
- public:
-  WriteSignalsHeld() noexcept {
-    ::sigemptyset(&signals_);
-    ::sigaddset(&signals_, SIGPIPE);
-    ::sigaddset(&signals_, SIGXFSZ);
-    ::sigprocmask(SIG_BLOCK, &signals_, &before_);
-  }
-  ~WriteSignalsHeld() {
-    const timespec at_once{};
-    while (retry([&] { return ::sigtimedwait(&signals_, nullptr, &at_once); }) > 0) {
-    }
-    ::sigprocmask(SIG_SETMASK, &before_, nullptr);
-  }
-  WriteSignalsHeld(const WriteSignalsHeld&) = delete;
-  WriteSignalsHeld& operator=(const WriteSignalsHeld&) = delete;
-
- private:
-  sigset_t signals_{};
-  sigset_t before_{};
-};
 
 }  // namespace
 
