@@ -364,16 +364,81 @@ TEST_F(BadInput, APidfileOrAnExitFileReplacesRegularFilesOnly) {
   EXPECT_TRUE(std::filesystem::is_symlink(file("link")));
 }
 
-TEST_F(BadInput, ATemporaryFileOfSomebodyElsesIsLeftToHim) {
+// Of an earlier writer that was killed, in a container whose pids start anew, or of somebody who may write
+// there.
+TEST_F(BadInput, AFileInTheWayOfATemporaryOneIsInNobodysWay) {
+  const auto options = [&](const std::string& name) { return " --" + name + ' ' + file(name); };
   Start start;
-  start.argv = {"sh", "-c",
-                "touch " + file("pid") + ".tmp$$; exec " + bin("launcher") + " --pidfile " + file("pid") +
-                    " sleep 100"};
-  Program chain(start);
-  const Result result = chain.finish();
+  // The launcher's pid is known here, the monitor's is one of the next.
+  start.argv = {"unshare",
+                "--pid",
+                "--fork",
+                "--mount-proc",
+                "sh",
+                "-c",
+                "for pid in $(seq 60); do touch " + file("pidfile") + ".tmp$pid " + file("exit-file") +
+                    ".tmp$pid; done; exec " + bin("launcher") + options("pidfile") + options("exit-file") +
+                    " sh -c 'exit 7'"};
+  const Result result = run(start);
+  EXPECT_EQ(result.status, WaitStatus::for_exit_code(7));
+  EXPECT_EQ(result.err, "");
+  EXPECT_EQ(read_file(file("exit-file")), "7");
+  EXPECT_THAT(read_file(file("pidfile")), MatchesRegex("[0-9]+"));
+  EXPECT_EQ(read_file(file("exit-file.tmp60")), "");
+}
+
+/// A monitor, alone, over a runtime that names a process as its payload, and then does something else.
+class Named : public ChainTest {
+ protected:
+  Start monitor_of(const std::string& pid, const std::string& then = "exit 0") const {
+    Start start;
+    start.argv = {bin("monitor"),
+                  "--exit-file",
+                  file("exit"),
+                  "--runtime-sync-fd",
+                  "3",
+                  "--",
+                  "sh",
+                  "-c",
+                  R"(printf '{"data":%s}' )" + pid + " >&3; " + then};
+    return start;
+  }
+  static std::string refusal(const std::string& pid) {
+    return "monitor: runtime-shim \\(pid [0-9]+\\) named process " + pid +
+           " as the payload, which is no child of this monitor\n";
+  }
+};
+
+// A runtime that tells the number that its payload has in its pid namespace names anybody's.
+TEST_F(Named, AProcessThatIsNoChildIsRefusedAndLeftAlone) {
+  Start start;
+  start.argv = {"sh", "-c", "echo up; exec sleep 1000"};
+  Program bystander(start);
+  bystander.wait_for_out("up");
+  for (const std::string& pid : {std::to_string(bystander.pid()), std::string("1")}) {
+    for (const std::string then : {"exit 0", "exec 3>&-; exec sleep 1000"}) {
+      const Result result = run(monitor_of(pid, then));
+      EXPECT_EQ(result.status, WaitStatus::for_exit_code(125));
+      EXPECT_THAT(result.err, MatchesRegex(refusal(pid)));
+      EXPECT_FALSE(std::filesystem::exists(file("exit"))) << "it never ran";
+    }
+  }
+  bystander.signal(SIGINT);
+  EXPECT_EQ(bystander.finish().status, WaitStatus::for_signal(SIGINT)) << "and nothing else ended it";
+}
+
+TEST_F(Named, AChildThatTheMonitorCameWithIsRefusedAndLeftAlone) {
+  Start start = monitor_of("$CHILD");
+  std::string command = "read line < " + file("fifo") + " & echo $!; export CHILD=$!; exec \"$0\" \"$@\"";
+  check(::mkfifo(file("fifo").c_str(), 0600), "mkfifo");
+  const OwnedFd fifo(check(::open(file("fifo").c_str(), O_RDWR | O_CLOEXEC), "open"));
+  start.argv.insert(start.argv.begin(), {"sh", "-c", command});
+  const Result result = run(start);
   EXPECT_EQ(result.status, WaitStatus::for_exit_code(125));
-  EXPECT_EQ(result.err, "launcher: --pidfile " + file("pid") + ": File exists\n");
-  EXPECT_TRUE(std::filesystem::exists(file("pid") + ".tmp" + std::to_string(chain.pid())));
+  const pid_t child = std::stoi(result.out);
+  EXPECT_THAT(result.err, MatchesRegex(refusal(std::to_string(child))));
+  EXPECT_EQ(::kill(child, 0), 0) << "it still reads";
+  check(::write(fifo.get(), "\n", 1), "write");
 }
 
 // A runtime that leaves a process with its end of the sync pipe: the monitor must not wait for that end.

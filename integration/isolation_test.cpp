@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <filesystem>
 #include <sstream>
@@ -307,6 +308,40 @@ TEST_P(Isolation, Process1ThatWaitsForASignalIsLeftToItsOwnWay) {
   EXPECT_EQ(chain.finish().status, WaitStatus::for_exit_code(5));
 }
 
+// Process 1 that blocks everything may do so for the moment of a fork, or look after its signals itself:
+// which of them, its monitor finds out beside its other work.
+TEST_P(Isolation, Process1ThatBlocksEverythingHasItsSignalsAtOnce) {
+  const std::string payload =
+      "import signal, sys, time\n"
+      "signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())\n"
+      "print('up', flush=True)\n"
+      "while len(signal.sigpending()) < 21: time.sleep(0.001)\n"
+      "sys.exit(3)\n";
+  Program chain(
+      launcher_for(only(&Isolated::pid), {"--log", "k8s-file:" + file("log"), "python3", "-c", payload}));
+  wait_for_text(file("log"), "up");
+  const auto before = std::chrono::steady_clock::now();
+  for (int number = SIGRTMIN; number < SIGRTMIN + 20; ++number) chain.signal(number);
+  chain.signal(SIGTERM);
+  EXPECT_EQ(chain.finish().status, WaitStatus::for_exit_code(3));
+  // To wait for one takes half a second, and nothing is logged meanwhile.
+  EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(8));
+}
+
+TEST_P(Isolation, ASignalThatComesInAShortBlockOfEverythingEndsProcess1) {
+  const std::string payload =
+      "import signal\n"
+      "signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())\n"
+      "print('up', flush=True)\n"
+      "while signal.SIGTERM not in signal.sigpending(): pass\n"
+      "signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())\n"
+      "signal.pause()\n";
+  Program chain(launcher_for(only(&Isolated::pid), {"python3", "-c", payload}));
+  chain.wait_for_out("up");
+  chain.signal(SIGTERM);
+  EXPECT_EQ(chain.finish().status, WaitStatus::for_exit_code(143));
+}
+
 TEST_P(Isolation, RootInTheUserNamespaceIsTheCallerOutside) {
   const Result result =
       run_isolated(only(&Isolated::user),
@@ -556,6 +591,26 @@ TEST_F(IsolatedAlone, TheShimHasThePayloadsStatus) {
 TEST_F(IsolatedAlone, ASignalReachesThePayloadAndEndsIt) {
   Start start;
   start.argv = {bin("runtime-shim"), "--pid", "private", "--", "sh", "-c", "echo up; exec sleep 100"};
+  Program shim(start);
+  shim.wait_for_out("up");
+  shim.signal(SIGTERM);
+  EXPECT_EQ(shim.finish().status, WaitStatus::for_exit_code(143));
+}
+
+TEST_F(IsolatedAlone, ASignalThatComesInAShortBlockOfEverythingEndsThePayload) {
+  Start start;
+  start.argv = {bin("runtime-shim"),
+                "--pid",
+                "private",
+                "--",
+                "python3",
+                "-c",
+                "import signal\n"
+                "signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())\n"
+                "print('up', flush=True)\n"
+                "while signal.SIGTERM not in signal.sigpending(): pass\n"
+                "signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())\n"
+                "signal.pause()\n"};
   Program shim(start);
   shim.wait_for_out("up");
   shim.signal(SIGTERM);

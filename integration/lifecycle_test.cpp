@@ -401,6 +401,17 @@ TEST_F(Alone, TheMonitorRunsAnyProgram) {
   EXPECT_EQ(read_file(file("exit")), "6");
 }
 
+// What calls a conmon looks there for what it can do: its own tests, for "journald".
+TEST_F(Alone, TheMonitorsHelpHasConmonsOptionsToo) {
+  Start start;
+  start.argv = {bin("monitor"), "--help"};
+  const Result result = run(start);
+  EXPECT_EQ(result.status, WaitStatus::for_exit_code(0));
+  for (const char* const text :
+       {"\n  --runtime-sync-fd FD", "dialect of conmon", "\n  -c, --cid=TEXT", "journald"})
+    EXPECT_THAT(result.out, ::testing::HasSubstr(text));
+}
+
 TEST_F(Alone, EachAnswersHelpAndVersion) {
   for (const std::string name : {"launcher", "monitor", "runtime-shim", "payload"}) {
     Start start;
@@ -410,7 +421,8 @@ TEST_F(Alone, EachAnswersHelpAndVersion) {
     // podman asks whatever it is given as a conmon or a runtime, and reads the first line.
     const std::string own = std::string("fdchain ") + FDCHAIN_VERSION + '\n';
     const std::map<std::string, std::string> dialects{
-        {"monitor", "conmon version 2.1.6\ncommit: " + own},
+        {"monitor", std::string("conmon version 2.1.6\ncommit: fdchain ") + FDCHAIN_VERSION +
+                        ", whose monitor speaks as conmon 2.1.6 does\n"},
         {"runtime-shim",
          std::string("runtime-shim version ") + FDCHAIN_VERSION + "\ncommit: " + own + "spec: 1.0.2\n"}};
     const auto dialect = dialects.find(name);

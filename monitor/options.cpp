@@ -1,7 +1,13 @@
 #include "monitor/options.h"
 
+#include <unistd.h>
+
+#include <climits>
+
 #include "fdchain/model/failure.h"
 #include "fdchain/program/options.h"
+#include "fdchain/protocol/conmon_cli.h"
+#include "fdchain/system/files.h"
 
 namespace fdchain {
 namespace {
@@ -16,6 +22,9 @@ constexpr std::string_view usage =
     "starts\n"
     "it; it also runs alone.\n";
 
+constexpr std::string_view conmon_part =
+    "\nIn the dialect of conmon, which an option that only conmon has makes it speak:\n";
+
 po::options_description describe(MonitorOptions& options, std::string& log) {
   po::options_description own("Options");
   own.add_options()                                                                                  //
@@ -26,7 +35,10 @@ po::options_description describe(MonitorOptions& options, std::string& log) {
        "write the exit status to FILE, whole or not at all")  //
       ("preserve-fds", po::value(&options.preserve_fds)->value_name("N"),
        "pass on N descriptors after the sockets")  //
-      ("runtime-sync-fd", po::value(&options.runtime_sync_fd)->value_name("FD"),
+      ("runtime-sync-fd", po::value<int>()->value_name("FD")->notifier([&options](int number) {
+        check_range("--runtime-sync-fd", number, 0, INT_MAX);
+        options.runtime_sync_fd = number;
+      }),
        "give RUNTIME a sync pipe at this number; it has to be told the same")  //
       ("replace-listen-pid", po::bool_switch(&options.replace_listen_pid),
        "take the sockets whomever LISTEN_PID names, and rewrite it")                           //
@@ -45,7 +57,12 @@ std::optional<MonitorOptions> parse_monitor_options(const std::vector<std::strin
   std::string log;
   const auto description = describe(options, log);
   const CommandLine command_line = parse_command_line(words, description);
-  if (answered(command_line, Hop::monitor, usage, description)) return std::nullopt;
+  if (answered(command_line, Hop::monitor, usage, description)) {
+    // Callers of conmon's look there for what it can do.
+    if (command_line.options.count("version") == 0)
+      write_all(STDOUT_FILENO, std::string(conmon_part) + conmon_option_help(), "stdout");
+    return std::nullopt;
+  }
   options.log = parse_log_target(log);
   options.runtime = command_line.rest;
   check_range("--timeout", options.timeout, 0, longest_timeout);

@@ -26,7 +26,6 @@
 #include "fdchain/system/find_program.h"
 #include "fdchain/system/observe.h"
 #include "fdchain/system/observe_process.h"
-#include "fdchain/system/process_1.h"
 #include "fdchain/system/processes.h"
 #include "fdchain/system/signals.h"
 #include "fdchain/system/sys.h"
@@ -174,12 +173,31 @@ void Supervisor::hear_runtime() {
 // 0: only exec is left to do. A pid likewise, and the payload is another process: the first of a pid
 // namespace.
 void Supervisor::obey_runtime(const SyncMessage& message) {
+  if (runtime_failed_) return;
   if (message.data < 0) {
     runtime_failed_ = message;
     return;
   }
-  if (message.data > 0) payload_ = message.data;
+  if (message.data > 0) {
+    if (!is_of_this_run(message.data)) return distrust_runtime(message.data);
+    payload_ = message.data;
+    if (payload_ != runtime_) process_1_.emplace(payload_);
+  }
   runtime_ready_ = true;
+}
+
+bool Supervisor::is_of_this_run(pid_t pid) const {
+  return is_child(pid) && std::ranges::find(spared_, pid) == spared_.end();
+}
+
+// To signal a process that is not this one's child could hit anybody, and its end would never be told here.
+void Supervisor::distrust_runtime(pid_t named) {
+  SyncMessage failure;
+  failure.status = exit_status::hop_failed;
+  failure.message = "monitor: runtime-shim (pid " + std::to_string(runtime_) + ") named process " +
+                    std::to_string(named) + " as the payload, which is no child of this monitor";
+  runtime_failed_ = failure;
+  if (!runtime_reaped_) ::kill(runtime_, SIGKILL);
 }
 
 void Supervisor::payload_runs() {
@@ -244,12 +262,16 @@ void Supervisor::watch_signals() {
 }
 
 void Supervisor::reap() {
-  int raw = 0;
-  for (pid_t child = 0; (child = ::waitpid(-1, &raw, WNOHANG)) > 0;) {
+  siginfo_t next{};
+  for (; ::waitid(P_ALL, 0, &next, WEXITED | WNOHANG | WNOWAIT) == 0 && next.si_pid > 0; next = {}) {
+    const pid_t child = next.si_pid;
+    // A payload beside its runtime has been named before it could end, but perhaps not been heard of yet; and
+    // it is known for a child only until it is reaped.
+    if (child != payload_ || child == runtime_) hear_runtime();
+    int raw = 0;
+    if (::waitpid(child, &raw, WNOHANG) != child) break;
     const WaitStatus status(raw);
     log::debug("pid {} {}", child, status.describe());
-    // A payload beside its runtime has been named before it could end, but perhaps not been heard of yet.
-    if (child != payload_ || child == runtime_) hear_runtime();
     if (child == payload_) ended_ = status;
     runtime_reaped_ |= child == runtime_;
   }
@@ -301,10 +323,23 @@ void Supervisor::kill_payload(int number) {
   if (payload_ == 0 || ended_) return;
   // It may be another process by now than the one this monitor has heard of.
   hear_runtime();
-  if (payload_ == runtime_)
+  if (payload_ == runtime_) {
     ::kill(payload_, number);
-  else if (signal_process_1(payload_, number))
-    fatal_ = number;
+    return;
+  }
+  process_1_->signal(number);
+  look_at_process_1_in_time();
+}
+
+void Supervisor::look_at_process_1_in_time() {
+  const auto pause = process_1_->next_look();
+  if (!pause) return;
+  look_.expires_after(*pause);
+  look_.async_wait([this](auto error) {
+    if (error || ended_) return;
+    process_1_->look_again();
+    look_at_process_1_in_time();
+  });
 }
 
 // The payload as it stands after its exec, for which it need do nothing itself.
@@ -399,14 +434,15 @@ SyncMessage Supervisor::failure() const {
 
 void Supervisor::write_exit_file() const try {
   if (options_.exit_file.empty()) return;
-  write_file_atomically(options_.exit_file, std::to_string(last_message().data), "--exit-file");
+  write_file_atomically(options_.exit_file, std::to_string(last_message().data), "--exit-file", Durable::yes);
 } catch (const std::exception& error) {
   print_error(Hop::monitor, error.what());  // the launcher still gets the status
 }
 
 SyncMessage Supervisor::last_message() const {
   if (timed_out_) return {exit_status::timed_out, std::nullopt, std::nullopt, std::nullopt, true};
-  const int signal = ended_->signal() == SIGKILL && fatal_ != 0 ? fatal_ : ended_->signal();
+  const int fatal = process_1_ ? process_1_->fatal() : 0;
+  const int signal = ended_->signal() == SIGKILL && fatal != 0 ? fatal : ended_->signal();
   const WaitStatus status = signal == 0 ? *ended_ : WaitStatus::for_signal(signal);
   return {status.exit_status(), std::nullopt, std::nullopt,
           signal == 0 ? std::nullopt : std::optional(signal), false};

@@ -14,6 +14,7 @@
 #include "fdchain/system/arrival.h"
 #include "fdchain/system/handshake.h"
 #include "fdchain/system/listening_socket.h"
+#include "fdchain/system/process_1.h"
 #include "fdchain/system/trace_file.h"
 #include "monitor/options.h"
 #include "monitor/output_log.h"
@@ -43,6 +44,8 @@ class Supervisor {
   void watch_runtime();
   void hear_runtime();
   void obey_runtime(const SyncMessage& message);
+  [[nodiscard]] bool is_of_this_run(pid_t pid) const;
+  void distrust_runtime(pid_t named);
   void payload_runs();
   void watch_start_pipe();
   void obey(std::uint8_t byte);
@@ -54,6 +57,7 @@ class Supervisor {
   void pass_on_signal(int number);
   void forward(int number);
   void kill_payload(int number);
+  void look_at_process_1_in_time();
   void tell_missed_faults() const;
   int finish(std::span<const AtEnd> steps);
   void finish(AtEnd step);
@@ -79,6 +83,7 @@ class Supervisor {
   boost::asio::posix::stream_descriptor signals_{io_};
   boost::asio::steady_timer timeout_{io_};
   boost::asio::steady_timer grace_{io_};
+  boost::asio::steady_timer look_{io_};
   std::optional<boost::asio::posix::stream_descriptor> start_pipe_;
   OwnedFd runtime_sync_;
   boost::asio::posix::stream_descriptor runtime_gone_{io_};
@@ -89,9 +94,9 @@ class Supervisor {
   std::vector<int> waiting_signals_;  ///< that came before there was a payload
   pid_t runtime_ = 0;
   bool runtime_reaped_ = false;
-  pid_t payload_ = 0;  ///< the runtime itself, unless it has named another process
-  int fatal_ = 0;      ///< the signal that the payload was to die of, where SIGKILL had to stand in for it
-  bool ran_ = false;   ///< the runtime has become the payload, and the caller knows
+  pid_t payload_ = 0;                  ///< the runtime itself, unless it has named another process
+  std::optional<Process1> process_1_;  ///< the payload, where it is not the runtime's process
+  bool ran_ = false;                   ///< the runtime has become the payload, and the caller knows
   bool timed_out_ = false;
   bool runtime_ready_ = false;  ///< it has said that only exec was left to do
   std::optional<SyncMessage> runtime_failed_;

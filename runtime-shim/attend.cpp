@@ -28,14 +28,15 @@ SignalFd receive_signals_for_payload() {
 }
 
 int attend(pid_t payload, const SignalFd& signals) {
-  int fatal = 0;  // the signal that it was to die of, where SIGKILL had to stand in for it
+  Process1 process(payload);
   while (true) {
     pollfd waiting{signals.fd.get(), POLLIN, 0};
-    retry([&] { return ::poll(&waiting, 1, -1); });
+    if (retry([&] { return ::poll(&waiting, 1, poll_timeout(process)); }) == 0) process.look_again();
     const int number = read_signal(signals.fd.get());
-    if (number != 0 && number != SIGCHLD && signal_process_1(payload, number)) fatal = number;
+    if (number != 0 && number != SIGCHLD) process.signal(number);
     const auto ended = try_reap(payload);
     if (!ended) continue;
+    const int fatal = process.fatal();
     return ended->signal() == SIGKILL && fatal != 0 ? 128 + fatal : ended->exit_status();
   }
 }

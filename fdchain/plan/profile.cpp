@@ -7,6 +7,7 @@
 
 #include "fdchain/model/failure.h"
 #include "fdchain/model/listen_env.h"
+#include "fdchain/model/monitor_options.h"
 #include "fdchain/model/number.h"
 #include "fdchain/model/printable.h"
 #include "fdchain/model/variables.h"
@@ -75,9 +76,11 @@ Kept podman_keeps(const Told& told) {
 
 // Behind the monitor's own options, `monitor [options] -- runtime [options] -- payload`, or the end.
 std::size_t end_of_monitor_options(const std::vector<std::string>& argv) {
-  static constexpr std::string_view flag = "--no-stdin";
   std::size_t at = 1;
-  while (at < argv.size() && argv[at] != "--") at += argv[at] == flag ? 1U : 2U;
+  while (at < argv.size() && argv[at] != "--") {
+    const MonitorOptionName* const option = find_monitor_option(argv[at]);
+    at += option != nullptr && takes_next_word(*option, argv[at]) ? 2U : 1U;
+  }
   return std::min(at, argv.size());
 }
 

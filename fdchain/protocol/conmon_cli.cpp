@@ -49,7 +49,8 @@ constexpr std::array known_options{
            "Put the attach socket into the bundle; ignore --socket-dir-path"},
     Option{"runtime-arg", 0, &O::runtime_args, "Option for the runtime, before its subcommand; repeatable"},
     Option{"systemd-cgroup", 's', &O::systemd_cgroup, "Pass --systemd-cgroup on to the runtime"},
-    Option{"log-path", 'l', &O::log_paths, "Where the output goes: [DRIVER:]PATH; repeatable"},
+    Option{"log-path", 'l', &O::log_paths,
+           "Where the output goes: [k8s-file:]PATH, journald, passthrough or none; repeatable"},
     Option{"log-level", 0, &O::log_level, "error, fatal, panic, warn, warning, info, debug or trace"},
     Option{"syslog", 0, &O::syslog, "Log to syslog too"},
     Option{"log-size-max", 0, &O::log_size_max, "Size at which the log starts anew", INT64_MIN, INT64_MAX},
@@ -108,6 +109,7 @@ ConmonRefusal refuse_words(std::string text) {
   return {"conmon: option parsing failed: " + std::move(text), true};
 }
 
+// conmon puts a colon behind it where its message has a value in it.
 ConmonRefusal refuse(std::string_view text) { return {"[conmon:e] " + std::string(text), false}; }
 
 // As strtol(3) reads with base 0: blanks and a sign may come first, 0x and 0 choose the base.
@@ -208,7 +210,7 @@ bool is_known_level(std::string_view level) {
 }
 
 std::optional<ConmonRefusal> read_log_path(const std::string& value, ConmonLogs& logs) {
-  if (value.empty() || value == ":") return refuse("log-path must not be empty");
+  if (value.empty() || value == ":") return conmon_refusal("log-path must not be empty");
   const std::size_t colon = value.find(':');
   const std::string driver = colon == 0 ? "k8s-file" : value.substr(0, colon);
   const std::string path = colon == std::string::npos ? "" : value.substr(colon + 1);
@@ -218,13 +220,37 @@ std::optional<ConmonRefusal> read_log_path(const std::string& value, ConmonLogs&
   } else if (driver == "journald") {
     logs.journald = true;
   } else if (driver == "k8s-file") {
-    if (path.empty()) return refuse("k8s-file requires a filename");
+    if (path.empty()) return conmon_refusal("k8s-file requires a filename");
     logs.k8s_file = path;
   } else if (colon == std::string::npos) {
     logs.k8s_file = driver;
   } else {
-    return refuse("No such log driver " + driver);
+    return conmon_refusal("No such log driver " + driver);
   }
+  return std::nullopt;
+}
+
+std::optional<ConmonRefusal> check_label(const std::string& label) {
+  static constexpr std::string_view letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
+  const std::string shown = '\'' + label + "')";
+  if (label.starts_with('='))
+    return conmon_refusal("Container labels must be in format LABEL=VALUE (no LABEL present in " + shown);
+  if (std::ranges::count(label, '=') != 1)
+    return conmon_refusal(
+        "Container labels must be in format LABEL=VALUE (none or more than one '=' present in " + shown);
+  if (label.find_first_not_of(letters) != label.find('='))
+    return conmon_refusal(
+        "Container label names must contain only uppercase letters, numbers and underscore (in " + shown);
+  return std::nullopt;
+}
+
+// Asked before anything else, and said without the prefix.
+std::optional<ConmonRefusal> check_rotation(const ConmonOptions& options) {
+  const std::int64_t files = options.log_max_files.value_or(1);
+  if (files < 0)
+    return ConmonRefusal{fmt::format("conmon: log-max-files must be non-negative, got {}", files)};
+  if (options.log_rotate && files == 0)
+    return ConmonRefusal{"conmon: log-max-files must be at least 1 when log-rotate is enabled, got 0"};
   return std::nullopt;
 }
 
@@ -262,11 +288,13 @@ std::vector<std::string> encode(const ConmonOptions& value) {
   return words;
 }
 
-std::optional<ConmonRefusal> check_conmon_options(const ConmonOptions& options) {
+std::optional<ConmonRefusal> check_conmon_options(const ConmonOptions& options,
+                                                  const WhyNotRunnable& why_not_runnable) {
   const bool legacy = !options.api_version;
+  if (const auto refusal = check_rotation(options)) return refusal;
   if (!options.cid) return ConmonRefusal{"conmon: Container ID not provided. Use --cid", false};
   if (options.log_level && !is_known_level(*options.log_level))
-    return refuse("No such log level " + *options.log_level);
+    return conmon_refusal("No such log level " + *options.log_level);
   if (options.restore && options.exec) return refuse("Cannot use 'exec' and 'restore' at the same time");
   if (!options.exec && options.exec_attach) return refuse("Attach can only be specified with exec");
   if (legacy && options.exec_attach)
@@ -274,6 +302,8 @@ std::optional<ConmonRefusal> check_conmon_options(const ConmonOptions& options) 
   // The old exec protocol had none.
   if (!options.cuuid && (!options.exec || !legacy)) return refuse("Container UUID not provided. Use --cuuid");
   if (!options.runtime) return refuse("Runtime path not provided. Use --runtime");
+  if (const auto why = why_not_runnable(*options.runtime))
+    return conmon_refusal("Runtime path " + *options.runtime + " is not valid " + *why);
   if (options.exec && !options.exec_process_spec)
     return refuse("Exec process spec path not provided. Use --exec-process-spec");
   if (options.exit_delay.value_or(0) < 0)
@@ -292,8 +322,14 @@ std::variant<ConmonLogs, ConmonRefusal> parse_conmon_logs(const ConmonOptions& o
     return refuse("k8s-file doesn't support --log-label");
   if (logs.journald && options.cuuid.value_or("").size() <= journal_short_id)
     return refuse("Container ID must be longer than 12 characters");
+  if (!logs.journald) return logs;
+  for (const std::string& label : options.log_labels) {
+    if (const auto refusal = check_label(label)) return *refusal;
+  }
   return logs;
 }
+
+ConmonRefusal conmon_refusal(std::string_view text) { return {"[conmon:e]: " + std::string(text), false}; }
 
 bool is_conmon_option(std::string_view word) {
   if (word.size() < 2 || word[0] != '-' || word == "--") return false;
@@ -301,8 +337,8 @@ bool is_conmon_option(std::string_view word) {
   return std::ranges::all_of(word.substr(1), [](char letter) { return find_letter(letter) != nullptr; });
 }
 
-std::string conmon_help() {
-  std::string text = "Usage:\n  monitor [OPTION...]  in the dialect of conmon\n\nOptions:\n";
+std::string conmon_option_help() {
+  std::string text;
   for (const Option& option : known_options) {
     const std::string letter = option.letter == 0 ? "" : std::string("-") + option.letter + ", ";
     text += fmt::format("  {:<38} {}\n", fmt::format("{}--{}{}", letter, option.name, value_name(option)),
@@ -311,8 +347,13 @@ std::string conmon_help() {
   return text;
 }
 
+std::string conmon_help() {
+  return "Usage:\n  monitor [OPTION...]  in the dialect of conmon\n\nOptions:\n" + conmon_option_help();
+}
+
 std::string conmon_version(std::string_view own_version) {
-  return fmt::format("conmon version 2.1.6\ncommit: fdchain {}\n", own_version);
+  return fmt::format("conmon version 2.1.6\ncommit: fdchain {}, whose monitor speaks as conmon 2.1.6 does\n",
+                     own_version);
 }
 
 int announced_fds(const ConmonOptions& options) {

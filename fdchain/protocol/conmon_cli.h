@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -85,9 +86,11 @@ std::variant<ConmonOptions, ConmonRefusal> parse_conmon_options(const std::vecto
 /// The words that parse_conmon_options() reads as `options`, in the order in which podman gives them.
 std::vector<std::string> encode(const ConmonOptions& options);
 
-/// What conmon asks of its options beyond their form; nothing when it would go on. Whether files and programs
-/// are there is not asked here.
-std::optional<ConmonRefusal> check_conmon_options(const ConmonOptions& options);
+/// What conmon asks of its options beyond their form, in its order; nothing when it would go on.
+/// `why_not_runnable` says of the runtime's path why it cannot be run, and nothing when it can.
+using WhyNotRunnable = std::function<std::optional<std::string>(const std::string& path)>;
+std::optional<ConmonRefusal> check_conmon_options(const ConmonOptions& options,
+                                                  const WhyNotRunnable& why_not_runnable);
 
 /// Where a container's output goes, as --log-path says. Several may be given.
 struct ConmonLogs {
@@ -104,13 +107,20 @@ struct ConmonLogs {
 /// Where conmon cuts a path at its first colon, the whole path is taken.
 std::variant<ConmonLogs, ConmonRefusal> parse_conmon_logs(const ConmonOptions& options);
 
+/// What conmon refuses only when it has come so far, after its `[conmon:e]: `.
+ConmonRefusal conmon_refusal(std::string_view text);
+
 /// Whether `word` is an option of conmon's, one of unknown value included: `--cid`, `--cid=x`, `-c`, `-ti`.
 bool is_conmon_option(std::string_view word);
+
+/// Its options, a line each.
+std::string conmon_option_help();
 
 /// What --help prints.
 std::string conmon_help();
 
-/// What --version prints. podman up to 4.3 reads the first line, and wants 2.0.1 at least.
+/// What --version prints. podman up to 4.3 reads the first line, and wants 2.0.1 at least; the second says
+/// whom a bug report is for.
 std::string conmon_version(std::string_view own_version);
 
 /// How many descriptors from 3 upwards the command line announces for the container: the number that follows

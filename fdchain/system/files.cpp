@@ -1,11 +1,14 @@
 #include "fdchain/system/files.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
 #include <climits>
+#include <cstdint>
 #include <cstdio>
 
 #include "fdchain/model/failure.h"
@@ -21,28 +24,112 @@ void write_all(int fd, std::string_view bytes, std::string_view subject) {
   }
 }
 
+namespace {
+
+std::string directory_of(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  return slash == std::string::npos ? "./" : path.substr(0, slash + 1);
+}
+
+// Tries names beside `path` until one is free. Which they are nobody can know beforehand.
+template <typename Take>
+std::string take_name_beside(const std::string& path, std::string_view option, Take take) {
+  constexpr int attempts = 10;
+  for (int attempt = 1;; ++attempt) {
+    std::uint64_t random = 0;
+    check(::getrandom(&random, sizeof random, 0), "getrandom");
+    std::string name = fmt::format("{}.tmp{:016x}", directory_of(path), random);
+    if (take(name.c_str())) return name;
+    if (errno != EEXIST || attempt == attempts) fail(errno, option, path);
+  }
+}
+
+// A file system that cannot do it has said so by now, or promises nothing.
+void sync(int fd, std::string_view option, const std::string& path) {
+  if (::fsync(fd) < 0 && errno != EINVAL && errno != EROFS) fail(errno, option, path);
+}
+
+void sync_directory_of(const std::string& path, std::string_view option) {
+  const OwnedFd directory(::open(directory_of(path).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (directory) sync(directory.get(), option, path);  // else it may be written, and not read
+}
+
+void rename_or_remove(const std::string& name, const std::string& path, std::string_view option) {
+  if (::rename(name.c_str(), path.c_str()) == 0) return;
+  const int error = errno;
+  ::unlink(name.c_str());
+  fail(error, option, path);
+}
+
+bool link_to(const OwnedFd& file, const char* path) {
+  const std::string self = "/proc/self/fd/" + std::to_string(file.get());
+  return ::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, path, AT_SYMLINK_FOLLOW) == 0;
+}
+
+/// What is to be written where.
+struct Writing {
+  const std::string& path;
+  std::string_view content;
+  std::string_view option;
+  Durable durable;
+};
+
+void fill(const OwnedFd& file, const Writing& writing) {
+  write_all(file.get(), writing.content, writing.path);
+  if (writing.durable == Durable::yes) sync(file.get(), writing.option, writing.path);
+}
+
+// By a file that has no name before it is complete. False where there is no such thing: the file system or
+// /proc is not like that.
+bool write_without_name(const Writing& writing) {
+  const OwnedFd file(::open(directory_of(writing.path).c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0644));
+  if (!file) return false;
+  fill(file, writing);
+  if (link_to(file, writing.path.c_str())) return true;
+  if (errno != EEXIST) return false;
+  // linkat(2) replaces nothing, rename(2) does.
+  const std::string name = take_name_beside(writing.path, writing.option,
+                                            [&](const char* candidate) { return link_to(file, candidate); });
+  rename_or_remove(name, writing.path, writing.option);
+  return true;
+}
+
+void write_under_another_name(const Writing& writing) {
+  const FileBeside beside = create_beside(writing.path, O_WRONLY, 0644, writing.option);
+  try {
+    fill(beside.file, writing);
+  } catch (...) {
+    ::unlink(beside.name.c_str());
+    throw;
+  }
+  rename_or_remove(beside.name, writing.path, writing.option);
+}
+
+}  // namespace
+
 void check_replaceable(std::string_view option, const std::string& path) {
   struct stat status {};
   const bool there = ::lstat(path.c_str(), &status) == 0;
   if (there && !S_ISREG(status.st_mode))
     throw Failure(std::string(option) + ' ' + printable(path) + ": there, and not a regular file");
-  const std::size_t slash = path.rfind('/');
-  const std::string directory = slash == std::string::npos ? "." : path.substr(0, slash + 1);
-  check(::faccessat(AT_FDCWD, directory.c_str(), W_OK | X_OK, AT_EACCESS), option, path);
+  check(::faccessat(AT_FDCWD, directory_of(path).c_str(), W_OK | X_OK, AT_EACCESS), option, path);
 }
 
-void write_file_atomically(const std::string& path, std::string_view content, std::string_view option) {
+FileBeside create_beside(const std::string& path, int flags, mode_t mode, std::string_view option) {
+  FileBeside beside;
+  beside.name = take_name_beside(path, option, [&](const char* name) {
+    beside.file = OwnedFd(::open(name, flags | O_CREAT | O_EXCL | O_CLOEXEC, mode));
+    return static_cast<bool>(beside.file);
+  });
+  return beside;
+}
+
+void write_file_atomically(const std::string& path, std::string_view content, std::string_view option,
+                           Durable durable) {
   check_replaceable(option, path);
-  const std::string temporary = path + ".tmp" + std::to_string(::getpid());
-  const OwnedFd file(
-      check(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644), option, path));
-  try {
-    write_all(file.get(), content, path);
-    check(::rename(temporary.c_str(), path.c_str()), option, path);
-  } catch (...) {
-    ::unlink(temporary.c_str());
-    throw;
-  }
+  const Writing writing{path, content, option, durable};
+  if (!write_without_name(writing)) write_under_another_name(writing);
+  if (durable == Durable::yes) sync_directory_of(path, option);
 }
 
 OwnedFd open_dev_null() {

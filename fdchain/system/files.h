@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <string>
 #include <string_view>
 
@@ -14,10 +16,24 @@ void write_all(int fd, std::string_view bytes, std::string_view subject);
 /// one in the place of something that is no regular file: a device, a FIFO, a symbolic link.
 void check_replaceable(std::string_view option, const std::string& path);
 
-/// Writes a file under a temporary name and renames it, so that a reader sees all of it or none. Throws
-/// std::system_error or Failure, naming `option`, by which the path was given.
+/// A new file beside `path`, and its name, which nobody can guess: neither a writer that was killed nor
+/// anybody else who may write there can have taken it. Close-on-exec. Throws std::system_error naming
+/// `option`.
+struct FileBeside {
+  OwnedFd file;
+  std::string name;
+};
+FileBeside create_beside(const std::string& path, int flags, mode_t mode, std::string_view option);
+
+/// Whether a file shall survive a power cut. That costs two fsync(2), so it is for what nobody can write
+/// again.
+enum class Durable { no, yes };
+
+/// Writes a file so that a reader sees all of it or none. A writer that is killed leaves nothing, where the
+/// file system knows files without a name and `path` is new. Throws std::system_error or Failure, naming
+/// `option`, by which the path was given.
 void write_file_atomically(const std::string& path, std::string_view content,
-                           std::string_view option = "write");
+                           std::string_view option = "write", Durable durable = Durable::no);
 
 /// A new descriptor on /dev/null, close-on-exec.
 OwnedFd open_dev_null();

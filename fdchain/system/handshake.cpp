@@ -11,6 +11,7 @@
 #include "fdchain/model/failure.h"
 #include "fdchain/model/number.h"
 #include "fdchain/model/printable.h"
+#include "fdchain/system/signals.h"
 #include "fdchain/system/sys.h"
 
 namespace fdchain {
@@ -44,9 +45,12 @@ OwnedFd watch_for_hang_up(int socket) {
   return epoll;
 }
 
-bool send_message(const OwnedFd& socket, std::string_view message) {
-  const ssize_t sent =
-      retry([&] { return ::send(socket.get(), message.data(), message.size(), MSG_NOSIGNAL); });
+bool send_message(const OwnedFd& end, std::string_view message) {
+  ssize_t sent = retry([&] { return ::send(end.get(), message.data(), message.size(), MSG_NOSIGNAL); });
+  if (sent < 0 && errno == ENOTSOCK) {
+    const WriteSignalsHeld held;
+    sent = retry([&] { return ::write(end.get(), message.data(), message.size()); });
+  }
   if (sent < 0 && (errno == EPIPE || errno == ECONNRESET || errno == ENOTCONN)) return false;
   check(sent, "send", "handshake message");
   return true;

@@ -33,7 +33,8 @@ OwnedFd take_handshake_fd(int number, std::string_view shown, int lowest);
 /// said until then waits, and wakes nobody.
 OwnedFd watch_for_hang_up(int socket);
 
-/// Sends one message. False when nobody is at the other end any more, which is no error of the sender's.
-bool send_message(const OwnedFd& socket, std::string_view message);
+/// Sends one message, on a socket or on a pipe: callers of conmon's give either. False when nobody is at the
+/// other end any more, which is no error of the sender's.
+bool send_message(const OwnedFd& end, std::string_view message);
 
 }  // namespace fdchain

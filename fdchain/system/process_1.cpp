@@ -11,6 +11,7 @@
 #include <ctime>
 #include <fstream>
 #include <string>
+#include <utility>
 
 #include "fdchain/system/owned_fd.h"
 
@@ -41,25 +42,7 @@ Masks masks_of(const std::string& process) {
   return found ? masks : Masks{~0ULL, ~0ULL};
 }
 
-unsigned long long shown(const std::string& process) {
-  const Masks masks = masks_of(process);
-  return masks.blocked | masks.handled;
-}
-
 bool has(unsigned long long mask, int number) { return (mask >> (number - 1) & 1) != 0; }
-
-// A shell blocks everything for the moment of a fork, and minds nothing of it: only who goes on blocking
-// does. SIGSEGV tells the one from a program that receives its signals in its own way, and leaves that one
-// out.
-void wait_out_short_block(const std::string& process, int number) {
-  constexpr int looks = 500;
-  constexpr timespec pause{0, 1'000'000};
-  for (int look = 0; look < looks; ++look) {
-    const Masks masks = masks_of(process);
-    if (has(masks.handled, number) || !has(masks.blocked, number) || !has(masks.blocked, SIGSEGV)) return;
-    ::nanosleep(&pause, nullptr);
-  }
-}
 
 // The signals that the process waits for with sigwait(3) or its kin: while it does, the kernel does not show
 // them as blocked. Its registers and memory tell, to those who may look.
@@ -74,24 +57,81 @@ unsigned long long waited_for(const std::string& process) {
   return ::pread(memory.get(), &mask, sizeof mask, address) == sizeof mask ? mask : 0;
 }
 
+enum class Answer { minds, ends, unsure };
+
+// A shell blocks everything for the moment of a fork, and minds nothing of it: only who goes on blocking
+// does. SIGSEGV tells the one from a program that receives its signals in its own way, and leaves that one
+// out.
+Answer by_masks(const Masks& masks, int number) {
+  if (has(masks.handled, number)) return Answer::minds;
+  if (!has(masks.blocked, number)) return Answer::ends;
+  return has(masks.blocked, SIGSEGV) ? Answer::unsure : Answer::minds;
+}
+
+Answer ask(pid_t pid, int number) {
+  const std::string process = "/proc/" + std::to_string(pid);
+  const Answer before = by_masks(masks_of(process), number);
+  if (before != Answer::ends) return before;
+  if (has(waited_for(process), number)) return Answer::minds;
+  // Again, since one that begins or ends to wait in between would be seen doing neither.
+  return by_masks(masks_of(process), number);
+}
+
+bool is_harmless(int number) { return std::ranges::find(harmless, number) != harmless.end(); }
+
+// How long a block of everything can be that of a fork, and how often it is looked at then.
+constexpr std::chrono::milliseconds short_block{500};
+constexpr std::chrono::milliseconds longest_pause{16};
+
 }  // namespace
 
-bool minds_signal(pid_t pid, int number) {
-  const std::string process = "/proc/" + std::to_string(pid);
-  const auto is_in = [number](unsigned long long mask) { return has(mask, number); };
-  wait_out_short_block(process, number);
-  // Twice, since one that begins or ends to wait in between would be seen doing neither.
-  return is_in(shown(process)) || is_in(waited_for(process)) || is_in(shown(process));
-}
+bool minds_signal(pid_t pid, int number) { return ask(pid, number) == Answer::minds; }
 
 bool would_end_process_1(pid_t pid, int number) {
-  return std::ranges::find(harmless, number) == harmless.end() && !minds_signal(pid, number);
+  if (is_harmless(number)) return false;
+  constexpr timespec pause{0, 1'000'000};
+  for (auto left = short_block; left.count() > 0; --left) {
+    const Answer answer = ask(pid, number);
+    if (answer != Answer::unsure) return answer == Answer::ends;
+    ::nanosleep(&pause, nullptr);
+  }
+  return false;
 }
 
-bool signal_process_1(pid_t pid, int number) {
-  const bool ends = would_end_process_1(pid, number);
-  ::kill(pid, ends ? SIGKILL : number);
-  return ends;
+void Process1::signal(int number) {
+  const Answer answer = is_harmless(number) ? Answer::minds : ask(pid_, number);
+  if (answer == Answer::ends) return end_by(number);
+  // While it is blocked it waits there, and who receives signals in its own way has it at once.
+  ::kill(pid_, number);
+  if (answer == Answer::minds) return;
+  std::erase_if(unsure_, [number](const Unsure& unsure) { return unsure.number == number; });
+  unsure_.push_back({number, short_block});
+  pause_ = std::chrono::milliseconds(1);
+}
+
+std::optional<std::chrono::milliseconds> Process1::next_look() const {
+  return unsure_.empty() ? std::nullopt : std::optional(pause_);
+}
+
+// A signal that was blocked, and is not any more, has been dropped by the kernel if nobody minds it.
+void Process1::look_again() {
+  for (Unsure& unsure : std::exchange(unsure_, {})) {
+    const Answer answer = ask(pid_, unsure.number);
+    if (answer == Answer::ends) end_by(unsure.number);
+    unsure.left -= pause_;
+    if (answer == Answer::unsure && unsure.left.count() > 0) unsure_.push_back(unsure);
+  }
+  pause_ = std::min(2 * pause_, longest_pause);
+}
+
+void Process1::end_by(int number) {
+  ::kill(pid_, SIGKILL);
+  if (fatal_ == 0) fatal_ = number;
+}
+
+int poll_timeout(const Process1& process) {
+  const auto pause = process.next_look();
+  return pause ? static_cast<int>(pause->count()) : -1;
 }
 
 }  // namespace fdchain

@@ -3,17 +3,53 @@
 
 #include <sys/types.h>
 
+#include <chrono>
+#include <optional>
+#include <vector>
+
 namespace fdchain {
 
-/// Whether a process catches, ignores, blocks or waits for a signal; true when it is gone.
+/// Whether it is sure that a process catches, ignores, blocks or waits for a signal; true when it is gone.
+/// Not sure is one that blocks everything: for the moment of a fork, perhaps.
 bool minds_signal(pid_t pid, int number);
 
-/// Whether the signal would end `pid` if it were any other process.
+/// Whether the signal would end `pid` if it were any other process. Waits, up to half a second, until that is
+/// sure: not for a process with an event loop, which has Process1.
 bool would_end_process_1(pid_t pid, int number);
 
-/// Sends `pid`, process 1 of a pid namespace, a signal as to any other process: one that would end it, and
-/// that it neither catches nor ignores nor blocks, does end it. The kernel would drop that one. Returns
-/// whether it was such a signal; the process then dies of SIGKILL instead.
-bool signal_process_1(pid_t pid, int number);
+/// Sends a process 1 signals as to any other process: one that would end it, and that it neither catches nor
+/// ignores nor blocks, does end it, by SIGKILL. The kernel would drop that one.
+///
+/// It never waits. A process that blocks everything for the moment of a fork is sent the signal, and looked
+/// at again: `next_look` says when, and whoever has this calls `look_again` then. `pid` must not be reaped
+/// yet.
+class Process1 {
+ public:
+  explicit Process1(pid_t pid) : pid_(pid) {}
+
+  void signal(int number);
+
+  /// Nothing when there is nothing to look for.
+  [[nodiscard]] std::optional<std::chrono::milliseconds> next_look() const;
+  void look_again();
+
+  /// The signal that it was to die of, where SIGKILL had to stand in for it; 0 for none.
+  [[nodiscard]] int fatal() const { return fatal_; }
+
+ private:
+  struct Unsure {
+    int number;
+    std::chrono::milliseconds left;  ///< how long it is still looked at
+  };
+  void end_by(int number);
+
+  pid_t pid_;
+  int fatal_ = 0;
+  std::vector<Unsure> unsure_;
+  std::chrono::milliseconds pause_{1};
+};
+
+/// The milliseconds for poll(2) until `process` has to be looked at again; -1 for no end.
+int poll_timeout(const Process1& process);
 
 }  // namespace fdchain

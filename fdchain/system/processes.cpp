@@ -40,6 +40,17 @@ std::vector<pid_t> children_by_search() {
   return children;
 }
 
+bool is_child(pid_t pid) {
+  siginfo_t info{};
+  return retry([&] { return ::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT); }) ==
+         0;
+}
+
+bool is_descendant(pid_t pid) {
+  while (pid > 1 && pid != ::getpid()) pid = parent_of(pid);
+  return pid == ::getpid();
+}
+
 bool has_children() {
   siginfo_t info{};
   return retry([&] { return ::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT); }) == 0;

@@ -16,6 +16,12 @@ std::vector<pid_t> children_by_search();
 /// Whether this process has a child, living or zombie. One system call.
 bool has_children();
 
+/// Whether `pid` is a child of this process, living or zombie: its number is its own until it is reaped here.
+bool is_child(pid_t pid);
+
+/// Whether `pid` is below this process, however deep, and alive.
+bool is_descendant(pid_t pid);
+
 /// Kills and reaps every child of this process, and every orphan that this leaves to it, until there is none
 /// but those in `spared`, which are neither killed nor reaped. Returns how many it has killed.
 ///

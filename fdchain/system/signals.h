@@ -60,4 +60,18 @@ class SignalsBlocked {
   sigset_t before_{};
 };
 
+/// While it lives a failed write is an errno and no signal: SIGPIPE and SIGXFSZ are blocked, and taken back.
+/// Keeps errno.
+class WriteSignalsHeld {
+ public:
+  WriteSignalsHeld() noexcept;
+  ~WriteSignalsHeld();
+  WriteSignalsHeld(const WriteSignalsHeld&) = delete;
+  WriteSignalsHeld& operator=(const WriteSignalsHeld&) = delete;
+
+ private:
+  sigset_t signals_{};
+  sigset_t before_{};
+};
+
 }  // namespace fdchain

@@ -428,5 +428,47 @@ TEST_F(Conmon, RefusesWhatConmonRefusesInTheSameWay) {
     EXPECT_EQ(verdict(bin("monitor"), words), verdict(real_conmon, words)) << ::testing::PrintToString(words);
 }
 
+// Callers look for its words; and which of two mistakes is told is the order in which it looks.
+TEST_F(Conmon, RefusesInConmonsWordsAndOrder) {
+  const auto words_of = [&](const std::string& program, const Words& words) {
+    Start start;
+    start.argv = words;
+    start.argv.insert(start.argv.begin(), program);
+    start.working_directory = directory_.path();
+    const Result result = run(start);
+    EXPECT_EQ(result.status, WaitStatus::for_exit_code(1));
+    return result.out + result.err;
+  };
+  const Words base{"--api-version", "-c", "a", "-u", "a", "-r", "/bin/true"};
+  for (Words more : std::vector<Words>{{},
+                                       {"-r", "/nonexistent"},
+                                       {"-r", "/nonexistent", "-e", "--exit-delay", "-1"},
+                                       {"-r", "/etc/passwd", "-l", "bogus:x"},
+                                       {"-l", "", "-r", "/nonexistent"},
+                                       {"-l", ""},
+                                       {"-l", ":"},
+                                       {"-l", "bogus:x"},
+                                       {"-l", "k8s-file"},
+                                       {"-l", "k8s-file:"},
+                                       {"-l", "journald"},
+                                       {"-l", "log", "--log-tag", "x"},
+                                       {"-l", "none", "-e"},
+                                       {"-l", "none", "--exec-attach"},
+                                       {"-l", "none", "-e", "--restore", "x"},
+                                       {"-l", "none", "--log-level", "loud"},
+                                       {"-l", "none", "--exit-delay", "-1"}}) {
+    more.insert(more.begin(), base.begin(), base.end());
+    EXPECT_EQ(words_of(bin("monitor"), more), words_of(real_conmon, more)) << ::testing::PrintToString(more);
+  }
+  for (const Words& words : std::vector<Words>{{"-c", "a"}, {"-u", "a"}, {"-c", "a", "-u", "a"}})
+    EXPECT_EQ(words_of(bin("monitor"), words), words_of(real_conmon, words));
+  // Ours names the file, too.
+  Words log = base;
+  log.insert(log.end(), {"-l", "/nonexistent/x"});
+  EXPECT_EQ(words_of(bin("monitor"), log),
+            "[conmon:e]: Failed to open log file /nonexistent/x: No such file or directory\n");
+  EXPECT_EQ(words_of(real_conmon, log), "[conmon:e]: Failed to open log file No such file or directory\n");
+}
+
 }  // namespace
 }  // namespace fdchain::test

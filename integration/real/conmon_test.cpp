@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
@@ -66,6 +67,47 @@ TEST_F(Conmon, AListenPidThatIsNoneIsReported) {
     EXPECT_THAT(Monitored(std::move(start)).hear_all(),
                 ElementsAre(StartsWith("{\"data\": -1, \"message\": \"monitor: Invalid LISTEN_PID " +
                                        pid.substr(0, 10))));
+  }
+}
+
+// Writes what `value` says as the container's pid.
+void let_runtime_name(const MonitorStart& start, const std::string& value) {
+  write_script(start.runtime,
+               "while [ $# -gt 1 ]; do [ \"$1\" = --pid-file ] && pidfile=$2; shift; done\n" + value);
+}
+
+// What a runtime names by mistake, the number in the container's pid namespace say, may be anybody's.
+TEST_F(Conmon, AProcessOfAnybodyElsesIsRefusedAndLeftAlone) {
+  Start sleeper;
+  sleeper.argv = {"sh", "-c", "echo up; exec sleep 1000"};
+  Program bystander(sleeper);
+  bystander.wait_for_out("up");
+  for (const std::string& pid : {std::to_string(bystander.pid()), std::string("1")}) {
+    MonitorStart start = ours("");
+    let_runtime_name(start, "echo " + pid + " > \"$pidfile\"");
+    const std::string runtime = start.runtime;
+    Monitored monitored(std::move(start));
+    EXPECT_THAT(monitored.hear_all(),
+                ElementsAre("{\"data\": -1, \"message\": \"monitor: " + runtime + " named process " + pid +
+                            " as the container's, which is none of this monitor's\"}\n"));
+    EXPECT_FALSE(fs::exists(monitored.file("exits/container")));
+  }
+  bystander.signal(SIGINT);
+  EXPECT_EQ(bystander.finish().status, WaitStatus::for_signal(SIGINT)) << "and nothing else ended it";
+}
+
+// A process that the runtime leaves behind is the container's parent: its end is seen, its status is not.
+TEST_F(Conmon, AContainerThatItsRuntimeKeepsIsSignalledAndItsEndPublished) {
+  for (const bool by_timeout : {false, true}) {
+    MonitorStart start = ours("");
+    if (by_timeout) start.options.insert(start.options.end(), {"--timeout", "1"});
+    let_runtime_name(start,
+                     "mkfifo $0.named; (sleep 1000 & echo $! > \"$pidfile\"; : > $0.named; wait) &\n"
+                     "read line < $0.named; true\n");
+    Monitored monitored(std::move(start));
+    EXPECT_GT(monitored.container(), 0);
+    if (!by_timeout) ::kill(monitored.monitor(), SIGTERM);
+    EXPECT_THAT(monitored.outcome(), HasSubstr("exit file: -1\n"));
   }
 }
 
@@ -260,6 +302,13 @@ TEST_F(Conmon, WithoutADirectoryForTheExitFileTheExitCommandRunsAllTheSame) {
   EXPECT_EQ(read_file(file("cleaned")), "yes\n");
 }
 
+// What conmon 2.2 says, of options that 2.1.6 does not have.
+TEST_F(Conmon, WarnsOfPartialMessagesWithoutAJournal) {
+  MonitorStart call = ours("", {"--api-version", "--no-container-partial-message"});
+  EXPECT_EQ(Monitored(std::move(call)).foreground().err,
+            "monitor: warning: --no-container-partial-message has no effect without journald log driver\n");
+}
+
 TEST_F(Conmon, TheDialectIsReadOffTheCommandLine) {
   const auto says = [](const Words& words) {
     Start start;
@@ -271,6 +320,10 @@ TEST_F(Conmon, TheDialectIsReadOffTheCommandLine) {
   const std::string no_id = "exited with status 1: conmon: Container ID not provided. Use --cid\n";
   const std::string native = "exited with status 0: --cid\n";
   EXPECT_EQ(says({"--api-version", "1"}), no_id);
+  EXPECT_EQ(
+      says({}),
+      "exited with status 1: conmon: Container ID not provided. Use --cid (or name a RUNTIME to run; see "
+      "--help)\n");
   EXPECT_EQ(says({"--log-level", "warn", "--timeout=5", "-ti"}), no_id) << "both dialects have the first two";
   EXPECT_EQ(says({"echo", "--cid"}), native);
   EXPECT_EQ(says({"--", "echo", "--cid"}), native);
@@ -436,6 +489,29 @@ TEST_F(Conmon, ControlLinesReopenTheLog) {
   EXPECT_EQ(without_times(read_file(bundle + "/log")), "TIME stdout F after\n");
 }
 
+// As conmon 2.2 does it.
+TEST_F(Conmon, ControlLinesRotateTheLogWhereOldOnesAreKept) {
+  MonitorStart start = ours("echo before; read line; echo between; read line; echo after",
+                            {"--api-version", "-i", "--log-rotate", "--log-max-files", "2"});
+  const std::string bundle = start.directory;
+  Monitored monitored(std::move(start));
+  monitored.container();
+  const OwnedFd client = attach_to(bundle);
+  wait_for_text(bundle + "/log", "before");
+  std::ofstream(bundle + "/ctl") << "2 1 1\n";
+  wait_for_file(bundle + "/log.1");
+  ASSERT_EQ(::send(client.get(), "go\n", 3, 0), 3);
+  wait_for_text(bundle + "/log", "between");
+  fs::rename(bundle + "/log", bundle + "/log.moved");  // by somebody who rotates logs himself
+  std::ofstream(bundle + "/ctl") << "2 0 0\n";
+  wait_for_file(bundle + "/log");
+  ASSERT_EQ(::send(client.get(), "go\n", 3, 0), 3);
+  EXPECT_EQ(monitored.hear(), "");
+  EXPECT_EQ(without_times(read_file(bundle + "/log.1")), "TIME stdout F before\n");
+  EXPECT_EQ(without_times(read_file(bundle + "/log.moved")), "TIME stdout F between\n");
+  EXPECT_EQ(without_times(read_file(bundle + "/log")), "TIME stdout F after\n");
+}
+
 TEST_F(Conmon, MemoryIsGivenBackAfterTheStartAndAfterEveryBurstOfWork) {
   MonitorStart start = ours("read line; echo said; read line", {"--api-version", "-i"});
   const std::string bundle = start.directory;
@@ -498,6 +574,73 @@ TEST_F(Conmon, ExecSessionsWaitForTheirClient) {
   EXPECT_EQ(hear(sync.ours), "{\"data\": " + read_file(bundle + "/pid") + "}\n");
   EXPECT_EQ(hear(sync.ours), "{\"data\": 9}\n");
   EXPECT_EQ(program.finish().status, WaitStatus::for_exit_code(0));
+}
+
+/// An attached exec session whose pipes are what `environment` and `pass` say; it stays in the foreground.
+class AttachPipe : public Conmon {
+ protected:
+  Result exec_session(const Words& environment, std::vector<std::pair<int, int>> pass) {
+    const MonitorStart session = ours("exit 9");
+    Start call;
+    call.argv = {session.program,
+                 "--api-version",
+                 "-e",
+                 "--exec-attach",
+                 "--exec-process-spec",
+                 "/s",
+                 "--sync",
+                 "-c",
+                 "a",
+                 "-u",
+                 "a",
+                 "-r",
+                 session.runtime,
+                 "-b",
+                 session.directory,
+                 "-p",
+                 session.directory + "/pid",
+                 "--full-attach",
+                 "-l",
+                 "none"};
+    call.pass = std::move(pass);
+    call.environment = environment;
+    return run(call);
+  }
+};
+
+// A shell's caller has pipes and FIFOs, and conmon takes them.
+TEST_F(AttachPipe, MayBeAPipe) {
+  std::array<int, 2> ends{};
+  check(::pipe2(ends.data(), O_CLOEXEC), "pipe2");
+  const OwnedFd ours(ends[0]);
+  OwnedFd theirs(ends[1]);
+  EXPECT_EQ(exec_session({"_OCI_ATTACHPIPE=5"}, {{theirs.get(), 5}}).status, WaitStatus::for_exit_code(9));
+  theirs.close();
+  EXPECT_EQ(read_all(ours.get()), "{\"data\": 0}\n");
+}
+
+TEST_F(AttachPipe, MayHaveNobodyAtItsOtherEnd) {
+  std::array<int, 2> ends{};
+  check(::pipe2(ends.data(), O_CLOEXEC), "pipe2");
+  const OwnedFd theirs(ends[1]);
+  ::close(ends[0]);
+  EXPECT_EQ(exec_session({"_OCI_ATTACHPIPE=5"}, {{theirs.get(), 5}}).status, WaitStatus::for_exit_code(9));
+}
+
+// conmon reads it, and the end is a go.
+TEST_F(AttachPipe, NeedsNoStartPipeThatCanBeWaitedFor) {
+  const SocketPair attach = make_socket_pair();
+  const OwnedFd null(check(::open("/dev/null", O_RDWR | O_CLOEXEC), "open"));
+  EXPECT_EQ(
+      exec_session({"_OCI_STARTPIPE=4", "_OCI_ATTACHPIPE=5"}, {{null.get(), 4}, {attach.theirs.get(), 5}})
+          .status,
+      WaitStatus::for_exit_code(9));
+}
+
+TEST_F(AttachPipe, IsAskedForInConmonsWords) {
+  const Result result = exec_session({}, {});
+  EXPECT_EQ(result.status, WaitStatus::for_exit_code(1));
+  EXPECT_EQ(result.err, "[conmon:e]: --attach specified but _OCI_ATTACHPIPE was not\n");
 }
 
 class Journal : public Conmon {

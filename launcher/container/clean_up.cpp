@@ -69,7 +69,7 @@ int clean_up_container(const std::vector<std::string>& words) {
   if (outcome.status != WaitStatus::for_exit_code(0)) log::warn("{}: {}", command.front(), outcome.said);
   if (const std::string status = read_all(place.exits() + '/' + job.id);
       !job.exit_file.empty() && !status.empty())
-    write_file_atomically(job.exit_file, status, "--exit-file");
+    write_file_atomically(job.exit_file, status, "--exit-file", Durable::yes);
   remove(place);
   return 0;
 }

@@ -256,7 +256,10 @@ void Container::start_monitor() {
   if (status != WaitStatus::for_exit_code(0))
     throw Failure("monitor (" + printable(run_.monitor) + ") " + status.describe());
   std::ifstream(run_.place.monitor_pidfile()) >> monitor_pid_;
-  if (monitor_pid_ > 0) monitor_end_ = OwnedFd(open_pidfd(monitor_pid_));
+  if (monitor_pid_ <= 0) return;
+  OwnedFd monitor(open_pidfd(monitor_pid_));
+  // What is not below this subreaper is no monitor of its own: nothing to wait for, and above all not to end.
+  if (is_descendant(monitor_pid_)) monitor_end_ = std::move(monitor);
 }
 
 void Container::write_bundle() {
@@ -427,7 +430,7 @@ int Container::conclude() {
   // It waits for the lock with its clean-up, and so it can still be seen.
   observe_monitor(Moment::after_exit);
   if (!options_.exit_file.empty())
-    write_file_atomically(options_.exit_file, std::to_string(*status), "--exit-file");
+    write_file_atomically(options_.exit_file, std::to_string(*status), "--exit-file", Durable::yes);
   clean_up();
   const std::string who =
       (options_.name.empty() ? "" : options_.name + ": ") + "payload (pid " + std::to_string(payload_) + ") ";
@@ -445,7 +448,8 @@ void Container::clean_up() {
   watcher_.reset();
   const bool has_ended = published_status().has_value();
   if (payload_ != 0 && !has_ended && monitor_end_) runtime({"kill", run_.id, "KILL"});
-  if (payload_ != 0 && !has_ended && !monitor_end_) ::kill(payload_, SIGKILL);
+  // What a dead monitor leaves is this subreaper's; any other number it may have told wrongly.
+  if (payload_ != 0 && !has_ended && !monitor_end_ && is_child(payload_)) ::kill(payload_, SIGKILL);
   lock_.close();
   if (monitor_end_) {
     const auto end = std::chrono::steady_clock::now() + runtime_patience;

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -32,6 +33,7 @@
 #include "fdchain/system/handshake.h"
 #include "fdchain/system/observe_process.h"
 #include "fdchain/system/pidfd.h"
+#include "fdchain/system/processes.h"
 #include "fdchain/system/signals.h"
 #include "fdchain/system/sys.h"
 #include "fdchain/system/trace_file.h"
@@ -100,7 +102,8 @@ class ContainerMonitor {
   std::string what_became_of_runtime(WaitStatus status) const;
   void give_up(const std::string& why);
   void container_runs(pid_t container);
-  void watch_stranger();
+  bool is_left_to_us(pid_t container);
+  void send(int signal);
   void container_ended();
   void end_in_time();
   void out_of_memory() const;
@@ -205,7 +208,8 @@ void ContainerMonitor::wait_for_second_go() {
   if (!start_.start_pipe) return start_runtime();
   go_.assign(start_.start_pipe.release());
   go_.async_wait(asio::posix::stream_descriptor::wait_read, [this](auto error) {
-    if (error) return;
+    // What cannot be waited for, a file or /dev/null, is at its end.
+    if (error == asio::error::operation_aborted) return;
     go_.close();
     start_runtime();
   });
@@ -255,8 +259,17 @@ void ContainerMonitor::pass_on(int signal) {
   if (!runtime_started_) {
     return give_up(std::string("ended by SIG") + ::sigabbrev_np(signal) + " before the runtime was started");
   }
-  const pid_t whom = container_ != 0 ? container_ : runtime_;
-  if (whom != 0 && !gone_) ::kill(whom, signal);
+  if (container_ != 0) return send(signal);
+  if (runtime_ != 0) ::kill(runtime_, signal);
+}
+
+void ContainerMonitor::send(int signal) {
+  if (gone_) return;
+  // A child's number is its own until it is reaped here; another's may be somebody else's by now.
+  if (stranger_.is_open())
+    ::syscall(SYS_pidfd_send_signal, stranger_.native_handle(), signal, nullptr, 0);
+  else
+    ::kill(container_, signal);
 }
 
 void ContainerMonitor::reap() {
@@ -304,34 +317,36 @@ void ContainerMonitor::give_up(const std::string& why) {
 }
 
 void ContainerMonitor::container_runs(pid_t container) {
+  const auto early_end = ended_early_.find(container);
+  if (early_end == ended_early_.end() && !is_left_to_us(container)) {
+    return give_up(printable(*options_.runtime) + " named process " + std::to_string(container) +
+                   " as the container's, which is none of this monitor's");
+  }
   container_ = container;
   carefully([&] { streams_->release_stderr(); });
   carefully([&] { oom_.emplace(io_, container, [this] { out_of_memory(); }); });
   caller_.tell_container(container);
   carefully([&] { checkpoint(start_.arrival.environment, Hop::monitor, Moment::running); });
-  if (const auto early_end = ended_early_.find(container); early_end != ended_early_.end()) {
+  if (early_end != ended_early_.end()) {
     ended_ = early_end->second;
     return container_ended();
   }
-  watch_stranger();
   if (options_.timeout.value_or(0) > 0) end_in_time();
 }
 
-// A runtime that has not left the container to this process: its end can be seen, its status not.
-void ContainerMonitor::watch_stranger() {
-  siginfo_t info{};
-  const bool ours =
-      retry([&] {
-        return ::waitid(P_PID, static_cast<id_t>(container_), &info, WEXITED | WNOHANG | WNOWAIT);
-      }) == 0;
-  if (ours) return;
-  log::warn("the runtime has kept the container's process {} as its own", container_);
-  OwnedFd pidfd(open_pidfd(container_));
-  if (!pidfd) return container_ended();
+// A runtime may leave a process behind that keeps the container as its own child: the end of that one can be
+// seen, its status not. Any other process's number is a mistake, and to signal it could hit anybody.
+bool ContainerMonitor::is_left_to_us(pid_t container) {
+  if (is_child(container)) return true;
+  OwnedFd pidfd(open_pidfd(container));
+  // Asked when the number is sure to stay with the process that the pidfd is of.
+  if (!pidfd || !is_descendant(container)) return false;
+  log::warn("the runtime has kept the container's process {} as its own", container);
   stranger_.assign(pidfd.release());
   stranger_.async_wait(asio::posix::stream_descriptor::wait_read, [this](auto error) {
     if (!error) container_ended();
   });
+  return true;
 }
 
 void ContainerMonitor::container_ended() {
@@ -345,8 +360,8 @@ void ContainerMonitor::end_in_time() {
     if (error || gone_) return;
     timed_out_ = true;
     // The whole group, as conmon does; its leader is the container's first process.
-    const pid_t group = ::getpgid(container_);
-    if (group <= 1 || group == ::getpgrp() || ::kill(-group, SIGKILL) < 0) ::kill(container_, SIGKILL);
+    const pid_t group = stranger_.is_open() ? 0 : ::getpgid(container_);
+    if (group <= 1 || group == ::getpgrp() || ::kill(-group, SIGKILL) < 0) send(SIGKILL);
   });
 }
 
@@ -397,7 +412,7 @@ void ContainerMonitor::close_held() {
 
 void ContainerMonitor::publish(const std::string& directory, const std::string& name) const try {
   if (!directory.empty())
-    write_file_atomically(directory + '/' + name, std::to_string(status()), "exit file");
+    write_file_atomically(directory + '/' + name, std::to_string(status()), "exit file", Durable::yes);
 } catch (const std::exception& error) {
   log::warn("{}", error.what());
 }

@@ -34,7 +34,13 @@ namespace {
 // What conmon exits with whenever it refuses or fails.
 constexpr int refused = 1;
 
+// Thrown where conmon refuses something later than its options.
+struct Refused {
+  ConmonRefusal refusal;
+};
+
 int refuse(const ConmonRefusal& refusal) {
+  log::tell_syslog(log::Level::error, refusal.text);
   const std::string line = printable(refusal.text, 4000) + '\n';
   if (refusal.on_stdout)
     (void)!::write(STDOUT_FILENO, line.data(), line.size());  // nobody is left to be told of a failure
@@ -69,7 +75,8 @@ OwnedFd take_pipe(const Arrival& arrival, std::string_view name, std::initialize
 
 OwnedFd take_attach_pipe(const Arrival& arrival, std::initializer_list<int> taken) {
   OwnedFd pipe = take_pipe(arrival, attach_pipe_name, taken);
-  if (!pipe) throw Failure("--exec-attach: " + std::string(attach_pipe_name) + " names no descriptor");
+  if (!pipe)
+    throw Refused{conmon_refusal("--attach specified but " + std::string(attach_pipe_name) + " was not")};
   return pipe;
 }
 
@@ -119,11 +126,18 @@ void read_byte(const OwnedFd& start_pipe) {
   check(retry([&] { return ::read(start_pipe.get(), said.data(), said.size()); }), "read", "start pipe");
 }
 
+std::optional<std::string> why_not_runnable(const std::string& path) {
+  return ::access(path.c_str(), X_OK) < 0 ? std::optional(std::strerror(errno)) : std::nullopt;
+}
+
+std::unique_ptr<ContainerLog> open_log(const ConmonOptions& options, const ConmonLogs& logs) try {
+  return std::make_unique<ContainerLog>(options, logs);
+} catch (const std::system_error& error) {
+  throw Refused{conmon_refusal(error.what())};
+}
+
 // What cannot be used is said before the caller has been left.
 void check_paths(const ConmonOptions& options, const ConmonLogs& logs) {
-  if (::access(options.runtime->c_str(), X_OK) < 0)
-    throw Failure("Runtime path " + printable(*options.runtime) + " is not valid: " + std::strerror(errno),
-                  refused);
   if (logs.passthrough && (::isatty(STDIN_FILENO) || ::isatty(STDOUT_FILENO) || ::isatty(STDERR_FILENO)))
     throw Failure("a terminal cannot be passed through: the container could type into it (TIOCSTI)", refused);
   if (options.seccomp_notify_socket || options.seccomp_notify_plugins)
@@ -177,6 +191,8 @@ int run(Arrival arrival, const ConmonOptions& options, const ConmonLogs& logs) {
   set_log_level(options);
   if (options.syslog) log::also_to_syslog(options.cid.value_or(""));
   check_paths(options, logs);
+  if (options.no_container_partial_message && !logs.journald)
+    log::warn("--no-container-partial-message has no effect without journald log driver");  // conmon's words
   ContainerStart start;
   start.options = options;
   start.arrival = std::move(arrival);
@@ -185,7 +201,7 @@ int run(Arrival arrival, const ConmonOptions& options, const ConmonLogs& logs) {
   if (options.exec_attach)
     start.attach_pipe = take_attach_pipe(start.arrival, {start.sync_pipe.get(), start_pipe.get()});
   adopt_inherited(numbers, {start.sync_pipe.get(), start_pipe.get(), start.attach_pipe.get()}, start);
-  start.log = std::make_unique<ContainerLog>(options, logs);
+  start.log = open_log(options, logs);
   if (start_pipe) read_byte(start_pipe);
   if (options.exec_attach)
     start.start_pipe = std::move(start_pipe);
@@ -208,7 +224,11 @@ int run_as_conmon(Arrival arrival, const std::vector<std::string>& words) {
   const auto& options = std::get<ConmonOptions>(parsed);
   if (options.help) return answer(conmon_help());
   if (options.version) return answer(conmon_version(FDCHAIN_VERSION));
-  if (const auto refusal = check_conmon_options(options)) return refuse(*refusal);
+  if (auto refusal = check_conmon_options(options, why_not_runnable)) {
+    // Neither dialect can do anything with no words at all.
+    if (words.empty()) refusal->text += " (or name a RUNTIME to run; see --help)";
+    return refuse(*refusal);
+  }
   const auto logs = parse_conmon_logs(options);
   if (const auto* const refusal = std::get_if<ConmonRefusal>(&logs)) return refuse(*refusal);
   bool failed = false;
@@ -216,7 +236,11 @@ int run_as_conmon(Arrival arrival, const std::vector<std::string>& words) {
       [&] {
         checkpoint(arrival.environment, Hop::monitor, Moment::arrival);
         log::start(Hop::monitor);
-        return run(std::move(arrival), options, std::get<ConmonLogs>(logs));
+        try {
+          return run(std::move(arrival), options, std::get<ConmonLogs>(logs));
+        } catch (const Refused& refused_late) {
+          return refuse(refused_late.refusal);
+        }
       },
       [&](std::string_view text, int) {
         print_error(Hop::monitor, text);

@@ -186,7 +186,8 @@ class PassThrough {
       int raw_status = 0;
       if (!ended_ && ::waitpid(pid_, &raw_status, WNOHANG) == pid_) ended_ = WaitStatus(raw_status);
     }
-    return ended_->signal() == SIGKILL && fatal_ != 0 ? 128 + fatal_ : ended_->exit_status();
+    const int fatal = process_.fatal();
+    return ended_->signal() == SIGKILL && fatal != 0 ? 128 + fatal : ended_->exit_status();
   }
 
  private:
@@ -209,7 +210,8 @@ class PassThrough {
                        static_cast<short>((reads ? POLLIN : 0) | (writes ? POLLOUT : 0)), 0},
                 pollfd{!ended_ && input_.has_room() ? input_.from : -1, POLLIN, 0},
                 pollfd{output_.pending.empty() ? -1 : output_.to, POLLOUT, 0}};
-    retry([&] { return ::poll(waiting_.data(), waiting_.size(), -1); });
+    const int timeout = ended_ ? -1 : poll_timeout(process_);
+    if (retry([&] { return ::poll(waiting_.data(), waiting_.size(), timeout); }) == 0) process_.look_again();
   }
 
   // False when a signal asks to end, and nobody is there any more to hear it.
@@ -219,7 +221,7 @@ class PassThrough {
     if (number == 0 || number == SIGWINCH || number == SIGCHLD) return true;
     // The number of a process that has been reaped may be somebody else's.
     if (ended_) return false;
-    if (signal_process_1(pid_, number)) fatal_ = number;
+    process_.signal(number);
     return true;
   }
 
@@ -246,7 +248,7 @@ class PassThrough {
   Flow output_{master_, stdout_.get(), {}, true, true};
   std::array<pollfd, 4> waiting_{};
   std::optional<WaitStatus> ended_;
-  int fatal_ = 0;  ///< the signal that it was to die of, where SIGKILL had to stand in for it
+  Process1 process_{pid_};
   std::size_t left_ = terminal_holds;
 };
 

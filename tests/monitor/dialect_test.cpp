@@ -15,7 +15,8 @@ TEST(MonitorDialect, AnOptionThatOnlyConmonHasMakesItConmons) {
                                                {"--api-version", "1", "stray", "-c", "x"},
                                                {"--log-level", "warn", "--timeout=5", "-c", "x"},
                                                {"--bogus", "stray", "--cid", "x"},
-                                               {"--version"}})
+                                               {"--version"},
+                                               {}})
     EXPECT_TRUE(is_conmon_command_line(words)) << ::testing::PrintToString(words);
 }
 
@@ -28,8 +29,7 @@ TEST(MonitorDialect, WhatFollowsTheFirstWordThatIsNoOptionIsTheRuntimes) {
                           {"--exit-file", "--sync", "conmon", "--version"},
                           {"--bogus", "--", "conmon", "--cid", "x"},
                           {"--bogus"},
-                          {"--help"},
-                          {}})
+                          {"--help"}})
     EXPECT_FALSE(is_conmon_command_line(words)) << ::testing::PrintToString(words);
 }
 

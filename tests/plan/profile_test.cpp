@@ -127,6 +127,18 @@ TEST(PodmanProfile, TellsTheMonitorByACountAlone) {
   EXPECT_THAT(crossing(plan.next), ElementsAre("3", "4", "5", "6", "9"));
 }
 
+TEST(PodmanProfile, FindsTheRuntimeBehindFlagsAndBothFormsOfAValue) {
+  const Environment arrived = activated("50");
+  HopPlan plan = launcher_plan(arrived);
+  plan.next.argv = {"monitor", "--replace-listen-pid", "--log=none", "--no-stdin", "--", "runtime", "--",
+                    "prog"};
+  profile(Hop::launcher, "podman-4.3").edit(plan, launcher_context(arrived));
+  EXPECT_THAT(plan.next.argv, ElementsAre("monitor", "--preserve-fds", "2", "--replace-listen-pid",
+                                          "--log=none", "--no-stdin", "--", "runtime", "--preserve-fds", "2",
+                                          "--config-env", "LISTEN_FDS=2", "--config-env", "LISTEN_PID=1",
+                                          "--config-env", "LISTEN_FDNAMES=a:b", "--", "prog"));
+}
+
 TEST(PodmanProfile, OfLaterVersionsPassesTheEnvironmentOn) {
   const Environment arrived = activated("49");
   HopPlan plan = launcher_plan(arrived);

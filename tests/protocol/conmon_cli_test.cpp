@@ -135,7 +135,9 @@ TEST(ConmonCli, WhatGOptionRefusesIsSaidOnStdout) {
 
 TEST(ConmonCli, WhatConmonAsksOfItsOptions) {
   const auto why = [](const Words& words) {
-    const auto refusal = check_conmon_options(parsed(words));
+    const auto refusal = check_conmon_options(parsed(words), [](const std::string& path) {
+      return path == "/none" ? std::optional<std::string>("No such file or directory") : std::nullopt;
+    });
     return refusal && !refusal->on_stdout ? refusal->text : "";
   };
   EXPECT_EQ(why({"-u", "x"}), "conmon: Container ID not provided. Use --cid");
@@ -143,7 +145,7 @@ TEST(ConmonCli, WhatConmonAsksOfItsOptions) {
   EXPECT_EQ(why({"-c", "x", "-u", "x"}), "[conmon:e] Runtime path not provided. Use --runtime");
   EXPECT_EQ(why({"-c", "x", "-u", "x", "-r", "/r"}), "");
   EXPECT_EQ(why({"-c", "x", "-u", "x", "-r", "/r", "--log-level", "loud"}),
-            "[conmon:e] No such log level loud");
+            "[conmon:e]: No such log level loud");
   EXPECT_EQ(why({"-c", "x", "-u", "x", "-r", "/r", "--log-level", "DEBUG"}), "");
   EXPECT_EQ(why({"-c", "x", "-u", "x", "-r", "/r", "-e"}),
             "[conmon:e] Exec process spec path not provided. Use --exec-process-spec");
@@ -159,6 +161,52 @@ TEST(ConmonCli, WhatConmonAsksOfItsOptions) {
             "[conmon:e] Attach can only be specified for a non-legacy exec session");
   EXPECT_EQ(why({"-c", "x", "-u", "x", "-r", "/r", "--exit-delay", "-1"}),
             "[conmon:e] Delay before invoking exit command must be greater than or equal to 0");
+  EXPECT_EQ(why({"-c", "x", "-u", "x", "-r", "/none", "-e", "--exit-delay", "-1"}),
+            "[conmon:e]: Runtime path /none is not valid No such file or directory")
+      << "before what is asked of exec sessions and logs";
+}
+
+// As conmon 2.2 does, before it asks for anything else.
+TEST(ConmonCli, HowManyOldLogsAreKept) {
+  const auto why = [](const Words& words) {
+    const auto refusal = check_conmon_options(parsed(words), [](const auto&) { return std::nullopt; });
+    return refusal ? refusal->text : "";
+  };
+  const std::string negative = "conmon: log-max-files must be non-negative, got -1";
+  const std::string none = "conmon: log-max-files must be at least 1 when log-rotate is enabled, got 0";
+  const std::string later = "conmon: Container ID not provided. Use --cid";
+  EXPECT_EQ(why({"--log-rotate", "--log-max-files", "-1"}), negative);
+  EXPECT_EQ(why({"--log-max-files", "-1"}), negative);
+  EXPECT_EQ(why({"--log-rotate", "--log-max-files", "0"}), none);
+  EXPECT_EQ(why({"--log-max-files", "0"}), later);
+  EXPECT_EQ(why({"--log-rotate", "--log-max-files", "1"}), later);
+  EXPECT_TRUE(refused({"--log-max-files", "2147483648"}).on_stdout);
+}
+
+TEST(ConmonCli, LabelsAreTheJournals) {
+  const auto why = [](const std::string& label, const Words& paths = {"journald"}) {
+    ConmonOptions options;
+    options.cuuid = "0123456789abc";
+    options.log_paths = paths;
+    options.log_labels = {"GOOD_1=x y", label};
+    const auto logs = parse_conmon_logs(options);
+    const auto* const refusal = std::get_if<ConmonRefusal>(&logs);
+    return refusal != nullptr ? refusal->text : "";
+  };
+  const std::string format = "[conmon:e]: Container labels must be in format LABEL=VALUE ";
+  EXPECT_EQ(why("A=1"), "");
+  EXPECT_EQ(why("A="), "");
+  EXPECT_EQ(why("=1"), format + "(no LABEL present in '=1')");
+  EXPECT_EQ(why("A"), format + "(none or more than one '=' present in 'A')");
+  EXPECT_EQ(why("A=B=C"), format + "(none or more than one '=' present in 'A=B=C')");
+  for (const std::string label : {"M%L=x", "a=x", "A =x"}) {
+    EXPECT_EQ(why(label),
+              "[conmon:e]: Container label names must contain only uppercase letters, numbers and underscore "
+              "(in '" +
+                  label + "')");
+  }
+  EXPECT_EQ(why("A=B=C", {"none"}), "") << "nobody looks at them";
+  EXPECT_EQ(why("A=1", {"/a"}), "[conmon:e] k8s-file doesn't support --log-label");
 }
 
 TEST(ConmonCli, LogDrivers) {
@@ -195,7 +243,8 @@ TEST(ConmonCli, AnOptionIsKnownWhateverItsValue) {
 }
 
 TEST(ConmonCli, PodmanReadsTheVersion) {
-  EXPECT_EQ(conmon_version("1.2.3"), "conmon version 2.1.6\ncommit: fdchain 1.2.3\n");
+  EXPECT_EQ(conmon_version("1.2.3"),
+            "conmon version 2.1.6\ncommit: fdchain 1.2.3, whose monitor speaks as conmon 2.1.6 does\n");
 }
 
 TEST(ConmonCli, TheDescriptorsThatAreAnnouncedToTheRuntime) {

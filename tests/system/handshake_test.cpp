@@ -9,6 +9,7 @@
 #include "fdchain/system/notify.h"
 #include "fdchain/system/observe.h"
 #include "fdchain/system/sys.h"
+#include "tests/support/child.h"
 
 namespace fdchain {
 namespace {
@@ -21,6 +22,21 @@ TEST(Handshake, KeepsMessagesApartAndToleratesAPartnerThatHasGone) {
   EXPECT_EQ(::read(pair.theirs.get(), buffer, sizeof buffer), 3);
   pair.theirs.close();
   EXPECT_FALSE(send_message(pair.ours, "three"));
+}
+
+// As a shell's caller gives them; nothing has been done about SIGPIPE here.
+TEST(Handshake, APipeIsAsGoodAsASocket) {
+  EXPECT_EQ(test::in_child([] {
+              int ends[2];
+              check(::pipe(ends), "pipe");
+              const OwnedFd theirs(ends[0]);
+              const OwnedFd ours(ends[1]);
+              char buffer[16];
+              const bool arrived = send_message(ours, "one") && ::read(ends[0], buffer, sizeof buffer) == 3;
+              ::close(ends[0]);
+              return arrived && !send_message(ours, "two") ? 0 : 1;
+            }),
+            0);
 }
 
 TEST(Handshake, TakesAnAnnouncedDescriptorAndMakesItCloseOnExec) {

@@ -6,7 +6,9 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <fstream>
 #include <functional>
+#include <string>
 
 #include "fdchain/system/sys.h"
 
@@ -32,6 +34,25 @@ class Standing {
   [[nodiscard]] bool minds_usr2_too() const {
     while (!minds_signal(pid_, SIGUSR1)) ::sched_yield();
     return minds_signal(pid_, SIGUSR2);
+  }
+
+  [[nodiscard]] pid_t pid() const { return pid_; }
+
+  // Whether one of the sets in its status has the signal.
+  [[nodiscard]] bool has(const std::string& set, int number) const {
+    std::ifstream status("/proc/" + std::to_string(pid_) + "/status");
+    for (std::string line; std::getline(status, line);) {
+      if (line.starts_with(set))
+        return (std::stoull(line.substr(set.size()), nullptr, 16) >> (number - 1) & 1) != 0;
+    }
+    return false;
+  }
+
+  // Waits for its end, and leaves it to be reaped.
+  [[nodiscard]] int signal_that_ended_it() const {
+    siginfo_t info{};
+    check(::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOWAIT), "waitid");
+    return info.si_status;
   }
 
  private:
@@ -65,6 +86,41 @@ TEST(Process1, AProcessThatIsGoneMindsNothingAnyMore) {
   if (child == 0) ::_exit(0);
   ASSERT_EQ(::waitpid(child, nullptr, 0), child);
   EXPECT_TRUE(minds_signal(child, SIGUSR1));
+}
+
+// What blocks everything may do so for the moment of a fork, or receive its signals in its own way: it is
+// sent the signal at once, and looked at again.
+TEST(Process1, WhoBlocksEverythingIsSentTheSignalAndLookedAtAgainForAWhile) {
+  const Standing child([] {
+    sigset_t all;
+    ::sigfillset(&all);
+    ::sigprocmask(SIG_BLOCK, &all, nullptr);
+  });
+  while (!child.has("SigBlk:", SIGUSR1)) ::sched_yield();
+  EXPECT_FALSE(minds_signal(child.pid(), SIGUSR1));
+  Process1 process(child.pid());
+  EXPECT_EQ(poll_timeout(process), -1);
+  process.signal(SIGUSR1);
+  EXPECT_TRUE(child.has("ShdPnd:", SIGUSR1));
+  std::chrono::milliseconds waited{0};
+  while (const auto pause = process.next_look()) {
+    waited += *pause;
+    process.look_again();
+  }
+  EXPECT_GE(waited.count(), 500);
+  EXPECT_LT(waited.count(), 600);
+  EXPECT_EQ(process.fatal(), 0);
+}
+
+TEST(Process1, AFatalSignalIsRememberedAndKills) {
+  const Standing child([] {});
+  Process1 process(child.pid());
+  process.signal(SIGCHLD);
+  EXPECT_EQ(process.fatal(), 0);
+  process.signal(SIGTERM);
+  EXPECT_EQ(process.fatal(), SIGTERM);
+  EXPECT_EQ(process.next_look(), std::nullopt);
+  EXPECT_EQ(child.signal_that_ended_it(), SIGKILL);
 }
 
 }  // namespace

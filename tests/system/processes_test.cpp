@@ -78,5 +78,39 @@ TEST(Children, AreFoundWithoutTheKernelsListToo) {
             0);
 }
 
+TEST(Processes, AChildIsOneUntilItIsReapedAndADescendantMayBeDeeper) {
+  const pid_t self = ::getpid();
+  EXPECT_FALSE(is_child(1));
+  EXPECT_FALSE(is_child(self));
+  EXPECT_FALSE(is_child(::getppid()));
+  EXPECT_FALSE(is_descendant(1));
+  EXPECT_FALSE(is_descendant(::getppid()));
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const pid_t grandchild = ::fork();
+    if (grandchild == 0) ::pause();
+    (void)!::write(ends[1], &grandchild, sizeof grandchild);
+    ::pause();
+  }
+  pid_t grandchild = 0;
+  ASSERT_EQ(::read(ends[0], &grandchild, sizeof grandchild), static_cast<ssize_t>(sizeof grandchild));
+  EXPECT_TRUE(is_child(child));
+  EXPECT_TRUE(is_descendant(child));
+  EXPECT_FALSE(is_child(grandchild));
+  EXPECT_TRUE(is_descendant(grandchild));
+  ::kill(grandchild, SIGKILL);
+  ::kill(child, SIGKILL);
+  siginfo_t info{};
+  EXPECT_EQ(::waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOWAIT), 0);
+  EXPECT_TRUE(is_child(child)) << "a zombie is one";
+  EXPECT_EQ(::waitpid(child, nullptr, 0), child);
+  EXPECT_FALSE(is_child(child));
+  ::waitpid(grandchild, nullptr, 0);  // of a subreaper's
+  ::close(ends[0]);
+  ::close(ends[1]);
+}
+
 }  // namespace
 }  // namespace fdchain

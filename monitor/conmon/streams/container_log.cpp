@@ -35,12 +35,6 @@ constexpr std::chrono::seconds journal_patience{5};
 
 constexpr const char* journal_socket = "/run/systemd/journal/socket";
 
-OwnedFd open_for_appending(const std::string& path, int more_flags) {
-  return OwnedFd(
-      check(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | more_flags, log_mode),
-            "open", path));
-}
-
 /// Where a log really is, if that is below one of `directories`.
 std::string allowed_path(const std::string& path, const std::vector<std::string>& directories) {
   namespace fs = std::filesystem;
@@ -65,7 +59,8 @@ K8sFile::K8sFile(std::string path, const ConmonOptions& options)
   const bool restricted = !options.log_allowlist_dirs.empty();
   if (restricted) path_ = allowed_path(path_, options.log_allowlist_dirs);
   // A link to what is not there yet is none that could be followed to look where it leads.
-  file_ = open_for_appending(path_, restricted ? O_NOFOLLOW : 0);
+  const int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | (restricted ? O_NOFOLLOW : 0);
+  file_ = OwnedFd(check(::open(path_.c_str(), flags, log_mode), "Failed to open log file", path_));
 }
 
 void K8sFile::write(AttachStream stream, std::string_view bytes) {
@@ -91,28 +86,29 @@ void K8sFile::write(AttachStream stream, std::string_view bytes) {
   write_all(file_.get(), entries, path_);
 }
 
+// At every moment that this process can help it there is a log at the path.
 void K8sFile::start_anew() {
-  if (files_kept_ > 0) rotate();
-  reopen();
+  FileBeside fresh = create_beside(path_, O_WRONLY | O_APPEND, log_mode, "open");
+  try {
+    if (files_kept_ > 0) rotate();
+    check(::rename(fresh.name.c_str(), path_.c_str()), "rename", path_);
+  } catch (...) {
+    ::unlink(fresh.name.c_str());
+    throw;
+  }
+  file_ = std::move(fresh.file);
+  written_ = 0;
 }
 
 // FILE.1 is the youngest.
 void K8sFile::rotate() const {
+  if (::access(path_.c_str(), F_OK) < 0 && errno == ENOENT) return;  // somebody has moved it away already
   const auto name = [&](int number) { return path_ + '.' + std::to_string(number); };
   for (int number = files_kept_ - 1; number >= 1; --number) {
     if (::rename(name(number).c_str(), name(number + 1).c_str()) < 0 && errno != ENOENT)
       fail(errno, "rename", name(number));
   }
   check(::rename(path_.c_str(), name(1).c_str()), "rename", path_);
-}
-
-// By another name first: at every moment there is a log at the path.
-void K8sFile::reopen() {
-  const std::string fresh = path_ + ".tmp";
-  OwnedFd file = open_for_appending(fresh, O_TRUNC | O_NOFOLLOW);
-  check(::rename(fresh.c_str(), path_.c_str()), "rename", path_);
-  file_ = std::move(file);
-  written_ = 0;
 }
 
 void K8sFile::sync() const {
@@ -132,9 +128,7 @@ JournalLog::JournalLog(const ConmonOptions& options)
   if (options.name) fields_ += journal_field("CONTAINER_NAME", *options.name);
   fields_ += journal_field("SYSLOG_IDENTIFIER", options.log_tag.value_or(options.name.value_or(short_id)));
   for (const std::string& label : options.log_labels) {
-    const std::size_t equals = label.find('=');
-    if (equals == 0 || equals == std::string::npos)
-      throw Failure("--log-label " + printable(label) + ": not NAME=VALUE");
+    const std::size_t equals = label.find('=');  // parse_conmon_logs() has looked for it
     fields_ += journal_field(label.substr(0, equals), label.substr(equals + 1));
   }
 }
@@ -227,7 +221,7 @@ void ContainerLog::relieve() {
 }
 
 void ContainerLog::reopen() try {
-  if (file_) file_->reopen();
+  if (file_) file_->start_anew();
 } catch (const std::system_error& error) {
   log::warn("{}; the log goes on where it was", error.what());
 }

@@ -22,13 +22,13 @@ class K8sFile {
   /// Throws std::system_error when it cannot be written.
   void write(AttachStream stream, std::string_view bytes);
 
-  /// Starts the file anew, for whoever has moved it away; what is left at its path is replaced.
-  void reopen();
+  /// Starts the file anew, for whoever has moved it away or wants it to. What is left at its path is kept as
+  /// FILE.1 where old logs are kept, and replaced elsewhere.
+  void start_anew();
 
   void sync() const;
 
  private:
-  void start_anew();
   void rotate() const;
 
   std::string path_;
