@@ -97,6 +97,8 @@ std::vector<std::string> to_words(const RunOptions& options) {
       options.isolation.rootfs.empty() ? absolute(options.workdir) : absolute_in_root(options.workdir));
   add("--pidfile", absolute(options.pidfile));
   add("--exit-file", absolute(options.exit_file));
+  add("--listen-report",
+      options.listen_report.starts_with("fd:") ? options.listen_report : absolute(options.listen_report));
   add("--trace", absolute(options.trace));
   for (const ReportRequest& report : options.reports)
     add("--report", report.format_name + (report.file.empty() ? "" : ':' + absolute(report.file)));

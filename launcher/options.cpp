@@ -50,10 +50,13 @@ struct Texts {
 po::options_description describe(RunOptions& options, Texts& texts) {
   po::options_description own("Options");
   own.add_options()  //
-      ("listen,l", po::value(&texts.listen)->value_name("KIND:ADDRESS[,name=NAME][,mode=MODE][,backlog=N]"),
+      ("listen,l", po::value(&texts.listen)->value_name("KIND:ADDRESS[,OPTION...]"),
        "open a socket, as an activator would; repeatable. KIND is tcp, udp, unix, unix-dgram, "
        "unix-seqpacket, vsock, "
-       "fifo, netlink, mqueue or special; addresses as in systemd.socket(5)")                            //
+       "fifo, netlink, mqueue or special; addresses as in systemd.socket(5). OPTION is name=NAME, mode=MODE, "
+       "backlog=N or another one of docs/socket-options.md; port 0 is one that the kernel chooses")  //
+      ("listen-report", po::value(&options.listen_report)->value_name("FILE|fd:N"),
+       "say what is listened on, ports that the kernel chose included, as JSON, before the payload starts")  //
       ("detach,d", po::bool_switch(&options.detach), "return when the payload runs, and print its pid")  //
       ("preserve-fds", po::value(&options.preserve_fds)->value_name("N"),
        "pass on N descriptors after the sockets")  //
