@@ -195,11 +195,12 @@ void Connections::hear_signal() {
 }
 
 void Connections::reap_runs() {
-  std::erase_if(runs_, [](const Run& run) {
+  std::erase_if(runs_, [this](const Run& run) {
     int status = 0;
     if (retry([&] { return ::waitpid(run.pid, &status, WNOHANG); }) != run.pid) return false;
     const WaitStatus ended(status);
-    if (ended.exit_status() != 0) log::warn("{}: its run {}", run.whose, ended.describe());
+    const bool as_told = ended_by_ != 0 && ended.exit_status() == exit_status::by_signal + ended_by_;
+    if (ended.exit_status() != 0 && !as_told) log::warn("{}: its run {}", run.whose, ended.describe());
     return true;
   });
   told_that_full_ = told_that_full_ && is_full();

@@ -280,7 +280,7 @@ Opened open_mqueue(const ListenSpec& spec, const PathAddress& queue) {
 
 OwnedFd open_special(const ListenSpec& spec, const PathAddress& special) {
   const int access = spec.writable ? O_RDWR : O_RDONLY;
-  OwnedFd fd(check(::open(special.path.c_str(), access | O_CLOEXEC | O_NOCTTY | O_NONBLOCK), "open"));
+  OwnedFd fd(check(::open(special.path.c_str(), access | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW), "open"));
   struct stat status {};
   check(::fstat(fd.get(), &status), "fstat");
   if (!S_ISCHR(status.st_mode) && !S_ISREG(status.st_mode)) {
