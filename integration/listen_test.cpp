@@ -4,6 +4,7 @@
 
 #include <csignal>
 #include <filesystem>
+#include <fstream>
 
 #include "fdchain/system/files.h"
 #include "fdchain/system/listening_socket.h"
@@ -136,6 +137,44 @@ TEST_F(Listen, WhatTheKernelRefusesEndsTheRunInALine) {
                  "fcntl F_SETPIPE_SZ: Operation not permitted");
   expect_refusal("unix:" + file("d/s") + ",user=nobody-of-that-name", "there is no user nobody-of-that-name");
   EXPECT_TRUE(std::filesystem::is_empty(directory_.path()));
+}
+
+TEST_F(Listen, DirectoriesStayAndAFailedRunLeavesNone) {
+  const std::string made = "unix:" + file("a/b/s") + ",dirmode=0750";
+  const Result failed =
+      run(launcher({"--listen", made, "--listen", "unix:" + file("c/s") + ",symlink=/dev/null", "true"}));
+  EXPECT_EQ(failed.status, WaitStatus::for_exit_code(125));
+  EXPECT_EQ(failed.err, "launcher: --listen unix:" + file("c/s") +
+                            ",symlink=/dev/null: symlink /dev/null: File exists\n");
+  EXPECT_TRUE(std::filesystem::is_empty(directory_.path()));
+  EXPECT_EQ(run(launcher({"--listen", made, "stat", "-c", "%a", file("a"), file("a/b")})).out, "750\n750\n");
+  EXPECT_TRUE(std::filesystem::is_empty(file("a/b")));
+}
+
+TEST_F(Listen, WhatTakesPrivilegesIsRefusedInALine) {
+  const auto as_somebody = [&](const std::string& listen) {
+    Start start = launcher({"--listen", listen, "true"});
+    start.argv.insert(start.argv.begin(),
+                      {"setpriv", "--reuid", "4711", "--regid", "4711", "--clear-groups"});
+    return run(start);
+  };
+  const auto expect_refusal = [&](const std::string& listen, const std::string& why) {
+    const Result result = as_somebody(listen);
+    EXPECT_EQ(result.status, WaitStatus::for_exit_code(125));
+    EXPECT_EQ(result.err, "launcher: --listen " + listen + ": " + why + "\n");
+  };
+  std::ofstream("/proc/sys/net/ipv4/ip_unprivileged_port_start") << "1024";
+  expect_refusal("tcp:127.0.0.1:80", "bind: Permission denied");
+  expect_refusal("unix:/etc/fdchain-test/s", "mkdir /etc/fdchain-test: Permission denied");
+  expect_refusal("tcp:0,mark=1", "setsockopt SO_MARK: Operation not permitted");
+  std::filesystem::permissions(directory_.path(), std::filesystem::perms::all);
+  expect_refusal("unix:" + file("s") + ",user=root", "chown " + file("s") + ": Operation not permitted");
+  EXPECT_TRUE(std::filesystem::is_empty(directory_.path()));
+  const Result limited = as_somebody("unix:" + file("s") + ",rcvbuf=1G");
+  EXPECT_EQ(limited.status, WaitStatus::for_exit_code(0));
+  EXPECT_THAT(limited.err,
+              ::testing::MatchesRegex("launcher: warning: --listen unix:.*,rcvbuf=1G: rcvbuf: [0-9]+ bytes "
+                                      "instead of 1073741824, the limit without CAP_NET_ADMIN\n"));
 }
 
 TEST_F(Listen, VsockArrives) {

@@ -101,6 +101,8 @@ void open_sockets(const RunOptions& options, Sockets& sockets) {
       log::warn("{}: {}", who_asks(spec), printable(remark));
   }
   write_report(options, sockets);
+  // systemd leaves them too: somebody else may count on them by then.
+  for (Opened& opened : sockets.opened) opened.directories.keep();
 }
 
 std::string describe_sockets(const RunOptions& options, const Sockets& sockets) {

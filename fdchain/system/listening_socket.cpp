@@ -23,7 +23,6 @@
 #include "fdchain/model/number.h"
 #include "fdchain/model/printable.h"
 #include "fdchain/system/accounts.h"
-#include "fdchain/system/made_directories.h"
 #include "fdchain/system/socket_options.h"
 #include "fdchain/system/sys.h"
 
@@ -105,7 +104,7 @@ Opened open_inet(const ListenSpec& spec, const InetAddress& inet) {
     const int on = 1;
     check(::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on), "setsockopt SO_REUSEADDR");
   }
-  Opened opened{std::move(socket), {}, {}};
+  Opened opened{std::move(socket), {}, {}, {}};
   append(opened.remarks, set_options_before_bind(opened.fd, spec));
   bind_and_listen(opened.fd, address_of(inet, ipv6), spec, spec.kind == Kind::tcp);
   return opened;
@@ -170,11 +169,10 @@ void give_to(const Owner& owner, const std::string& path) {
 }
 
 // For systemd a link that cannot be made is no reason not to listen.
-void make_links(const ListenSpec& spec, const std::string& path, Opened& opened,
-                MadeDirectories& directories) {
+void make_links(const ListenSpec& spec, const std::string& path, Opened& opened) {
   for (const std::string& link : spec.symlinks) {
     try {
-      directories.make_parents(link, spec.directory_mode);
+      opened.directories.make_parents(link, spec.directory_mode);
       if (::symlink(path.c_str(), link.c_str()) == 0) {
         opened.made.emplace_back(MadeName::Kind::path, link);
         continue;
@@ -192,15 +190,15 @@ void make_links(const ListenSpec& spec, const std::string& path, Opened& opened,
   }
 }
 
-Opened open_unix(const ListenSpec& spec, const PathAddress& unix_path, MadeDirectories& directories) {
+Opened open_unix(const ListenSpec& spec, const PathAddress& unix_path) {
   const int type = spec.kind == Kind::unix_stream  ? SOCK_STREAM
                    : spec.kind == Kind::unix_dgram ? SOCK_DGRAM
                                                    : SOCK_SEQPACKET;
   const Address address = address_of(unix_path);
-  Opened opened{make_socket(AF_UNIX, type), {}, {}};
+  Opened opened{make_socket(AF_UNIX, type), {}, {}, {}};
   const bool abstract = unix_path.path[0] == '@';
   const Owner owner = owner_for(spec);
-  if (!abstract) directories.make_parents(unix_path.path, spec.directory_mode);
+  if (!abstract) opened.directories.make_parents(unix_path.path, spec.directory_mode);
   if (!abstract && is_stale_socket(address, unix_path.path, type)) {
     check(::unlink(unix_path.path.c_str()), "unlink", unix_path.path);
   }
@@ -210,7 +208,7 @@ Opened open_unix(const ListenSpec& spec, const PathAddress& unix_path, MadeDirec
     give_to(owner, unix_path.path);
   }
   if (type != SOCK_DGRAM) check(::listen(opened.fd.get(), spec.backlog), "listen");
-  make_links(spec, unix_path.path, opened, directories);
+  make_links(spec, unix_path.path, opened);
   return opened;
 }
 
@@ -234,12 +232,12 @@ OwnedFd open_netlink(const NetlinkAddress& netlink) {
   return socket;
 }
 
-Opened open_fifo(const ListenSpec& spec, const PathAddress& fifo, MadeDirectories& directories) {
+Opened open_fifo(const ListenSpec& spec, const PathAddress& fifo) {
   const Owner owner = owner_for(spec);
-  directories.make_parents(fifo.path, spec.directory_mode);
+  Opened opened;
+  opened.directories.make_parents(fifo.path, spec.directory_mode);
   const int made = with_umask(~spec.mode & 0777, [&] { return ::mkfifo(fifo.path.c_str(), spec.mode); });
   if (made < 0 && errno != EEXIST) fail(errno, "mkfifo");
-  Opened opened;
   if (made == 0) opened.made.emplace_back(MadeName::Kind::path, fifo.path);
   // Read-write, as systemd does: a FIFO with a writer of its own never ends between two clients.
   opened.fd = OwnedFd(
@@ -254,7 +252,7 @@ Opened open_fifo(const ListenSpec& spec, const PathAddress& fifo, MadeDirectorie
     if (spec.unit.empty()) fail(errno, "fcntl F_SETPIPE_SZ");
     opened.remarks.push_back("fcntl F_SETPIPE_SZ: " + std::generic_category().message(errno));
   }
-  make_links(spec, fifo.path, opened, directories);
+  make_links(spec, fifo.path, opened);
   return opened;
 }
 
@@ -280,7 +278,8 @@ Opened open_mqueue(const ListenSpec& spec, const PathAddress& queue) {
 
 OwnedFd open_special(const ListenSpec& spec, const PathAddress& special) {
   const int access = spec.writable ? O_RDWR : O_RDONLY;
-  OwnedFd fd(check(::open(special.path.c_str(), access | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW), "open"));
+  OwnedFd fd(
+      check(::open(special.path.c_str(), access | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW), "open"));
   struct stat status {};
   check(::fstat(fd.get(), &status), "fstat");
   if (!S_ISCHR(status.st_mode) && !S_ISREG(status.st_mode)) {
@@ -291,18 +290,18 @@ OwnedFd open_special(const ListenSpec& spec, const PathAddress& special) {
   return fd;
 }
 
-Opened open_kind(const ListenSpec& spec, MadeDirectories& directories) {
+Opened open_kind(const ListenSpec& spec) {
   switch (spec.kind) {
     case Kind::tcp:
     case Kind::udp: return open_inet(spec, std::get<InetAddress>(spec.address));
     case Kind::unix_stream:
     case Kind::unix_dgram:
-    case Kind::unix_seqpacket: return open_unix(spec, std::get<PathAddress>(spec.address), directories);
-    case Kind::vsock: return {open_vsock(spec, std::get<VsockAddress>(spec.address)), {}, {}};
-    case Kind::netlink: return {open_netlink(std::get<NetlinkAddress>(spec.address)), {}, {}};
-    case Kind::fifo: return open_fifo(spec, std::get<PathAddress>(spec.address), directories);
+    case Kind::unix_seqpacket: return open_unix(spec, std::get<PathAddress>(spec.address));
+    case Kind::vsock: return {open_vsock(spec, std::get<VsockAddress>(spec.address)), {}, {}, {}};
+    case Kind::netlink: return {open_netlink(std::get<NetlinkAddress>(spec.address)), {}, {}, {}};
+    case Kind::fifo: return open_fifo(spec, std::get<PathAddress>(spec.address));
     case Kind::mqueue: return open_mqueue(spec, std::get<PathAddress>(spec.address));
-    case Kind::special: return {open_special(spec, std::get<PathAddress>(spec.address)), {}, {}};
+    case Kind::special: return {open_special(spec, std::get<PathAddress>(spec.address)), {}, {}, {}};
   }
   return {};
 }
@@ -380,10 +379,8 @@ std::vector<std::pair<MadeName::Kind, std::string>> names_made_for(const ListenS
 }
 
 Opened open_listening(const ListenSpec& spec) try {
-  MadeDirectories directories;
-  Opened opened = open_kind(spec, directories);
+  Opened opened = open_kind(spec);
   if (is_socket(spec.kind)) append(opened.remarks, set_options_after_bind(opened.fd, spec));
-  directories.keep();
   return opened;
 } catch (const std::system_error& error) {
   throw Failure(who_asks(spec) + ": " + error.what() + cause_of(spec, error.code().value()));

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "fdchain/model/listen_spec.h"
+#include "fdchain/system/made_directories.h"
 #include "fdchain/system/owned_fd.h"
 
 namespace fdchain {
@@ -57,6 +58,7 @@ std::vector<std::pair<MadeName::Kind, std::string>> names_made_for(const ListenS
 /// A socket, FIFO, queue or special file, opened as an activator would, close-on-exec and blocking.
 struct Opened {
   OwnedFd fd;
+  MadeDirectories directories;  ///< above the path; gone after what was made in them
   std::vector<MadeName> made;
   std::vector<std::string> remarks;  ///< sentences on what is not quite as it was asked for
 };
@@ -64,8 +66,8 @@ struct Opened {
 /// Opens what `spec` asks for. Throws Failure: `--listen tcp:80: bind: Address already in use`.
 ///
 /// A unix socket path that exists is replaced only when it is a socket that nobody listens on any more. The
-/// directories above a path are made where they are missing. They stay, as with systemd; but for those of an
-/// opening that fails.
+/// directories above a path are made where they are missing; whoever wants them to stay, as with systemd,
+/// says so.
 Opened open_listening(const ListenSpec& spec);
 
 /// `spec` with the port that the kernel chose for it, where it was to choose one.

@@ -7,10 +7,12 @@
 
 namespace fdchain {
 
-/// Directories that were made for a path. They are removed again unless it is said that they are to stay.
+/// Directories that were made for a path. They are removed again, where they are empty, unless it is said
+/// that they are to stay.
 class MadeDirectories {
  public:
   MadeDirectories() = default;
+  MadeDirectories(MadeDirectories&&) = default;
   MadeDirectories(const MadeDirectories&) = delete;
   MadeDirectories& operator=(const MadeDirectories&) = delete;
   ~MadeDirectories();
