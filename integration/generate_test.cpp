@@ -71,6 +71,46 @@ TEST_F(Generate, SystemdAcceptsSeveralNamesAndModes) {
   EXPECT_THAT(service, HasSubstr("Type=exec\n"));
 }
 
+TEST_F(Generate, SystemdAcceptsEveryOption) {
+  const Result result = generate(
+      {"all", "--files", "--listen",
+       "tcp:[::]:80,name=web,backlog=5,v6only,freebind,transparent,reuseport,bind-to-device=lo,nodelay,"
+       "keepalive,"
+       "keepalive-time=60,keepalive-interval=5,keepalive-probes=3,defer-accept=2,congestion=reno,"
+       "timestamping=us,"
+       "rcvbuf=8M,sndbuf=1K,priority=3,mark=7,tos=low-delay,ttl=9",
+       "--listen", "udp:[::]:53,name=dns,v6only=no,broadcast,passpktinfo,timestamping=ns", "--listen",
+       "unix:/run/s,name=admin,mode=0600,dirmode=0700,user=daemon,group=12,symlink=/x,symlink=/y "
+       "z,passcred,passsec",
+       "--listen", "fifo:/run/f,name=fifo,pipe-size=64K", "--listen",
+       "mqueue:/q,name=queue,max-messages=5,message-size=64", "--listen",
+       "special:/dev/null,name=special,writable", "--listen", "netlink:route 1361,name=route"});
+  EXPECT_EQ(result.err, "");
+  EXPECT_EQ(complaints({"all-web.socket", "all-dns.socket", "all-admin.socket", "all-fifo.socket",
+                        "all-queue.socket", "all-special.socket", "all-route.socket", "all.service"}),
+            "");
+}
+
+TEST_F(Generate, WithAcceptThereIsATemplateForTheConnections) {
+  const Result result =
+      generate({"web", "--files", "--listen", "tcp:8080,accept,max-connections=5", "mydaemon"});
+  EXPECT_EQ(result.err, "");
+  EXPECT_EQ(result.out, file("web.socket") + '\n' + file("web@.service") + '\n');
+  EXPECT_EQ(complaints({"web.socket"}), "");
+  EXPECT_EQ(
+      read_file(file("web.socket")),
+      "[Unit]\nDescription=Sockets of web\n\n[Socket]\nListenStream=8080\nAccept=yes\nMaxConnections=5\n\n"
+      "[Install]\nWantedBy=sockets.target\n");
+  EXPECT_EQ(read_file(file("web@.service")),
+            "[Unit]\nDescription=web, behind fdchain's "
+            "launcher\n\n[Service]\nType=notify\nNotifyAccess=all\nExecStart=" +
+                bin("launcher") + " --sdnotify=conmon -- mydaemon\nKillMode=mixed\n");
+  EXPECT_EQ(generate({"web", "--listen", "tcp:1,accept", "--listen", "tcp:2"}).err,
+            "launcher: --listen tcp:2: with accept for one socket every other one needs it too\n");
+  EXPECT_EQ(generate({"web", "--listen", "tcp:0"}).err,
+            "launcher: --listen tcp:0: systemd has no port that the kernel chooses\n");
+}
+
 TEST_F(Generate, WithoutFilesItPrintsAndWritesNothing) {
   const Result result = generate({"echo", "--listen", "tcp:3000", "mydaemon"});
   EXPECT_THAT(result.out, ::testing::StartsWith("# echo.socket\n[Unit]\n"));

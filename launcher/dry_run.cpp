@@ -36,7 +36,7 @@ HopPlan plan_launcher(const RunOptions& options, const Arrival& arrival, const A
   Handles handles;
   for (const ListenSpec& spec : options.listen) {
     handles.own_sockets.push_back(next_number(number));
-    if (auto made = name_made_for(spec)) handles.made_names.push_back(std::move(*made));
+    for (auto& made : names_made_for(spec)) handles.made_names.push_back(std::move(made));
   }
   handles.sync = next_number(number);
   handles.start = next_number(number);

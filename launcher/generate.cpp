@@ -22,8 +22,8 @@ constexpr std::string_view usage =
     "Usage: launcher generate systemd NAME [--files [--replace]] [RUN OPTIONS] [--] [PAYLOAD [ARG...]]\n\n"
     "Prints NAME.service for a run with these options, and NAME.socket for what it listens on; with --files, "
     "writes them\n"
-    "into the working directory, and with --replace over what is there. Sockets with different names, modes "
-    "or backlogs come in several units, "
+    "into the working directory, and with --replace over what is there. Sockets whose names or options "
+    "differ come in several units, "
     "NAME-….socket.\n"
     "Type=notify waits for the payload's READY=1 with --sdnotify container, which is the default for "
     "fdchain's "
@@ -97,6 +97,8 @@ std::vector<std::string> to_words(const RunOptions& options) {
       options.isolation.rootfs.empty() ? absolute(options.workdir) : absolute_in_root(options.workdir));
   add("--pidfile", absolute(options.pidfile));
   add("--exit-file", absolute(options.exit_file));
+  add("--listen-report",
+      options.listen_report.starts_with("fd:") ? options.listen_report : absolute(options.listen_report));
   add("--trace", absolute(options.trace));
   for (const ReportRequest& report : options.reports)
     add("--report", report.format_name + (report.file.empty() ? "" : ':' + absolute(report.file)));
@@ -166,8 +168,8 @@ void refuse_to_overwrite(const std::vector<UnitFile>& units) {
 }
 
 bool is_a_unit_of(const std::string& name, const std::string& file) {
-  return file == name + ".service" || file == name + ".socket" ||
-         (file.starts_with(name + '-') && file.ends_with(".socket"));
+  return file == name + ".service" || file == name + ".socket" || file == name + "@.service" ||
+         (file.starts_with(name + '-') && (file.ends_with(".socket") || file.ends_with("@.service")));
 }
 
 // Sockets of an earlier set would go on to start a service that does not expect them.

@@ -1,10 +1,12 @@
 // The launcher, podman's part of the chain, and the user's front end.
 
+#include "fdchain/model/failure.h"
 #include "fdchain/program/checkpoint.h"
 #include "fdchain/program/guard.h"
 #include "fdchain/program/log.h"
 #include "fdchain/system/arrival.h"
 #include "launcher/activator.h"
+#include "launcher/connections.h"
 #include "launcher/container/container.h"
 #include "launcher/container/dialect.h"
 #include "launcher/diagnose.h"
@@ -23,6 +25,9 @@ int run_or_plan(std::vector<std::string> words, Arrival arrival) {
   const bool dry = !words.empty() && words.front() == "dry-run";
   auto options = parse_run_options({words.begin() + (dry ? 1 : 0), words.end()});
   if (!options) return 0;
+  const bool per_connection = wants_run_per_connection(*options, arrival);
+  if (per_connection && dry) throw Failure("dry-run with accept: each connection has a plan of its own");
+  if (per_connection) return serve_connections(*options, arrival);
   choose_dialect(*options, arrival.environment);
   if (dry) return dry_run(*options, arrival), 0;
   commit_activator_faults(*options, arrival, words);

@@ -9,6 +9,7 @@
 #include "fdchain/model/printable.h"
 #include "fdchain/program/isolation_options.h"
 #include "fdchain/system/files.h"
+#include "launcher/unit.h"
 
 namespace fdchain {
 namespace {
@@ -38,6 +39,7 @@ constexpr std::string_view own_payload = "payload";
 /// Options whose values need reading before they are values.
 struct Texts {
   std::vector<std::string> listen;
+  std::vector<std::string> units;
   std::vector<std::string> reports;
   std::vector<std::string> faults;
   std::vector<std::string> profiles;
@@ -50,10 +52,15 @@ struct Texts {
 po::options_description describe(RunOptions& options, Texts& texts) {
   po::options_description own("Options");
   own.add_options()  //
-      ("listen,l", po::value(&texts.listen)->value_name("KIND:ADDRESS[,name=NAME][,mode=MODE][,backlog=N]"),
+      ("listen,l", po::value(&texts.listen)->value_name("KIND:ADDRESS[,OPTION...]"),
        "open a socket, as an activator would; repeatable. KIND is tcp, udp, unix, unix-dgram, "
        "unix-seqpacket, vsock, "
-       "fifo, netlink, mqueue or special; addresses as in systemd.socket(5)")                            //
+       "fifo, netlink, mqueue or special; addresses as in systemd.socket(5). OPTION is name=NAME, mode=MODE, "
+       "backlog=N or another one of docs/socket-options.md; port 0 is one that the kernel chooses")  //
+      ("unit", po::value(&texts.units)->value_name("FILE.socket"),
+       "open what a .socket unit of systemd's asks for, behind what --listen does; repeatable")  //
+      ("listen-report", po::value(&options.listen_report)->value_name("FILE|fd:N"),
+       "say what is listened on, ports that the kernel chose included, as JSON, before the payload starts")  //
       ("detach,d", po::bool_switch(&options.detach), "return when the payload runs, and print its pid")  //
       ("preserve-fds", po::value(&options.preserve_fds)->value_name("N"),
        "pass on N descriptors after the sockets")  //
@@ -138,6 +145,9 @@ std::optional<RunOptions> parse_run_options(const std::vector<std::string>& word
   const CommandLine command_line = parse_command_line(words, description);
   if (answered(command_line, Hop::launcher, usage, description)) return std::nullopt;
   for (const std::string& listen : texts.listen) options.listen.push_back(parse_listen_spec(listen));
+  for (const std::string& unit : texts.units) {
+    for (ListenSpec& spec : read_socket_unit(unit)) options.listen.push_back(std::move(spec));
+  }
   options.sdnotify_given = !texts.sdnotify.empty();
   if (options.sdnotify_given) options.sdnotify = parse_sdnotify(texts.sdnotify);
   options.log = log_target(texts, options.detach);

@@ -36,6 +36,7 @@ struct ReportRequest {
 /// What `launcher run` was asked to do.
 struct RunOptions {
   std::vector<ListenSpec> listen;
+  std::string listen_report;  ///< where to say what is listened on: a file, or fd:N; empty for nowhere
   bool detach = false;
   int preserve_fds = 0;
   SdNotify sdnotify = SdNotify::container;

@@ -15,6 +15,7 @@
 #include "launcher/container/container.h"
 #include "launcher/monitor_link.h"
 #include "launcher/plan.h"
+#include "launcher/sockets.h"
 #include "launcher/systemd_notice.h"
 #include "launcher/witness.h"
 
@@ -54,7 +55,7 @@ pid_t start_monitor(const RunOptions& options, Arrival& arrival, const Accepted&
   Handles handles{{}, {}, sync.theirs.get(), start.theirs.get(), static_cast<int>(accepted.free.size())};
   for (const Opened& opened : sockets.opened) {
     handles.own_sockets.push_back(opened.fd.get());
-    if (opened.made) handles.made_names.emplace_back(opened.made->kind(), opened.made->name());
+    for (const MadeName& made : opened.made) handles.made_names.emplace_back(made.kind(), made.name());
   }
   arrival.environment = environment_to_pass(options, arrival, trace);
   HopPlan plan{
@@ -75,7 +76,7 @@ pid_t start_monitor(const RunOptions& options, Arrival& arrival, const Accepted&
 // somebody else has made in their place by then. Only when the monitor dies does it fall to the launcher.
 void leave_names_to_monitor(Sockets& sockets) {
   for (Opened& opened : sockets.opened) {
-    if (opened.made) opened.made->release();
+    for (MadeName& made : opened.made) made.release();
   }
 }
 
@@ -105,7 +106,7 @@ int run_hops(const RunOptions& options, Arrival& arrival, const Accepted& accept
              Sockets& sockets, Witness& witness) {
   if (!options.pidfile.empty()) check_replaceable("--pidfile", options.pidfile);
   sockets.inherited = accepted.sockets;
-  for (const ListenSpec& spec : options.listen) sockets.opened.push_back(open_listening(spec));
+  open_sockets(options, sockets);
   if (witness.trace().on()) witness.saw_arrival(make_contract(options, arrival, sockets));
   const pid_t monitor = start_monitor(options, arrival, accepted, sockets, link, witness.trace());
   const pid_t payload = link.start_payload();

@@ -6,11 +6,11 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <limits>
 #include <utility>
 
 #include "fdchain/model/failure.h"
+#include "fdchain/model/listen_options.h"
 #include "fdchain/model/number.h"
 #include "fdchain/model/printable.h"
 
@@ -59,154 +59,160 @@ auto find(const Table& table, std::string_view name) {
   return std::ranges::find(table, name, [](const auto& entry) { return entry.first; });
 }
 
-[[noreturn]] void refuse(std::string_view text, std::string_view why) {
-  throw Failure("--listen " + printable(text) + ": " + std::string(why));
-}
+/// Why a text is none of what it should be.
+[[noreturn]] void refuse(std::string_view why) { throw Failure(std::string(why)); }
 
-std::uint16_t parse_port(std::string_view port, std::string_view text) {
-  if (port.empty()) refuse(text, "no port given");
+std::uint16_t parse_port(std::string_view port) {
+  if (port.empty()) refuse("no port given");
   const auto number = parse_decimal(port, 65535);
-  if (!number || *number == 0) refuse(text, "not a port from 1 to 65535");
+  if (!number) refuse("not a port from 0 to 65535");
   return static_cast<std::uint16_t>(*number);
 }
 
-void check_ip(int family, const std::string& ip, std::string_view text) {
+void check_ip(int family, const std::string& ip) {
   std::array<unsigned char, sizeof(in6_addr)> ignored{};
   if (::inet_pton(family, ip.c_str(), ignored.data()) == 1) return;
-  refuse(text, family == AF_INET ? "not an IPv4 address with a port" : "not an IPv6 address in [brackets]");
+  refuse(family == AF_INET ? "not an IPv4 address with a port" : "not an IPv6 address in [brackets]");
 }
 
 // `8080`, `127.0.0.1:8080`, `[::1]:8080`, `[fe80::1]:8080%lo`.
-InetAddress parse_inet(std::string_view address, std::string_view text) {
+InetAddress parse_inet(std::string_view address) {
   InetAddress result;
   if (address.starts_with('[')) {
     const std::size_t close = address.find("]:");
-    if (close == std::string_view::npos) refuse(text, "an IPv6 address is [ADDRESS]:PORT");
+    if (close == std::string_view::npos) refuse("an IPv6 address is [ADDRESS]:PORT");
     result.ip = address.substr(1, close - 1);
-    check_ip(AF_INET6, result.ip, text);
+    if (result.ip.find('%') != std::string::npos)
+      refuse("the interface comes last: [ADDRESS]:PORT%INTERFACE");
+    check_ip(AF_INET6, result.ip);
     std::string_view port = address.substr(close + 2);
     if (const std::size_t percent = port.find('%'); percent != std::string_view::npos) {
       result.scope = port.substr(percent + 1);
-      if (result.scope.empty()) refuse(text, "no interface after %");
+      if (result.scope.empty()) refuse("no interface after %");
       port = port.substr(0, percent);
     }
-    result.port = parse_port(port, text);
+    result.port = parse_port(port);
     return result;
   }
   if (const std::size_t colon = address.rfind(':'); colon != std::string_view::npos) {
     result.ip = address.substr(0, colon);
-    check_ip(AF_INET, result.ip, text);
+    check_ip(AF_INET, result.ip);
     address = address.substr(colon + 1);
   }
-  result.port = parse_port(address, text);
+  result.port = parse_port(address);
   return result;
 }
 
-PathAddress parse_unix(std::string_view address, std::string_view text) {
-  if (address.size() > longest_unix_path) refuse(text, "longer than the 107 bytes of a unix socket address");
+PathAddress parse_unix(std::string_view address) {
+  if (address.size() > longest_unix_path) refuse("longer than the 107 bytes of a unix socket address");
   if (address.starts_with('/')) return {std::string(address)};
   if (address.starts_with('@') && address.size() > 1) return {std::string(address)};
-  refuse(text, "a unix socket address is an absolute /path or an @abstract name");
+  refuse("a unix socket address is an absolute /path or an @abstract name");
 }
 
-PathAddress parse_path(std::string_view address, std::string_view text) {
-  if (!address.starts_with('/')) refuse(text, "not an absolute path");
+PathAddress parse_path(std::string_view address) {
+  if (!address.starts_with('/')) refuse("not an absolute path");
   return {std::string(address)};
 }
 
-PathAddress parse_queue(std::string_view address, std::string_view text) {
+PathAddress parse_queue(std::string_view address) {
   const bool one_name =
       address.starts_with('/') && address.size() > 1 && address.find('/', 1) == std::string_view::npos;
-  if (!one_name) refuse(text, "a message queue is named /NAME, without another slash");
+  if (!one_name) refuse("a message queue is named /NAME, without another slash");
   return {std::string(address)};
 }
 
 // `CID:PORT`, or `:PORT` for every CID.
-VsockAddress parse_vsock(std::string_view address, std::string_view text) {
+VsockAddress parse_vsock(std::string_view address) {
   const std::size_t colon = address.find(':');
-  if (colon == std::string_view::npos) refuse(text, "a vsock address is CID:PORT or :PORT");
+  if (colon == std::string_view::npos) refuse("a vsock address is CID:PORT or :PORT");
   constexpr auto max = std::numeric_limits<std::uint32_t>::max();
   const auto cid = colon == 0 ? std::optional<std::uint64_t>(VMADDR_CID_ANY)
                               : parse_decimal(address.substr(0, colon), max);
   const auto port = parse_decimal(address.substr(colon + 1), max);
-  if (!cid || !port) refuse(text, "a vsock address is CID:PORT or :PORT");
+  if (!cid || !port) refuse("a vsock address is CID:PORT or :PORT");
   return {static_cast<std::uint32_t>(*cid), static_cast<std::uint32_t>(*port)};
 }
 
-// `route 1361`: the family's name and, if wanted, a multicast group.
-NetlinkAddress parse_netlink(std::string_view address, std::string_view text) {
+// systemd knows families by number too.
+std::optional<int> netlink_family(std::string_view text) {
+  const auto* const family = find(netlink_families, text);
+  if (family != netlink_families.end()) return family->second;
+  const auto number = parse_decimal(text, MAX_LINKS - 1);
+  return number ? std::optional(static_cast<int>(*number)) : std::nullopt;
+}
+
+// `route 1361`: the family's name and, if wanted, a mask of multicast groups.
+NetlinkAddress parse_netlink(std::string_view address) {
   const std::size_t blank = address.find(' ');
-  const auto* const family = find(netlink_families, address.substr(0, blank));
-  if (family == netlink_families.end()) refuse(text, "not a netlink family that systemd.socket(5) names");
-  NetlinkAddress result{family->second, 0};
+  const auto family = netlink_family(address.substr(0, blank));
+  if (!family) refuse("not a netlink family that systemd.socket(5) names");
+  NetlinkAddress result{*family, 0};
   if (blank != std::string_view::npos) {
-    const auto group = parse_decimal(address.substr(blank + 1), std::numeric_limits<std::uint32_t>::max());
-    if (!group) refuse(text, "not a netlink multicast group");
-    result.group = static_cast<std::uint32_t>(*group);
+    const auto groups = parse_decimal(address.substr(blank + 1), std::numeric_limits<std::uint32_t>::max());
+    if (!groups) refuse("not a mask of netlink multicast groups");
+    result.groups = static_cast<std::uint32_t>(*groups);
   }
   return result;
 }
 
-mode_t parse_mode(std::string_view value, std::string_view text) {
-  mode_t mode = 0;
-  const char* const end = value.data() + value.size();
-  const auto [stopped, error] = std::from_chars(value.data(), end, mode, 8);
-  if (error != std::errc() || stopped != end || mode > 07777) refuse(text, "mode is octal, 0 to 7777");
-  return mode;
+[[noreturn]] void refuse(const ListenSpec& spec, std::string_view why) {
+  throw Failure(who_asks(spec) + ": " + std::string(why));
 }
 
-bool makes_a_path(const ListenSpec& spec) {
-  const auto* const path = std::get_if<PathAddress>(&spec.address);
-  return path != nullptr && spec.kind != Kind::special && !path->path.starts_with('@');
+bool is_path_kind(Kind kind) {
+  switch (kind) {
+    case Kind::unix_stream:
+    case Kind::unix_dgram:
+    case Kind::unix_seqpacket:
+    case Kind::fifo:
+    case Kind::special: return true;
+    default: return false;
+  }
 }
 
-bool listens(Kind kind) {
-  return kind == Kind::tcp || kind == Kind::unix_stream || kind == Kind::unix_seqpacket ||
-         kind == Kind::vsock;
+void set_option(ListenSpec& spec, const ListenOption& option, std::string_view value) {
+  const std::string_view wanted = option.value.set(spec, value);
+  if (!wanted.empty()) refuse(spec, std::string(option.word) + " is " + std::string(wanted));
 }
 
-/// Which of the options that not every kind has were given.
-struct Given {
-  bool mode = false;
-  bool backlog = false;
-};
-
-void refuse_options_without_effect(const ListenSpec& spec, const Given& given) {
-  if (given.mode && !makes_a_path(spec)) refuse(spec.text, "mode is for what is made under a path");
-  if (given.backlog && !listens(spec.kind)) refuse(spec.text, "backlog is for what accepts connections");
-}
-
-// Takes `,key=value` pairs off the end of `address` until what is left is the address itself.
-std::string_view take_options(std::string_view address, ListenSpec& spec, Given& given) {
-  while (true) {
-    const std::size_t comma = address.rfind(',');
-    if (comma == std::string_view::npos) return address;
-    const std::string_view option = address.substr(comma + 1);
-    const std::size_t equals = option.find('=');
-    if (equals == std::string_view::npos) return address;  // a comma in a path
-    const std::string_view key = option.substr(0, equals);
-    const std::string_view value = option.substr(equals + 1);
-    const bool again =
-        (key == "name" && spec.name) || (key == "mode" && given.mode) || (key == "backlog" && given.backlog);
-    if (again) refuse(spec.text, std::string(key) + " is there twice");
-    if (key == "name") {
-      const bool bad = value.empty() || value.size() > 255 || value.find(':') != std::string_view::npos ||
-                       printable(value, 256) != value;
-      if (bad) refuse(spec.text, "a name has 1 to 255 printable characters and no colon");
-      spec.name = value;
-    } else if (key == "mode") {
-      spec.mode = parse_mode(value, spec.text);
-      given.mode = true;
-    } else if (key == "backlog") {
-      const auto backlog = parse_decimal(value, std::numeric_limits<int>::max());
-      if (!backlog) refuse(spec.text, "backlog is a number");
-      spec.backlog = static_cast<int>(*backlog);
-      given.backlog = true;
-    } else {
-      refuse(spec.text, "unknown option '" + printable(key) + "'; there are name, mode and backlog");
-    }
+// Takes `,OPTION` and `,OPTION=VALUE` off the end of `address` until what is left is the address itself.
+// Nothing else has a comma, but for a path.
+std::string_view take_options(std::string_view address, ListenSpec& spec,
+                              std::vector<const ListenOption*>& given) {
+  for (std::size_t comma = 0; (comma = address.rfind(',')) != std::string_view::npos;) {
+    const std::string_view text = address.substr(comma + 1);
+    const std::size_t equals = text.find('=');
+    const std::string_view word = text.substr(0, equals);
+    const ListenOption* const option = find_option_by_word(word);
+    const bool bare = equals == std::string_view::npos;
+    if (option == nullptr && bare && is_path_kind(spec.kind)) break;
+    if (option == nullptr)
+      refuse(spec, "unknown option '" + printable(word) + "'; there are " + option_words(spec.kind));
+    if (bare && !option->value.is_flag)
+      refuse(spec, std::string(word) + " needs a value: " + std::string(word) + "=…");
+    if (!option->value.is_list && std::ranges::find(given, option) != given.end())
+      refuse(spec, std::string(word) + " is there twice");
+    set_option(spec, *option, bare ? "yes" : text.substr(equals + 1));
+    given.push_back(option);
     address = address.substr(0, comma);
   }
+  std::ranges::reverse(spec.symlinks);  // they were taken from the end
+  return address;
+}
+
+void refuse_options_without_effect(const ListenSpec& spec, const std::vector<const ListenOption*>& given) {
+  for (const ListenOption* const option : given) {
+    if (!applies(*option, spec))
+      refuse(spec, std::string(option->word) + " is for " + std::string(option->what_for));
+  }
+  const auto has = [&](std::string_view word) {
+    return std::ranges::find(given, word, &ListenOption::word) != given.end();
+  };
+  if (has("max-connections") && !spec.accept) refuse(spec, "max-connections is for accept");
+  if (has("name") && spec.accept) refuse(spec, "with accept every socket's name is connection");
+  if (has("max-messages") != has("message-size"))
+    refuse(spec, "max-messages and message-size need each other");
 }
 
 // Splits KIND: off the front; without one, the address says what it must be.
@@ -222,7 +228,7 @@ std::string_view take_kind(std::string_view text, ListenSpec& spec) {
   const bool is_inet = text.starts_with('[') || (!text.empty() && text[0] >= '0' && text[0] <= '9');
   if (!is_path && !is_inet) {
     refuse(
-        text,
+        spec,
         "not KIND:ADDRESS; KIND is one of tcp, udp, unix, unix-dgram, unix-seqpacket, vsock, fifo, netlink, "
         "mqueue, special");
   }
@@ -230,28 +236,89 @@ std::string_view take_kind(std::string_view text, ListenSpec& spec) {
   return text;
 }
 
+std::string inet_text(const InetAddress& address) {
+  const std::string port = std::to_string(address.port);
+  if (address.ip.empty()) return port;
+  const bool v6 = address.ip.find(':') != std::string::npos;
+  return (v6 ? '[' + address.ip + ']' : address.ip) + ':' + port +
+         (address.scope.empty() ? "" : '%' + address.scope);
+}
+
+std::string netlink_text(const NetlinkAddress& address) {
+  const auto* const family =
+      std::ranges::find(netlink_families, address.family, [](const auto& entry) { return entry.second; });
+  const std::string name =
+      family == netlink_families.end() ? std::to_string(address.family) : std::string(family->first);
+  return address.groups == 0 ? name : name + ' ' + std::to_string(address.groups);
+}
+
+std::string option_text(const ListenOption& option, const std::string& value) {
+  const std::string word = ',' + std::string(option.word);
+  if (option.value.is_flag && value == "yes") return word;
+  std::string text = word + '=';
+  for (const char character : value) text += character == '\n' ? word + '=' : std::string(1, character);
+  return text;
+}
+
 }  // namespace
+
+decltype(ListenSpec::address) parse_address(Kind kind, std::string_view address) {
+  switch (kind) {
+    case Kind::tcp:
+    case Kind::udp: return parse_inet(address);
+    case Kind::unix_stream:
+    case Kind::unix_dgram:
+    case Kind::unix_seqpacket: return parse_unix(address);
+    case Kind::vsock: return parse_vsock(address);
+    case Kind::netlink: return parse_netlink(address);
+    case Kind::mqueue: return parse_queue(address);
+    case Kind::fifo:
+    case Kind::special: break;
+  }
+  return parse_path(address);
+}
 
 ListenSpec parse_listen_spec(std::string_view text) {
   ListenSpec spec;
-  Given given;
   spec.text = text;
-  if (text.find('\0') != std::string_view::npos) refuse(text, "a zero byte");
+  if (text.find('\0') != std::string_view::npos) refuse(spec, "a zero byte");
+  std::vector<const ListenOption*> given;
   const std::string_view address = take_options(take_kind(text, spec), spec, given);
-  switch (spec.kind) {
-    case Kind::tcp:
-    case Kind::udp: spec.address = parse_inet(address, text); break;
-    case Kind::unix_stream:
-    case Kind::unix_dgram:
-    case Kind::unix_seqpacket: spec.address = parse_unix(address, text); break;
-    case Kind::vsock: spec.address = parse_vsock(address, text); break;
-    case Kind::netlink: spec.address = parse_netlink(address, text); break;
-    case Kind::mqueue: spec.address = parse_queue(address, text); break;
-    case Kind::fifo:
-    case Kind::special: spec.address = parse_path(address, text); break;
+  try {
+    spec.address = parse_address(spec.kind, address);
+  } catch (const Failure& failure) {
+    refuse(spec, failure.what());
   }
   refuse_options_without_effect(spec, given);
   return spec;
+}
+
+std::string address_text(const ListenSpec& spec) {
+  if (const auto* const inet = std::get_if<InetAddress>(&spec.address)) return inet_text(*inet);
+  if (const auto* const path = std::get_if<PathAddress>(&spec.address)) return path->path;
+  if (const auto* const netlink = std::get_if<NetlinkAddress>(&spec.address)) return netlink_text(*netlink);
+  const auto& vsock = std::get<VsockAddress>(spec.address);
+  return std::to_string(vsock.cid) + ':' + std::to_string(vsock.port);
+}
+
+std::string kind_and_address(const ListenSpec& spec) {
+  const auto* const kind =
+      std::ranges::find(kind_names, spec.kind, [](const auto& entry) { return entry.second; });
+  return std::string(kind->first) + ':' + address_text(spec);
+}
+
+std::string to_text(const ListenSpec& spec) {
+  std::string text = kind_and_address(spec);
+  for (const ListenOption& option : listen_options()) {
+    const std::string value = option.value.get(spec);
+    if (!value.empty()) text += option_text(option, value);
+  }
+  return text;
+}
+
+std::string who_asks(const ListenSpec& spec) {
+  const std::string text = printable(spec.text);
+  return spec.unit.empty() ? "--listen " + text : "--unit " + printable(spec.unit) + ": " + text;
 }
 
 }  // namespace fdchain

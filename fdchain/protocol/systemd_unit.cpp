@@ -6,6 +6,7 @@
 #include <cctype>
 
 #include "fdchain/model/failure.h"
+#include "fdchain/model/listen_options.h"
 #include "fdchain/model/printable.h"
 
 namespace fdchain {
@@ -59,27 +60,12 @@ std::string line_value(std::string_view text, const ListenSpec& spec) {
                       std::isspace(static_cast<unsigned char>(text.back())) != 0 || text.ends_with('\\');
   const bool breaks = std::ranges::any_of(
       text, [](char character) { return std::iscntrl(static_cast<unsigned char>(character)) != 0; });
-  if (strips || breaks)
-    throw Failure("--listen " + printable(spec.text) + ": cannot be written into a unit file");
+  if (strips || breaks) throw Failure(who_asks(spec) + ": cannot be written into a unit file");
   return double_percent(text);
 }
 
-std::string inet_text(const InetAddress& address) {
-  const std::string port = std::to_string(address.port);
-  if (address.ip.empty()) return port;
-  const bool v6 = address.ip.find(':') != std::string::npos;
-  return (v6 ? '[' + address.ip + ']' : address.ip) + ':' + port +
-         (address.scope.empty() ? "" : '%' + address.scope);
-}
-
-std::string address_text(const ListenSpec& spec) {
-  if (const auto* const inet = std::get_if<InetAddress>(&spec.address)) return inet_text(*inet);
-  if (const auto* const path = std::get_if<PathAddress>(&spec.address)) return path->path;
-  if (const auto* const vsock = std::get_if<VsockAddress>(&spec.address))
-    return fmt::format("vsock:{}:{}", vsock->cid, vsock->port);
-  // The value has the family's number; systemd wants the name that was typed.
-  const std::size_t start = spec.text.find(':') + 1;
-  return spec.text.substr(start, spec.text.find(',') - start);
+std::string unit_address(const ListenSpec& spec) {
+  return (spec.kind == ListenSpec::Kind::vsock ? "vsock:" : "") + address_text(spec);
 }
 
 std::string_view directive(ListenSpec::Kind kind) {
@@ -99,14 +85,39 @@ std::string_view directive(ListenSpec::Kind kind) {
   return "?";
 }
 
+// A value of --listen in the words of a unit. Those of a list come a line each.
+std::string unit_value(const ListenOption& option, const std::string& value, const ListenSpec& spec) {
+  if (option.word == "v6only") return value == "yes" ? "ipv6-only" : "both";
+  if (!option.value.is_list) return line_value(value, spec);
+  std::string words;
+  for (std::size_t start = 0; start < value.size();) {
+    const std::size_t end = std::min(value.find('\n', start), value.size());
+    const std::string word = value.substr(start, end - start);
+    if (word.find_first_of("\"'\\") != std::string::npos)
+      throw Failure(who_asks(spec) + ": cannot be written into a unit file");
+    words.append(words.empty() ? "" : " ")
+        .append(word.find(' ') == std::string::npos ? word : '"' + word + '"');
+    start = end + 1;
+  }
+  return double_percent(words);
+}
+
 /// What one .socket unit holds.
 struct SocketGroup {
   const ListenSpec* first;
   std::string listen;  ///< its lines
 };
 
+// All but what a unit can have several of.
 bool belong_together(const ListenSpec& left, const ListenSpec& right) {
-  return left.name == right.name && left.mode == right.mode && left.backlog == right.backlog;
+  if (!left.symlinks.empty() || !right.symlinks.empty())
+    return false;  // those lead to the only path of a unit
+  ListenSpec alike = right;
+  alike.kind = left.kind;
+  alike.address = left.address;
+  alike.text = left.text;
+  alike.unit = left.unit;
+  return left == alike;
 }
 
 std::vector<SocketGroup> group(const std::vector<ListenSpec>& listen) {
@@ -138,14 +149,35 @@ UnitFile socket_unit(const UnitRequest& request, const SocketGroup& group, std::
   const ListenSpec& spec = *group.first;
   std::string text =
       fmt::format("[Unit]\nDescription=Sockets of {}\n\n[Socket]\n{}", request.name, group.listen);
-  if (spec.name) text += fmt::format("FileDescriptorName={}\n", double_percent(*spec.name));
-  if (spec.mode != standard.mode) text += fmt::format("SocketMode={:04o}\n", spec.mode);
-  if (spec.backlog != standard.backlog) text += fmt::format("Backlog={}\n", spec.backlog);
+  for (const ListenOption& option : listen_options()) {
+    const std::string value = option.value.get(spec);
+    if (!value.empty()) text += fmt::format("{}={}\n", option.key, unit_value(option, value, spec));
+  }
   // What was made for the run goes with it, as the launcher has it.
   if (std::holds_alternative<PathAddress>(spec.address)) text += "RemoveOnStop=yes\n";
-  if (name != request.name + ".socket") text += fmt::format("Service={}.service\n", request.name);
+  const bool other_service = name != request.name + ".socket" && !spec.accept;
+  if (other_service) text += fmt::format("Service={}.service\n", request.name);
   text += "\n[Install]\nWantedBy=sockets.target\n";
   return {std::move(name), std::move(text)};
+}
+
+std::string service_lines(const UnitRequest& request) {
+  // READY=1 comes from the payload, which is not the process that systemd started.
+  std::string text = request.notify ? "Type=notify\nNotifyAccess=all\n" : "Type=exec\n";
+  std::string command;
+  for (const std::string& word : request.command)
+    command.append(command.empty() ? "" : " ").append(exec_word(word));
+  // SIGTERM is for the launcher alone, which relays it: the payload would get it twice.
+  return text + "ExecStart=" + command + "\nKillMode=mixed\n";
+}
+
+// With Accept=yes systemd starts an instance of NAME@.service for each connection.
+UnitFile instance_unit(const UnitRequest& request, std::string_view socket) {
+  const std::string_view stem = socket.substr(0, socket.size() - std::string_view(".socket").size());
+  std::string text =
+      fmt::format("[Unit]\nDescription={}, behind fdchain's launcher\n\n[Service]\n", request.name);
+  text += service_lines(request);
+  return {fmt::format("{}@.service", stem), text};
 }
 
 UnitFile service_unit(const UnitRequest& request, const std::vector<UnitFile>& sockets) {
@@ -154,14 +186,7 @@ UnitFile service_unit(const UnitRequest& request, const std::vector<UnitFile>& s
   std::string text = fmt::format("[Unit]\nDescription={}, behind fdchain's launcher\n", request.name);
   if (!names.empty()) text += fmt::format("Requires={}\nAfter={}\n", names, names);
   text += "\n[Service]\n";
-  // READY=1 comes from the payload, which is not the process that systemd started.
-  text += request.notify ? "Type=notify\nNotifyAccess=all\n" : "Type=exec\n";
-  std::string command;
-  for (const std::string& word : request.command)
-    command.append(command.empty() ? "" : " ").append(exec_word(word));
-  text += "ExecStart=" + command + '\n';
-  // SIGTERM is for the launcher alone, which relays it: the payload would get it twice.
-  text += "KillMode=mixed\nRestart=on-failure\n\n[Install]\n";
+  text += service_lines(request) + "Restart=on-failure\n\n[Install]\n";
   text += names.empty() ? "WantedBy=default.target\n" : fmt::format("Also={}\n", names);
   return {request.name + ".service", std::move(text)};
 }
@@ -187,7 +212,10 @@ std::string exec_word(std::string_view word) {
 }
 
 std::string listen_line(const ListenSpec& spec) {
-  return fmt::format("{}={}", directive(spec.kind), line_value(address_text(spec), spec));
+  const auto* const inet = std::get_if<InetAddress>(&spec.address);
+  if (inet != nullptr && inet->port == 0)
+    throw Failure(who_asks(spec) + ": systemd has no port that the kernel chooses");
+  return fmt::format("{}={}", directive(spec.kind), line_value(unit_address(spec), spec));
 }
 
 std::vector<UnitFile> make_units(const UnitRequest& request) {
@@ -196,7 +224,16 @@ std::vector<UnitFile> make_units(const UnitRequest& request) {
   std::vector<UnitFile> units;
   for (std::size_t i = 0; i < groups.size(); ++i)
     units.push_back(socket_unit(request, groups[i], socket_unit_name(request, groups, i)));
-  units.push_back(service_unit(request, units));
+  const bool accepts = std::ranges::any_of(request.listen, &ListenSpec::accept);
+  if (!accepts) {
+    units.push_back(service_unit(request, units));
+    return units;
+  }
+  for (std::size_t i = 0; i < groups.size(); ++i) {
+    if (!groups[i].first->accept)
+      throw Failure(who_asks(*groups[i].first) + ": with accept for one socket every other one needs it too");
+    units.push_back(instance_unit(request, units[i].name));
+  }
   return units;
 }
 

@@ -1,10 +1,12 @@
 #pragma once
 
-#include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "fdchain/model/listen_spec.h"
+#include "fdchain/system/made_directories.h"
 #include "fdchain/system/owned_fd.h"
 
 namespace fdchain {
@@ -50,18 +52,25 @@ class MadeName {
   ino_t inode_ = 0;
 };
 
-/// The name in the system that opening `spec` may make; nothing for what has none.
-std::optional<std::pair<MadeName::Kind, std::string>> name_made_for(const ListenSpec& spec);
+/// The names in the system that opening `spec` may make: its path or queue, and links to it.
+std::vector<std::pair<MadeName::Kind, std::string>> names_made_for(const ListenSpec& spec);
 
 /// A socket, FIFO, queue or special file, opened as an activator would, close-on-exec and blocking.
 struct Opened {
   OwnedFd fd;
-  std::optional<MadeName> made;
+  MadeDirectories directories;  ///< above the path; gone after what was made in them
+  std::vector<MadeName> made;
+  std::vector<std::string> remarks;  ///< sentences on what is not quite as it was asked for
 };
 
 /// Opens what `spec` asks for. Throws Failure: `--listen tcp:80: bind: Address already in use`.
 ///
-/// A unix socket path that exists is replaced only when it is a socket that nobody listens on any more.
+/// A unix socket path that exists is replaced only when it is a socket that nobody listens on any more. The
+/// directories above a path are made where they are missing; whoever wants them to stay, as with systemd,
+/// says so.
 Opened open_listening(const ListenSpec& spec);
+
+/// `spec` with the port that the kernel chose for it, where it was to choose one.
+ListenSpec as_bound(const ListenSpec& spec, const OwnedFd& fd);
 
 }  // namespace fdchain

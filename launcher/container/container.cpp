@@ -47,6 +47,7 @@
 #include "launcher/container/plan.h"
 #include "launcher/container/terminal_relay.h"
 #include "launcher/follow/watcher.h"
+#include "launcher/sockets.h"
 #include "launcher/systemd_notice.h"
 
 namespace fdchain {
@@ -163,7 +164,7 @@ void Container::prepare() {
   const std::string search(arrival_.environment.get("PATH").value_or(standard_path));
   run_.monitor = fs::absolute(find_hop(options_.monitor, search));
   run_.runtime = fs::absolute(find_hop(options_.runtime, search));
-  for (const ListenSpec& spec : options_.listen) sockets_.opened.push_back(open_listening(spec));
+  open_sockets(options_, sockets_);
   if (witness_.trace().on()) {
     witness_.saw_arrival(make_contract(options_, arrival_, sockets_));
     known_ = observe_fds();
@@ -214,9 +215,8 @@ std::vector<std::string> Container::clean_up_words() const {
   for (const std::string& word : runtime_words(run_)) add("--runtime-word", word);
   if (!options_.exit_file.empty()) add("--exit-file", fs::absolute(options_.exit_file));
   for (const Opened& opened : sockets_.opened) {
-    if (!opened.made) continue;
-    const bool path = opened.made->kind() == MadeName::Kind::path;
-    add(path ? "--remove-path" : "--remove-queue", opened.made->to_words());
+    for (const MadeName& made : opened.made)
+      add(made.kind() == MadeName::Kind::path ? "--remove-path" : "--remove-queue", made.to_words());
   }
   return words;
 }
@@ -382,7 +382,7 @@ int Container::detach() {
     throw Failure("stdout is closed; the payload's pid has nowhere to go");
   write_all(STDOUT_FILENO, std::to_string(payload_) + '\n', "stdout");
   for (Opened& opened : sockets_.opened) {
-    if (opened.made) opened.made->release();
+    for (MadeName& made : opened.made) made.release();
   }
   lock_.close();
   return 0;

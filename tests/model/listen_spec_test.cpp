@@ -47,6 +47,8 @@ INSTANTIATE_TEST_SUITE_P(
                       Good{"vsock::3000", Kind::vsock, VsockAddress{VMADDR_CID_ANY, 3000}},
                       Good{"fifo:/run/f", Kind::fifo, PathAddress{"/run/f"}},
                       Good{"netlink:route", Kind::netlink, NetlinkAddress{NETLINK_ROUTE, 0}},
+                      Good{"tcp:0", Kind::tcp, InetAddress{"", 0, ""}},
+                      Good{"netlink:16 3", Kind::netlink, NetlinkAddress{NETLINK_GENERIC, 3}},
                       Good{"netlink:kobject-uevent 1", Kind::netlink,
                            NetlinkAddress{NETLINK_KOBJECT_UEVENT, 1}},
                       Good{"mqueue:/q", Kind::mqueue, PathAddress{"/q"}},
@@ -58,6 +60,39 @@ TEST(ListenSpec, OptionsFollowTheAddress) {
   EXPECT_EQ(spec.name, "web");
   EXPECT_EQ(spec.mode, 0600U);
   EXPECT_EQ(spec.backlog, 5);
+}
+
+// Every option at once, for each kind, in the order in which they are written.
+class ListenSpecWrites : public ::testing::TestWithParam<std::string> {};
+
+TEST_P(ListenSpecWrites, WhatItHasRead) {
+  const ListenSpec spec = parse_listen_spec(GetParam());
+  EXPECT_EQ(to_text(spec), GetParam());
+  EXPECT_EQ(parse_listen_spec(to_text(spec)), spec);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, ListenSpecWrites,
+    ::testing::Values("tcp:[::]:80,name=web,backlog=5,v6only,freebind,transparent,reuseport,bind-to-device="
+                      "lo,nodelay,keepalive,"
+                      "keepalive-time=60,keepalive-interval=5,keepalive-probes=3,defer-accept=2,congestion="
+                      "reno,timestamping=us,"
+                      "rcvbuf=8388608,sndbuf=1024,priority=3,mark=7,tos=16,ttl=9",
+                      "tcp:80,accept,max-connections=5", "tcp:80,v6only=no", "tcp:[fe80::1]:80%lo",
+                      "udp:127.0.0.1:53,freebind,broadcast,passpktinfo,timestamping=ns",
+                      "unix:/run/a,b/s,name=a "
+                      "b,mode=0600,dirmode=0700,user=daemon,group=12,symlink=/x,symlink=/y,passcred,passsec",
+                      "unix-dgram:@d,passcred,priority=1", "unix-seqpacket:/s,backlog=0",
+                      "vsock:2:3000,rcvbuf=4096", "fifo:/f,mode=0640,user=0,pipe-size=65536",
+                      "mqueue:/q,mode=0600,max-messages=5,message-size=64",
+                      "netlink:kobject-uevent 4,passcred,passpktinfo,rcvbuf=134217728",
+                      "special:/dev/zero,writable"));
+
+TEST(ListenSpec, OptionsHaveSystemdsOtherSpellings) {
+  EXPECT_EQ(
+      to_text(parse_listen_spec("tcp:80,rcvbuf=8M,sndbuf=64K,tos=low-delay,keepalive-time=2min,nodelay=on,"
+                                "keepalive=no,v6only=yes,backlog=4294967295")),
+      "tcp:80,v6only,nodelay,keepalive-time=120,rcvbuf=8388608,sndbuf=65536,tos=16");
 }
 
 struct Bad {
@@ -79,10 +114,17 @@ TEST_P(ListenSpecRefuses, NamingTheValueAndTheReason) {
   }
 }
 
-const std::string not_a_port = "not a port from 1 to 65535";
+const std::string not_a_port = "not a port from 0 to 65535";
 const std::string not_ipv4 = "not an IPv4 address with a port";
 const std::string not_unix = "a unix socket address is an absolute /path or an @abstract name";
-const std::string not_a_name = "a name has 1 to 255 printable characters and no colon";
+const std::string not_a_name = "name is 1 to 255 printable characters without a colon";
+const std::string a_size = " is a size from 1 to 2147483647, K, M or G behind it";
+const std::string words_of_tcp =
+    "name, backlog, accept, max-connections, v6only, freebind, transparent, reuseport, bind-to-device, "
+    "nodelay, "
+    "keepalive, keepalive-time, keepalive-interval, keepalive-probes, defer-accept, congestion, "
+    "timestamping, "
+    "rcvbuf, sndbuf, priority, mark, tos and ttl";
 const std::string no_kind =
     "not KIND:ADDRESS; KIND is one of tcp, udp, unix, unix-dgram, unix-seqpacket, vsock, fifo, netlink, "
     "mqueue, "
@@ -90,33 +132,60 @@ const std::string no_kind =
 
 INSTANTIATE_TEST_SUITE_P(
     All, ListenSpecRefuses,
-    ::testing::Values(Bad{"", no_kind}, Bad{"host:80", no_kind}, Bad{"tcp:", "no port given"},
-                      Bad{"tcp:0", not_a_port}, Bad{"tcp:70000", not_a_port}, Bad{"tcp:80x", not_a_port},
-                      Bad{"tcp:-1", not_a_port}, Bad{"tcp:1.2.3:80", not_ipv4}, Bad{"tcp:::1:80", not_ipv4},
-                      Bad{"tcp:[::1]", "an IPv6 address is [ADDRESS]:PORT"},
-                      Bad{"tcp:[::g]:80", "not an IPv6 address in [brackets]"},
-                      Bad{"tcp:[fe80::1]:80%", "no interface after %"}, Bad{"unix:relative", not_unix},
-                      Bad{"unix:@", not_unix},
-                      Bad{"unix:/" + std::string(107, 'x'),
-                          "longer than the 107 bytes of a unix socket address"},
-                      Bad{"vsock:3000", "a vsock address is CID:PORT or :PORT"},
-                      Bad{"vsock:x:3000", "a vsock address is CID:PORT or :PORT"},
-                      Bad{"netlink:nonsense", "not a netlink family that systemd.socket(5) names"},
-                      Bad{"netlink:route x", "not a netlink multicast group"},
-                      Bad{"mqueue:/a/b", "a message queue is named /NAME, without another slash"},
-                      Bad{"fifo:x", "not an absolute path"}, Bad{"tcp:80,name=", not_a_name},
-                      Bad{"tcp:80,name=a:b", not_a_name}, Bad{"unix:/x,mode=8", "mode is octal, 0 to 7777"},
-                      Bad{"unix:/x,mode=10000", "mode is octal, 0 to 7777"},
-                      Bad{"tcp:80,backlog=x", "backlog is a number"}, Bad{"tcp:127.0.0.1:", "no port given"},
-                      Bad{"tcp:80,mode=0600", "mode is for what is made under a path"},
-                      Bad{"unix:@a,mode=0600", "mode is for what is made under a path"},
-                      Bad{"special:/dev/x,mode=0600", "mode is for what is made under a path"},
-                      Bad{"udp:80,backlog=1", "backlog is for what accepts connections"},
-                      Bad{"fifo:/f,backlog=1", "backlog is for what accepts connections"},
-                      Bad{"tcp:80,backlog=1,backlog=1", "backlog is there twice"},
-                      Bad{"tcp:80,name=a,name=b", "name is there twice"},
-                      Bad{"unix:/s,mode=0600,mode=0666", "mode is there twice"},
-                      Bad{"tcp:80,nam=x", "unknown option 'nam'; there are name, mode and backlog"}));
+    ::testing::Values(
+        Bad{"", no_kind}, Bad{"host:80", no_kind}, Bad{"tcp:", "no port given"}, Bad{"tcp:70000", not_a_port},
+        Bad{"tcp:80x", not_a_port}, Bad{"tcp:-1", not_a_port}, Bad{"tcp:1.2.3:80", not_ipv4},
+        Bad{"tcp:::1:80", not_ipv4}, Bad{"tcp:[::1]", "an IPv6 address is [ADDRESS]:PORT"},
+        Bad{"tcp:[::g]:80", "not an IPv6 address in [brackets]"},
+        Bad{"tcp:[fe80::1]:80%", "no interface after %"}, Bad{"unix:relative", not_unix},
+        Bad{"unix:@", not_unix},
+        Bad{"unix:/" + std::string(107, 'x'), "longer than the 107 bytes of a unix socket address"},
+        Bad{"vsock:3000", "a vsock address is CID:PORT or :PORT"},
+        Bad{"vsock:x:3000", "a vsock address is CID:PORT or :PORT"},
+        Bad{"netlink:nonsense", "not a netlink family that systemd.socket(5) names"},
+        Bad{"netlink:route x", "not a mask of netlink multicast groups"},
+        Bad{"mqueue:/a/b", "a message queue is named /NAME, without another slash"},
+        Bad{"fifo:x", "not an absolute path"}, Bad{"tcp:80,name=", not_a_name},
+        Bad{"tcp:80,name=a:b", not_a_name}, Bad{"unix:/x,mode=8", "mode is octal, 0 to 7777"},
+        Bad{"unix:/x,mode=10000", "mode is octal, 0 to 7777"}, Bad{"tcp:80,backlog=x", "backlog is a number"},
+        Bad{"tcp:127.0.0.1:", "no port given"},
+        Bad{"tcp:80,mode=0600", "mode is for what is made under a path"},
+        Bad{"unix:@a,mode=0600", "mode is for what is made under a path"},
+        Bad{"special:/dev/x,mode=0600", "mode is for what is made under a path"},
+        Bad{"udp:80,backlog=1", "backlog is for what accepts connections"},
+        Bad{"fifo:/f,backlog=1", "backlog is for what accepts connections"},
+        Bad{"tcp:80,backlog=1,backlog=1", "backlog is there twice"},
+        Bad{"tcp:80,name=a,name=b", "name is there twice"},
+        Bad{"unix:/s,mode=0600,mode=0666", "mode is there twice"},
+        Bad{"tcp:80,nam=x", "unknown option 'nam'; there are " + words_of_tcp},
+        Bad{"tcp:80,v6onyl", "unknown option 'v6onyl'; there are " + words_of_tcp},
+        Bad{"tcp:80,name", "name needs a value: name=…"},
+        Bad{"tcp:[fe80::1%lo]:80", "the interface comes last: [ADDRESS]:PORT%INTERFACE"},
+        Bad{"tcp:127.0.0.1:80,v6only", "v6only is for IPv6 addresses"},
+        Bad{"udp:80,nodelay", "nodelay is for tcp"}, Bad{"unix:/x,freebind", "freebind is for tcp and udp"},
+        Bad{"unix:@x,user=root", "user is for unix paths and FIFOs"},
+        Bad{"mqueue:/q,user=root", "user is for unix paths and FIFOs"},
+        Bad{"fifo:/f,rcvbuf=1", "rcvbuf is for sockets"},
+        Bad{"tcp:80,passcred", "passcred is for unix sockets and netlink"},
+        Bad{"udp:80,accept", "accept is for what accepts connections"},
+        Bad{"tcp:80,max-connections=5", "max-connections is for accept"},
+        Bad{"tcp:80,accept,name=x", "with accept every socket's name is connection"},
+        Bad{"mqueue:/q,max-messages=5", "max-messages and message-size need each other"},
+        Bad{"unix:/x,passcred=maybe", "passcred is yes or no"},
+        Bad{"unix:/x,passcred=", "passcred is yes or no"},
+        Bad{"unix:/x,passcred,passcred", "passcred is there twice"}, Bad{"unix:/x,user=", "user is a word"},
+        Bad{"unix:/x,dirmode=9", "dirmode is octal, 0 to 7777"},
+        Bad{"unix:/x,symlink=y", "symlink is an absolute path"},
+        Bad{"tcp:80,bind-to-device=averylongdevice1", "bind-to-device is a word"},
+        Bad{"tcp:80,rcvbuf=", "rcvbuf" + a_size}, Bad{"tcp:80,rcvbuf=0", "rcvbuf" + a_size},
+        Bad{"tcp:80,rcvbuf=2G", "rcvbuf" + a_size}, Bad{"tcp:80,rcvbuf=1X", "rcvbuf" + a_size},
+        Bad{"tcp:80,sndbuf=99999999999999999999", "sndbuf" + a_size},
+        Bad{"tcp:80,priority=-1", "priority is a number from 0 to 2147483647"},
+        Bad{"tcp:80,ttl=256", "ttl is a number from 1 to 255"},
+        Bad{"tcp:80,tos=x", "tos is 0 to 255, low-delay, throughput, reliability or low-cost"},
+        Bad{"tcp:80,keepalive-time=0", "keepalive-time is a time from 1 to 32767 seconds"},
+        Bad{"tcp:80,accept,max-connections=0", "max-connections is a number from 1 to 100000"},
+        Bad{"unix-dgram:/x,timestamping=ps", "timestamping is off, us or ns"}));
 
 }  // namespace
 }  // namespace fdchain
