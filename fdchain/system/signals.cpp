@@ -70,20 +70,4 @@ SignalsBlocked::SignalsBlocked() {
 
 SignalsBlocked::~SignalsBlocked() { ::sigprocmask(SIG_SETMASK, &before_, nullptr); }
 
-WriteSignalsHeld::WriteSignalsHeld() noexcept {
-  ::sigemptyset(&signals_);
-  ::sigaddset(&signals_, SIGPIPE);
-  ::sigaddset(&signals_, SIGXFSZ);
-  ::sigprocmask(SIG_BLOCK, &signals_, &before_);
-}
-
-WriteSignalsHeld::~WriteSignalsHeld() {
-  const int error = errno;
-  const timespec at_once{};
-  while (retry([&] { return ::sigtimedwait(&signals_, nullptr, &at_once); }) > 0) {
-  }
-  ::sigprocmask(SIG_SETMASK, &before_, nullptr);
-  errno = error;
-}
-
 }  // namespace fdchain

@@ -35,19 +35,6 @@ SignalFd receive_signals(sigset_t wanted);
 /// The next signal that has come, or 0.
 int read_signal(int signal_fd);
 
-/// Keeps the signals of a failed write, SIGPIPE and SIGXFSZ, from coming while it lives: errno says it all.
-class WriteSignalsHeld {
- public:
-  WriteSignalsHeld() noexcept;
-  ~WriteSignalsHeld();
-  WriteSignalsHeld(const WriteSignalsHeld&) = delete;
-  WriteSignalsHeld& operator=(const WriteSignalsHeld&) = delete;
-
- private:
-  sigset_t signals_{};
-  sigset_t before_{};
-};
-
 /// Blocks every signal while it lives.
 class SignalsBlocked {
  public:
