@@ -45,8 +45,6 @@ struct Link {
   const char* target;
   const char* name;
 };
-constexpr const char* host_cgroups = "/sys/fs/cgroup";
-
 constexpr std::array standard_links{
     Link{"/proc/self/fd", "fd"},       Link{"/proc/self/fd/0", "stdin"}, Link{"/proc/self/fd/1", "stdout"},
     Link{"/proc/self/fd/2", "stderr"}, Link{"/proc/kcore", "core"},
@@ -80,7 +78,7 @@ void accept_place(const OwnedFd& target, RootInMaking& root, const Mount& mount,
 
 // For /proc and /sys: a symbolic link of the image there would move what the masks are meant for.
 OwnedFd directory_without_links(const RootDirectory& root, const std::string& path) {
-  const OwnedFd made = directory_in(root, path);
+  (void)directory_in(root, path);
   open_how how{};
   how.flags = O_PATH | O_CLOEXEC | O_DIRECTORY;
   how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS;
@@ -143,6 +141,8 @@ std::vector<Hierarchy> hierarchies() {
   return found;
 }
 
+constexpr const char* host_cgroups = "/sys/fs/cgroup";
+
 // A new mount of the cgroups, or in a user namespace without a cgroup namespace, where the kernel refuses
 // that, the host's.
 OwnedFd cgroup_tree(const std::string& type, const std::string& of_host, const MountOptions& options,
@@ -157,14 +157,14 @@ OwnedFd cgroup_tree(const std::string& type, const std::string& of_host, const M
 
 // On a machine with cgroup v1 hierarchies: each of them in a directory of a tmpfs, as crun and runc show
 // them.
-void mount_cgroup_v1(const MountOptions& options, const RootDirectory& root, const OwnedFd& target,
-                     const std::string& destination, std::vector<std::string>& warnings) {
+void mount_cgroup_v1(const MountOptions& options, const OwnedFd& target, const std::string& destination,
+                     std::vector<std::string>& warnings) {
   MountOptions plain;
   plain.attributes = options.attributes;
   plain.attributes.set &= ~std::uint64_t{MOUNT_ATTR_RDONLY};
   plain.data = {{"mode", "755"}};
-  const OwnedFd tree = new_file_system("tmpfs", "tmpfs", plain, destination);
-  attach(tree.get(), target.get(), destination);
+  const RootDirectory tree{destination, new_file_system("tmpfs", "tmpfs", plain, destination)};
+  attach(tree.fd.get(), target.get(), destination);
   for (const Hierarchy& hierarchy : hierarchies()) {
     MountOptions data = options;
     std::istringstream names(hierarchy.controllers);
@@ -179,12 +179,12 @@ void mount_cgroup_v1(const MountOptions& options, const RootDirectory& root, con
     try {
       const OwnedFd cgroup =
           cgroup_tree(unified ? "cgroup2" : "cgroup", host_cgroups + ('/' + name), data, destination);
-      attach(cgroup.get(), directory_in(root, destination + '/' + name).get(), destination);
+      attach(cgroup.get(), directory_in(tree, '/' + name).get(), destination);
     } catch (const std::exception& error) {
       warnings.push_back(destination + '/' + name + ": not shown: " + error.what());
     }
   }
-  set_attributes(tree.get(), options.attributes, false, destination);
+  set_attributes(tree.fd.get(), options.attributes, false, destination);
 }
 
 void mount_cgroup(const Mount& mount, const MountOptions& options, RootInMaking& root,
@@ -193,7 +193,7 @@ void mount_cgroup(const Mount& mount, const MountOptions& options, RootInMaking&
   accept_place(target, root, mount, mount.type, false);
   const bool unified = ::access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0;
   if (!unified && mount.type == "cgroup")
-    return mount_cgroup_v1(options, root.directory, target, mount.destination, warnings);
+    return mount_cgroup_v1(options, target, mount.destination, warnings);
   const OwnedFd tree = cgroup_tree("cgroup2", host_cgroups, options, mount.destination);
   attach(tree.get(), target.get(), mount.destination);
 }
