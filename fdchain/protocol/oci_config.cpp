@@ -210,6 +210,8 @@ void read(const Node& node, Root& root) {
 
 void read(const Node& node, Mount& mount) {
   mount.destination = node.at("destination").text();
+  // Deprecated, and meant from the root.
+  if (!mount.destination.starts_with('/')) mount.destination.insert(0, 1, '/');
   get(node, "type", mount.type);
   get(node, "source", mount.source);
   get(node, "options", mount.options);

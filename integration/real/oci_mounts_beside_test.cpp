@@ -63,15 +63,14 @@ constexpr const char* wants_proc_and_sysfs =
     "busybox unshare -Umrn sh -c 'busybox mount -t sysfs -o ro sysfs /mnt' 2>/dev/null && echo sysfs\n"
     "echo done";
 
-class OciNoMasklessProc : public OciMountsBeside {
- protected:
-  static oci::Config masked(oci::Config wanted) {
-    wanted.process->user = {1000, 1000, {}, {}};
-    wanted.process->capabilities = oci::Capabilities{};
-    wanted.linux_.masked_paths = {"/proc/keys", "/sys/firmware"};
-    return wanted;
-  }
-};
+oci::Config masked(oci::Config wanted) {
+  wanted.process->user = {1000, 1000, {}, {}};
+  wanted.process->capabilities = oci::Capabilities{};
+  wanted.linux_.masked_paths = {"/proc/keys", "/sys/firmware"};
+  return wanted;
+}
+
+class OciNoMasklessProc : public OciMountsBeside {};
 
 TEST_P(OciNoMasklessProc, IsToBeHadWhicheverWayIntoTheRoot) {
   write(masked(config(shell(wants_proc_and_sysfs))));
@@ -97,6 +96,26 @@ TEST_P(OciNoMasklessProc, ButOneLikeTheContainersOwn) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Against, OciNoMasklessProc, real_runtimes(), label_of_real);
+
+class OciHiddenProc : public OciTest {};
+
+// Out of sight for whoever looks for them by path, and not for the kernel.
+TEST_F(OciHiddenProc, IsDetachedWithWhatHidesIt) {
+  fs::create_directory(root() + "/mnt");
+  write(masked(config(shell(wants_proc_and_sysfs))));
+  fs::create_directories(file("under/deep"));
+  Start start = runtime({"run", "--no-pivot", "-b", bundle(), "c"});
+  const Words around{"unshare",
+                     "-m",
+                     "sh",
+                     "-c",
+                     "mount -t proc proc $0/under/deep && mount -t sysfs sysfs $0/under/deep && "
+                     "mount -t tmpfs tmpfs $0/under && mount -t tmpfs tmpfs /proc/sys && exec \"$@\"",
+                     directory_.path()};
+  start.argv.insert(start.argv.begin(), around.begin(), around.end());
+  const Result result = run(start);
+  EXPECT_EQ(result.out, "done\n") << result.err;
+}
 
 TEST_P(OciMountsBeside, ALinkToNothingLeadsAFileWhereItPoints) {
   fs::create_symlink("../run/resolve/stub", root() + "/etc/file");
@@ -137,6 +156,16 @@ TEST_P(OciMountsBeside, AReadOnlyFileSystemHasEverythingInIt) {
       "fd\nfull\nnull\nptmx\npts\nrandom\nstderr\nstdin\nstdout\ntty\nurandom\nzero\ncontent\n"
       "/bin/sh: can't create /dev/x: Read-only file system\n"
       "/bin/sh: can't create /mnt/x: Read-only file system\n");
+}
+
+TEST_P(OciMountsBeside, ARelativePathIsTheBundlesOrTheRoots) {
+  fs::create_directory(bundle() + "/data");
+  std::ofstream(bundle() + "/data/file") << "data\n";
+  oci::Config wanted = config(shell("cat /mnt/file /mnt/file2"));
+  wanted.mounts.push_back({"mnt", "bind", "data", {"bind"}, false});
+  wanted.mounts.push_back({"/mnt/file2", "bind", "../content", {"bind"}, false});
+  write(wanted);
+  expect_same("data\ncontent\n");
 }
 
 TEST_P(OciMountsBeside, ASourceInTheRootIsWhatTheMountsBeforeHaveMadeOfIt) {

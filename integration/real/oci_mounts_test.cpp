@@ -137,6 +137,21 @@ TEST_F(OciMounts, AFileIsNotMountedOnADirectory) {
   EXPECT_EQ(said_with(content_at("/tmp")), "runtime-shim: move_mount /tmp: Not a directory\n");
 }
 
+// Nor is it by a link of the image that somebody's directory becomes one with devices in it.
+TEST_F(OciMounts, ADevThatIsBoundStaysAsItIs) {
+  fs::create_symlink("/dev", root() + "/volume");
+  fs::create_directories(file("own") + "/pts");
+  std::ofstream(file("own") + "/ptmx") << "own\n";
+  for (const auto* const destination : {"/dev", "/dev/", "dev", "//dev/.", "/volume"}) {
+    oci::Config wanted = config(shell("[ -f /dev/ptmx ] && cat /dev/ptmx; ls /dev"));
+    wanted.mounts[1] = {destination, "bind", file("own"), {"bind"}, false};
+    wanted.linux_.devices = {{"c", "/dev/more", 1, 3, {}, {}, {}}, {"c", "/more", 1, 3, {}, {}, {}}};
+    const Result result = run_container(wanted);
+    EXPECT_EQ(result.out, "own\nptmx\npts\n") << destination << ' ' << result.err;
+  }
+  EXPECT_TRUE(fs::is_character_file(root() + "/more"));
+}
+
 TEST_F(OciMounts, ALinkInThePlaceOfTheConsoleIsRefused) {
   fs::create_directory(root() + "/target");
   fs::create_symlink("/target/victim", root() + "/dev/console");

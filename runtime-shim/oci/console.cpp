@@ -271,10 +271,10 @@ OwnedFd connect_console(const std::string& path, const Interruption& interruptio
   return socket;
 }
 
-void take_terminal(const std::string& root, const OwnedFd& socket, const Process& process,
+void take_terminal(const RootDirectory& root, const OwnedFd& socket, const Process& process,
                    Newlines newlines) {
   const OwnedFd place = look_up_in(root, "/dev/pts/ptmx");
-  if (!place) throw Failure("a terminal: " + root + "/dev/pts/ptmx: " + std::strerror(errno));
+  if (!place) throw Failure("a terminal: " + root.path + "/dev/pts/ptmx: " + std::strerror(errno));
   const OwnedFd master(
       check(::open(("/proc/self/fd/" + std::to_string(place.get())).c_str(), O_RDWR | O_NOCTTY | O_CLOEXEC),
             "open", "/dev/pts/ptmx"));

@@ -8,6 +8,7 @@
 
 #include "fdchain/model/oci_config.h"
 #include "fdchain/system/owned_fd.h"
+#include "fdchain/system/rootfs.h"
 #include "fdchain/system/signals.h"
 #include "runtime-shim/oci/interruption.h"
 
@@ -20,10 +21,10 @@ OwnedFd connect_console(const std::string& path, const Interruption& interruptio
 /// Makes a terminal in this process's /dev/pts, sends its controlling end over `socket`, and makes the other
 /// end this session's terminal and stdio. Runs in the container's process.
 ///
-/// `root`: where /dev/pts is to be found, if not at /. `newlines`: what the reader of the terminal sees of a
-/// line's end.
+/// `root`: where /dev/pts is to be found. `newlines`: what the reader of the terminal sees of a line's end.
 enum class Newlines { with_return, plain };
-void take_terminal(const std::string& root, const OwnedFd& socket, const Process& process, Newlines newlines);
+void take_terminal(const RootDirectory& root, const OwnedFd& socket, const Process& process,
+                   Newlines newlines);
 
 /// A terminal of the caller's, passed through for as long as the process lives.
 ///

@@ -273,7 +273,7 @@ void be_first(FirstBirth& birth) {
   make_mounts(config, root, birth.in_user_namespace, warnings);
   for (const std::string& warning : warnings) say(birth.pipe, Word::warning, warning);
   if (birth.process.terminal) {
-    take_terminal(birth.root, birth.console, birth.process, birth.newlines);
+    take_terminal(root.directory, birth.console, birth.process, birth.newlines);
     show_console(root, STDIN_FILENO);
   }
   birth.console.close();
@@ -302,7 +302,7 @@ void be_first(FirstBirth& birth) {
 
 void be_joiner(Birth& birth, bool in_user_namespace) {
   if (in_user_namespace) become_root_of_user_namespace();
-  if (birth.process.terminal) take_terminal("/", birth.console, birth.process, birth.newlines);
+  if (birth.process.terminal) take_terminal(open_root("/"), birth.console, birth.process, birth.newlines);
   birth.console.close();
   reopen_null();
   Departure departure(birth);

@@ -45,8 +45,6 @@ struct Link {
   const char* target;
   const char* name;
 };
-constexpr const char* host_cgroups = "/sys/fs/cgroup";
-
 constexpr std::array standard_links{
     Link{"/proc/self/fd", "fd"},       Link{"/proc/self/fd/0", "stdin"}, Link{"/proc/self/fd/1", "stdout"},
     Link{"/proc/self/fd/2", "stderr"}, Link{"/proc/kcore", "core"},
@@ -67,16 +65,20 @@ std::string path_of(const OwnedFd& fd, const RootDirectory& root) {
   return path.substr(root.path.size());
 }
 
-// By the place that the descriptor is of: a link of the image may have led there.
-void check_place(const OwnedFd& target, const RootDirectory& root, const Mount& mount, std::string_view type,
-                 bool shows_proc) {
-  const std::string_view refusal = mount_place_refusal(path_of(target, root), type, shows_proc);
+// Refuses the place, or remembers what is there now. By the descriptor: a link of the image may have led
+// there.
+void accept_place(const OwnedFd& target, RootInMaking& root, const Mount& mount, std::string_view type,
+                  bool shows_proc) {
+  const std::string place = path_of(target, root.directory);
+  const std::string_view refusal = mount_place_refusal(place, type, shows_proc);
   if (!refusal.empty()) throw Failure("mount " + printable(mount.destination) + ": " + std::string(refusal));
+  if (place == "/dev") root.has_others_dev = type == "bind";
+  root.has_pts |= place == "/dev/pts";
 }
 
 // For /proc and /sys: a symbolic link of the image there would move what the masks are meant for.
 OwnedFd directory_without_links(const RootDirectory& root, const std::string& path) {
-  const OwnedFd made = directory_in(root, path);
+  (void)directory_in(root, path);
   open_how how{};
   how.flags = O_PATH | O_CLOEXEC | O_DIRECTORY;
   how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS;
@@ -85,7 +87,7 @@ OwnedFd directory_without_links(const RootDirectory& root, const std::string& pa
   return target;
 }
 
-void mount_bind(const Mount& mount, const MountOptions& options, const RootDirectory& root) {
+void mount_bind(const Mount& mount, const MountOptions& options, RootInMaking& root) {
   for (const auto& [key, value] : options.data) {
     throw Failure("mount " + printable(mount.destination) + ": " + printable(key) + ": unknown option");
   }
@@ -96,8 +98,9 @@ void mount_bind(const Mount& mount, const MountOptions& options, const RootDirec
   set_attributes(tree.get(), options.attributes, false, mount.destination);
   set_attributes(tree.get(), options.everywhere, true, mount.destination);
   const bool directory = S_ISDIR(stat_of(tree, mount.source).st_mode);
-  const OwnedFd target = directory ? directory_in(root, mount.destination) : file_in(root, mount.destination);
-  check_place(target, root, mount, "bind", is_proc(tree, mount.source));
+  const OwnedFd target = directory ? directory_in(root.directory, mount.destination)
+                                   : file_in(root.directory, mount.destination);
+  accept_place(target, root, mount, "bind", is_proc(tree, mount.source));
   attach(tree.get(), target.get(), mount.destination);
   const bool said = options.propagation != 0;
   set_propagation(tree.get(), said ? options.propagation : std::uint64_t{MS_PRIVATE},
@@ -108,7 +111,7 @@ void mount_new(const Mount& mount, const MountOptions& options, RootInMaking& ro
   const bool guarded_place = mount.type == "proc" || mount.type == "sysfs";
   const OwnedFd target = guarded_place ? directory_without_links(root.directory, mount.destination)
                                        : directory_in(root.directory, mount.destination);
-  check_place(target, root.directory, mount, mount.type, mount.type == "proc");
+  accept_place(target, root, mount, mount.type, mount.type == "proc");
   MountOptions first = options;
   // Filled before it is made read-only. A new proc or sysfs can be had read-only alone where the host's is.
   const bool later = !guarded_place && (options.attributes.set & MOUNT_ATTR_RDONLY) != 0;
@@ -138,6 +141,8 @@ std::vector<Hierarchy> hierarchies() {
   return found;
 }
 
+constexpr const char* host_cgroups = "/sys/fs/cgroup";
+
 // A new mount of the cgroups, or in a user namespace without a cgroup namespace, where the kernel refuses
 // that, the host's.
 OwnedFd cgroup_tree(const std::string& type, const std::string& of_host, const MountOptions& options,
@@ -152,14 +157,14 @@ OwnedFd cgroup_tree(const std::string& type, const std::string& of_host, const M
 
 // On a machine with cgroup v1 hierarchies: each of them in a directory of a tmpfs, as crun and runc show
 // them.
-void mount_cgroup_v1(const MountOptions& options, const RootDirectory& root, const OwnedFd& target,
-                     const std::string& destination, std::vector<std::string>& warnings) {
+void mount_cgroup_v1(const MountOptions& options, const OwnedFd& target, const std::string& destination,
+                     std::vector<std::string>& warnings) {
   MountOptions plain;
   plain.attributes = options.attributes;
   plain.attributes.set &= ~std::uint64_t{MOUNT_ATTR_RDONLY};
   plain.data = {{"mode", "755"}};
-  const OwnedFd tree = new_file_system("tmpfs", "tmpfs", plain, destination);
-  attach(tree.get(), target.get(), destination);
+  const RootDirectory tree{destination, new_file_system("tmpfs", "tmpfs", plain, destination)};
+  attach(tree.fd.get(), target.get(), destination);
   for (const Hierarchy& hierarchy : hierarchies()) {
     MountOptions data = options;
     std::istringstream names(hierarchy.controllers);
@@ -174,35 +179,33 @@ void mount_cgroup_v1(const MountOptions& options, const RootDirectory& root, con
     try {
       const OwnedFd cgroup =
           cgroup_tree(unified ? "cgroup2" : "cgroup", host_cgroups + ('/' + name), data, destination);
-      attach(cgroup.get(), directory_in(root, destination + '/' + name).get(), destination);
+      attach(cgroup.get(), directory_in(tree, '/' + name).get(), destination);
     } catch (const std::exception& error) {
       warnings.push_back(destination + '/' + name + ": not shown: " + error.what());
     }
   }
-  set_attributes(tree.get(), options.attributes, false, destination);
+  set_attributes(tree.fd.get(), options.attributes, false, destination);
 }
 
-void mount_cgroup(const Mount& mount, const MountOptions& options, const RootDirectory& root,
+void mount_cgroup(const Mount& mount, const MountOptions& options, RootInMaking& root,
                   std::vector<std::string>& warnings) {
-  const OwnedFd target = directory_in(root, mount.destination);
-  check_place(target, root, mount, mount.type, false);
+  const OwnedFd target = directory_in(root.directory, mount.destination);
+  accept_place(target, root, mount, mount.type, false);
   const bool unified = ::access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0;
   if (!unified && mount.type == "cgroup")
-    return mount_cgroup_v1(options, root, target, mount.destination, warnings);
+    return mount_cgroup_v1(options, target, mount.destination, warnings);
   const OwnedFd tree = cgroup_tree("cgroup2", host_cgroups, options, mount.destination);
   attach(tree.get(), target.get(), mount.destination);
 }
 
 void make_mount(const Mount& mount, RootInMaking& root, std::vector<std::string>& warnings) {
-  if (!mount.destination.starts_with('/'))
-    throw Failure("mount " + printable(mount.destination) + ": not an absolute path");
   if (mount.id_mapped)
     throw Failure("mount " + printable(mount.destination) + ": id mappings are not carried out");
   const MountOptions options = parse_mount_options(mount.options);
   if (is_bind(mount)) {
-    mount_bind(mount, options, root.directory);
+    mount_bind(mount, options, root);
   } else if (mount.type == "cgroup" || mount.type == "cgroup2") {
-    mount_cgroup(mount, options, root.directory, warnings);
+    mount_cgroup(mount, options, root, warnings);
   } else if (mount.type.empty()) {
     throw Failure("mount " + printable(mount.destination) + ": neither a type nor bind is given");
   } else {
@@ -264,23 +267,14 @@ void make_link(const Link& link, const OwnedFd& dev) {
     fail(errno, "symlink", std::string("/dev/") + link.name);
 }
 
-bool binds_dev(const Config& config) {
-  return std::ranges::any_of(
-      config.mounts, [](const Mount& mount) { return mount.destination == "/dev" && is_bind(mount); });
-}
-
-bool mounts(const Config& config, std::string_view destination) {
-  return std::ranges::find(config.mounts, destination, &Mount::destination) != config.mounts.end();
-}
-
-void furnish_dev(const Config& config, const RootDirectory& root, bool in_user_namespace) {
+void furnish_dev(const RootInMaking& root, bool in_user_namespace) {
   // Looked up once: a dozen times the same walk was a fifth of the system calls of a whole container.
-  const OwnedFd dev = directory_in(root, "/dev");
+  const OwnedFd dev = directory_in(root.directory, "/dev");
   for (const Standard& standard : standard_devices) {
     make_device_in(dev, {"c", standard.path, standard.major, standard.minor, 0666, 0, 0}, in_user_namespace);
   }
   for (const Link& link : standard_links) make_link(link, dev);
-  if (!mounts(config, "/dev/pts")) return;
+  if (!root.has_pts) return;
   // An image may have a device there, which would be another instance's.
   ::unlinkat(dev.get(), "ptmx", 0);
   make_link({"pts/ptmx", "ptmx"}, dev);
@@ -343,15 +337,20 @@ RootInMaking begin_mounts(const std::string& root, const std::string& propagatio
   OwnedFd tree = clone_of(place.fd.get(), "", true, root);
   attach(tree.get(), place.fd.get(), root);
   set_propagation(tree.get(), MS_PRIVATE, true, root);
-  return {{root, std::move(tree)}, {}};
+  RootInMaking made;
+  made.directory = {root, std::move(tree)};
+  return made;
 }
 
 void make_mounts(const Config& config, RootInMaking& root, bool in_user_namespace,
                  std::vector<std::string>& warnings) {
   const RootDirectory& directory = root.directory;
   for (const Mount& mount : config.mounts) make_mount(mount, root, warnings);
-  if (!binds_dev(config)) furnish_dev(config, directory, in_user_namespace);
-  for (const Device& device : config.linux_.devices) make_device(device, directory, in_user_namespace);
+  if (!root.has_others_dev) furnish_dev(root, in_user_namespace);
+  for (const Device& device : config.linux_.devices) {
+    if (!root.has_others_dev || !device.path.starts_with("/dev/"))
+      make_device(device, directory, in_user_namespace);
+  }
   if (config.process) (void)directory_in(directory, config.process->cwd);
 }
 

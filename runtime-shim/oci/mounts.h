@@ -26,6 +26,8 @@ struct ReadOnlyLater {
 struct RootInMaking {
   RootDirectory directory;
   std::vector<ReadOnlyLater> read_only_later;
+  bool has_others_dev = false;  ///< what is bound there is somebody's own, and stays as it is
+  bool has_pts = false;         ///< something is mounted on /dev/pts
 };
 
 /// Takes this process's mount namespace away from the host's, and makes `root` a mount point in it.

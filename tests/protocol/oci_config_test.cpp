@@ -72,6 +72,13 @@ TEST(OciConfig, WhatIsUnknownOrNullIsPassedOver) {
   EXPECT_EQ(config, expected);
 }
 
+TEST(OciConfig, ARelativeDestinationStartsFromTheRoot) {
+  const Config config = decode_config(
+      R"({"ociVersion":"1.0.2","root":{"path":"r"},"mounts":[{"destination":"a/b"},{"destination":"/c"}]})",
+      "config.json");
+  EXPECT_THAT(config.mounts, ElementsAre(Mount{"/a/b", "", "", {}, false}, Mount{"/c", "", "", {}, false}));
+}
+
 TEST(OciConfig, LimitsAreSeenAndEmptyOnesAreNone) {
   const Config config = decode_config(
       R"({"ociVersion":"1.0.2","root":{"path":"r"},"linux":{"resources":{"devices":[{"allow":false}],
