@@ -355,6 +355,23 @@ TEST_F(OciProcess, OutputReachesACallerWhoHasATerminalsControllingEnd) {
   EXPECT_EQ(std::string(text.data(), static_cast<std::size_t>(std::max<ssize_t>(got, 0))), "word\n");
 }
 
+TEST_F(OciProcess, ExecRefusesTheIdsThatAConfigurationMayNotHave) {
+  write(config({"sleep", "100"}));
+  succeed({"create", "-b", bundle(), "c"});
+  const auto refusal = [&](const Words& options, const std::string& shown) {
+    Words words{"exec"};
+    words.insert(words.end(), options.begin(), options.end());
+    words.insert(words.end(), {"c", "id"});
+    const Result result = run(runtime(words));
+    EXPECT_EQ(result.err, "runtime-shim: " + shown + ": uids and gids must be in range 0-2147483647\n");
+    EXPECT_EQ(result.status, WaitStatus::for_exit_code(255));
+  };
+  refusal({"-u", "4294967295"}, "--user 4294967295");
+  refusal({"-u", "0:2147483648"}, "--user 2147483648");
+  refusal({"-g", "4294967295"}, "--additional-gids 4294967295");
+  succeed({"delete", "--force", "c"});
+}
+
 TEST_F(OciProcess, AStartThatNobodyWaitsForIsTold) {
   write(config(shell("true")));
   succeed({"create", "-b", bundle(), "--pid-file", file("pid"), "c"});
