@@ -7,9 +7,11 @@
 
 #include <array>
 #include <boost/json.hpp>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 
 #include "fdchain/protocol/oci_config.h"
 #include "fdchain/system/owned_fd.h"
@@ -339,7 +341,8 @@ TEST_F(OciProcess, OutputReachesACallerWhoHasATerminalsControllingEnd) {
   const OwnedFd master(check(::open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC), "open", "/dev/ptmx"));
   int unlocked = 0;
   check(::ioctl(master.get(), TIOCSPTLCK, &unlocked), "ioctl");
-  const OwnedFd slave(check(::ioctl(master.get(), TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC), "ioctl"));
+  const OwnedFd slave(
+      check(::ioctl(master.get(), TIOCGPTPEER, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC), "ioctl"));
   oci::Config wanted = config(shell("echo word"));
   wanted.process->terminal = true;
   write(wanted);
@@ -351,6 +354,49 @@ TEST_F(OciProcess, OutputReachesACallerWhoHasATerminalsControllingEnd) {
   std::array<char, 64> text{};
   const ssize_t got = ::read(slave.get(), text.data(), text.size());
   EXPECT_EQ(std::string(text.data(), static_cast<std::size_t>(std::max<ssize_t>(got, 0))), "word\n");
+}
+
+TEST_F(OciProcess, ExecRefusesTheIdsThatAConfigurationMayNotHave) {
+  write(config({"sleep", "100"}));
+  succeed({"create", "-b", bundle(), "c"});
+  const auto refusal = [&](const Words& options, const std::string& shown) {
+    Words words{"exec"};
+    words.insert(words.end(), options.begin(), options.end());
+    words.insert(words.end(), {"c", "id"});
+    const Result result = run(runtime(words));
+    EXPECT_EQ(result.err, "runtime-shim: " + shown + ": uids and gids must be in range 0-2147483647\n");
+    EXPECT_EQ(result.status, WaitStatus::for_exit_code(255));
+  };
+  refusal({"-u", "4294967295"}, "--user 4294967295");
+  refusal({"-u", "0:2147483648"}, "--user 2147483648");
+  refusal({"-g", "4294967295"}, "--additional-gids 4294967295");
+  succeed({"delete", "--force", "c"});
+}
+
+TEST_F(OciProcess, AStartThatNobodyWaitsForIsTold) {
+  write(config(shell("true")));
+  succeed({"create", "-b", bundle(), "--pid-file", file("pid"), "c"});
+  // As if the container had been killed after it was looked at: its place is another's, who waits for
+  // nothing.
+  json::object state = json::parse(read_file(states() + "/c/state.json")).as_object();
+  ::kill(std::stoi(read_file(file("pid"))), SIGKILL);
+  expect_nobody_left();
+  Start sleep;
+  sleep.argv = {"sleep", "100"};
+  Program other(sleep);
+  std::string rest = read_file("/proc/" + std::to_string(other.pid()) + "/stat");
+  rest.erase(0, rest.rfind(')') + 2);
+  std::istringstream fields(rest);
+  std::string field;
+  for (int number = 3; number <= 22; ++number) fields >> field;
+  state["pid"] = other.pid();
+  state["startTime"] = std::stoull(field);
+  std::ofstream(states() + "/c/state.json") << json::serialize(state);
+  const Result result = run(runtime({"start", "c"}));
+  EXPECT_EQ(result.err, "runtime-shim: container c: it has stopped: No such process\n");
+  EXPECT_EQ(result.status, WaitStatus::for_exit_code(1));
+  succeed({"delete", "--force", "c"});
+  EXPECT_EQ(other.finish().status, WaitStatus::for_signal(SIGKILL));
 }
 
 TEST_F(OciProcess, AStateOfSomebodyElsesGoesByForceWithWhatIsThisRuntimes) {

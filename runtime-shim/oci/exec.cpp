@@ -129,16 +129,21 @@ Process wanted_process(const Command& command, const Config& config) {
   return process;
 }
 
+State state_to_join(const Entry& entry) {
+  auto state = entry.state();
+  const Status status = state ? status_of(entry, *state) : Status::creating;
+  if (status != Status::running && status != Status::created)
+    throw Failure("container " + entry.id() + ": it is " + std::string(to_string(status)) + ", not running");
+  return std::move(*state);
+}
+
 }  // namespace
 
 int exec(const Command& command, const Arrival& arrival, int preserved, const Journal& journal) {
   const Interruption interruption;
   refuse_what_is_absent(command);
   const Entry entry = Entry::at(state_root(command), command.id);
-  const auto state = entry.state();
-  const Status status = state ? status_of(entry, *state) : Status::creating;
-  if (status != Status::running && status != Status::created)
-    throw Failure("container " + command.id + ": it is " + std::string(to_string(status)) + ", not running");
+  const State state = state_to_join(entry);
   Birth birth;
   const Config config = decode_config(entry.read("config.json"), entry.path("config.json"));
   birth.process = wanted_process(command, config);
@@ -149,9 +154,9 @@ int exec(const Command& command, const Arrival& arrival, int preserved, const Jo
   Console console = open_console(command, birth.process, !command.detach, interruption);
   birth.console = std::move(console.theirs);
   if (console.ours) birth.newlines = Newlines::plain;
-  const OwnedFd first(check(open_pidfd(state->pid), "pidfd_open", command.id));
-  const int joined = namespaces_to_join(state->pid);
-  if (start_time_of(state->pid) != state->start_time)
+  const OwnedFd first(check(open_pidfd(state.pid), "pidfd_open", command.id));
+  const int joined = namespaces_to_join(state.pid);
+  if (start_time_of(state.pid) != state.start_time)
     throw Failure("container " + command.id + ": it has stopped");
   const SignalFd signals = receive_signals_for_payload();
   SocketPair pair = make_socket_pair();
@@ -164,7 +169,7 @@ int exec(const Command& command, const Arrival& arrival, int preserved, const Jo
   const pid_t pid = fork_by_helper(enter, 0, life, pair.ours, birth.pipe);
   Newborn newborn(pid, std::move(pair.ours), interruption);
   journal.debug("pid " + std::to_string(pid) + ": joins container " + command.id + ", pid " +
-                std::to_string(state->pid));
+                std::to_string(state.pid));
   birth.pipe.close();
   birth.console.close();
   newborn.expect(Word::next_exec, journal);
