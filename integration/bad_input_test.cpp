@@ -2,6 +2,7 @@
 // status; nothing left behind.
 
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -256,6 +257,24 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& param_info) { return param_info.param.label; });
 
 class BadInput : public ChainTest {};
+
+// Who forgot listen(2) is nobody of the chain, and the run is as good as it was told to be.
+TEST_F(BadInput, ASocketOnWhichNobodyListensIsToldOf) {
+  const OwnedFd socket(check(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  check(::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), "bind");
+  Start start;
+  start.argv = as_activated({bin("launcher"), "--check", "--report", "text", "payload", "report"});
+  start.environment = {"LISTEN_FDS=1"};
+  start.pass.emplace_back(socket.get(), 3);
+  const Result result = run(start);
+  EXPECT_EQ(result.status, WaitStatus::for_exit_code(0));
+  EXPECT_THAT(
+      result.err,
+      HasSubstr("\n1 finding\n\nwarning socket-kind-wrong, by activator, seen at launcher, descriptor 3\n"));
+}
 
 TEST_F(BadInput, AScriptWithoutItsInterpreterIsThereAndCannotBeInvoked) {
   std::ofstream(file("script")) << "#!/nonexistent/interpreter\n";

@@ -17,8 +17,10 @@ ObjectIndex::ObjectIndex(const FdTable& table) {
 }
 
 std::span<const FdRow* const> ObjectIndex::rows_like(dev_t device, ino_t inode) const {
-  const auto found = std::ranges::equal_range(rows_, std::pair(device, inode), {}, object_of);
-  return {found.begin(), found.end()};
+  const std::pair object(device, inode);
+  const auto first = std::ranges::lower_bound(rows_, object, {}, object_of);
+  const auto last = std::ranges::upper_bound(first, rows_.end(), object, {}, object_of);
+  return {rows_.data() + (first - rows_.begin()), static_cast<std::size_t>(last - first)};
 }
 
 const FdRow* ObjectIndex::first_like(dev_t device, ino_t inode) const {

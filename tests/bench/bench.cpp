@@ -22,6 +22,7 @@
 #include "tests/bench/connection.h"
 #include "tests/bench/contenders.h"
 #include "tests/bench/hops.h"
+#include "tests/bench/looks.h"
 #include "tests/bench/measure.h"
 #include "tests/support/supervise.h"
 
@@ -299,6 +300,15 @@ void measure_chains_alive(Table& table, int) {
   table.value("a chain alive, PSS", sum, "kB");
 }
 
+void measure_looks(Table& table, int rounds) {
+  table.title("A look at another process, with this many descriptors");
+  const auto middle = medians(
+      {{"1,000", [] { return look_at_process(1'000); }}, {"8,000", [] { return look_at_process(8'000); }}},
+      rounds);
+  for (const auto& [name, seconds] : middle) table.value(name, seconds * 1e3, "ms");
+  table.goal("8,000 / 1,000", middle.at("8,000") / middle.at("1,000"), "x", true, 12);
+}
+
 struct Part {
   std::string_view name;
   void (*measure)(Table& table, int rounds);
@@ -310,7 +320,7 @@ constexpr std::array parts{
     Part{"podman", compare_with_podman},      Part{"runtimes", compare_runtimes},
     Part{"monitors", compare_monitors},       Part{"waiting", compare_waiting},
     Part{"first-bytes", compare_first_bytes}, Part{"connections", compare_connections},
-    Part{"alive", measure_chains_alive},
+    Part{"alive", measure_chains_alive},      Part{"looks", measure_looks},
 };
 
 int run(const std::string& json_file, int rounds, std::string_view only) {

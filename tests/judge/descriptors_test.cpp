@@ -2,7 +2,9 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 
+#include "fdchain/judge/evidence.h"
 #include "tests/judge/run_builder.h"
 
 namespace fdchain::test {
@@ -82,6 +84,32 @@ TEST(Sockets, ThatDoNotListenAnyMoreAreOfAWrongKind) {
   RunBuilder run;
   run.from(monitor, departure, [](HopRecord& record) { row_of(record, 3).socket->listening = false; });
   EXPECT_THAT(run.findings(), ElementsAre("socket-kind-wrong 3 by monitor at runtime-shim"));
+}
+
+// As socket 3 has been since it was passed by whoever came first.
+RunBuilder run_with(const std::string& name, const std::string& local, const std::string& peer) {
+  RunBuilder run(RunShape{.inherited = true});
+  const auto change = [&](FdRow& row) {
+    row.name = name;
+    row.socket = SocketRow{AF_INET, SOCK_STREAM, false, 1000, local, peer};
+  };
+  for (HopRecord& record : run.records) {
+    if (row_at(record.fds, 3) != nullptr) change(row_of(record, 3));
+    if (record.contract) change(record.contract->sockets[0].row);
+  }
+  return run;
+}
+
+TEST(Sockets, OnWhichNobodyEverListenedAreTheActivators) {
+  RunBuilder run = run_with("state=unconnected laddr=127.0.0.1:80", "127.0.0.1:80", "");
+  EXPECT_THAT(run.findings(), ElementsAre("socket-kind-wrong 3 by activator at launcher"));
+  EXPECT_EQ(judge(run.records).findings[0].severity, Severity::warning);
+}
+
+TEST(Sockets, OfAConnectionNeedNotListen) {
+  EXPECT_THAT(run_with("state=connected laddr=127.0.0.1:80", "127.0.0.1:80", "127.0.0.1:9").findings(),
+              IsEmpty());
+  EXPECT_THAT(run_with("state=connected", "", "").findings(), IsEmpty()) << "a pair of unix sockets";
 }
 
 TEST(Sockets, MadeNonBlockingAreToldOnce) {

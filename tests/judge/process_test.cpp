@@ -25,9 +25,9 @@ TEST(Nofile, ThatWhatIsPassedDoesNotFitInIsTold) {
 
 TEST(IgnoredSignals, AreToldWhereTheyAppear) {
   RunBuilder run;
-  run.from(launcher, departure, [](HopRecord& record) { record.ignored_signals = {13, 17}; });
+  run.from(launcher, departure, [](HopRecord& record) { record.ignored_signals = {13, 17, 32, 34, 36}; });
   EXPECT_THAT(run.findings(), ElementsAre("signal-ignored by launcher at monitor"));
-  EXPECT_THAT(judge(run.records).findings[0].evidence, HasSubstr(": 13 17"));
+  EXPECT_THAT(judge(run.records).findings[0].evidence, HasSubstr(": SIGPIPE SIGCHLD 32 SIGRTMIN SIGRTMIN+2"));
 }
 
 TEST(IgnoredSignals, ThatTheActivatorIgnoredAreNone) {

@@ -1,6 +1,7 @@
 // Rules of what is passed.
 
 #include <fmt/format.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <utility>
@@ -33,6 +34,7 @@ class Walk {
 
   void run() {
     if (socket_.row.type.empty()) return tell_never_seen();
+    if (is_of_no_use(socket_.row)) tell_never_of_use();
     const auto count = told_too_few(evidence_, Hop::monitor);
     if (count && socket_.fd >= listen_fds_start + *count) return;  // told as a count that is wrong
     const Sighting* earlier = nullptr;
@@ -49,6 +51,27 @@ class Walk {
   [[nodiscard]] bool holds_it(const HopRecord& record) const {
     return std::ranges::any_of(evidence_.rows_with(record, socket_.row),
                                [&](const FdRow* row) { return is_socket_of(socket_, *row); });
+  }
+
+  // Bound, and neither listening nor connected: listen(2) has been forgotten. A connection is passed by inetd
+  // and its like, and has a peer.
+  static bool is_of_no_use(const FdRow& row) {
+    return row.socket && (row.socket->type == SOCK_STREAM || row.socket->type == SOCK_SEQPACKET) &&
+           !row.socket->listening && !row.socket->local.empty() && row.name.starts_with("state=unconnected");
+  }
+
+  void tell_never_of_use() {
+    for (const Hop hop : all_hops) {
+      const HopRecord* const record = evidence_.given_to(hop);
+      if (record == nullptr || !holds_it(*record)) continue;
+      Finding finding = make("socket-kind-wrong", hop, number_, Severity::warning);
+      finding.socket = describe(socket_);
+      finding.evidence = describe(socket_) + " neither listens nor is connected: clients are refused";
+      finding.advice = "call listen(2) on a socket before it is passed on";
+      blame(finding, hops_between(evidence_.before(hop), hop));
+      findings_.add(std::move(finding));
+      return;
+    }
   }
 
   // Before the first record of it, the object was the launcher's to pass on if it wrote so down; else whoever

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <csignal>
+#include <cstring>
 #include <iterator>
 #include <set>
 
@@ -59,6 +61,19 @@ void nofile(const Evidence& evidence, Findings& findings) {
   });
 }
 
+namespace {
+
+// SIGPIPE; those without a name of their own are counted from the first real-time signal that a program can
+// use.
+std::string signal_name(int number) {
+  if (const char* const name = ::sigabbrev_np(number)) return "SIG" + std::string(name);
+  const int first = SIGRTMIN;
+  if (number == first) return "SIGRTMIN";
+  return number > first ? fmt::format("SIGRTMIN+{}", number - first) : std::to_string(number);
+}
+
+}  // namespace
+
 void ignored_signals(const Evidence& evidence, Findings& findings) {
   std::optional<std::vector<int>> known;
   for_each_hop(evidence, [&](Hop hop, const HopRecord& record, const std::vector<Hop>& actors) {
@@ -69,7 +84,7 @@ void ignored_signals(const Evidence& evidence, Findings& findings) {
     if (added.empty()) return;
     Finding finding = make("signal-ignored", hop, Severity::warning);
     finding.evidence = "signals that were not ignored before are:";
-    for (const int number : added) finding.evidence.append(" ").append(std::to_string(number));
+    for (const int number : added) finding.evidence.append(" ").append(signal_name(number));
     finding.advice = "set every signal that you ignore or catch back to its default in the child";
     blame(finding, actors);
     findings.add(std::move(finding));
