@@ -304,13 +304,14 @@ TEST_F(Lifecycle, APreservedPipeEndsWithThePayloadsCopy) {
   chain.finish();
 }
 
-// The address is free as soon as the end can be seen: every hop has dropped its copy by then.
+// The address is free as soon as the end can be seen: every hop has dropped its copy by then. A port of its
+// own: what an earlier test has connected to would still be in TIME_WAIT.
 TEST_F(Lifecycle, TheAddressIsFreeWhenTheStatusIsThere) {
   for (int round = 0; round < 20; ++round) {
-    const Result result = run(launcher({"--listen", "tcp:127.0.0.1:8080", "true"}));
+    const Result result = run(launcher({"--listen", "tcp:127.0.0.1:8099", "true"}));
     ASSERT_EQ(result.err, "");
     const OwnedFd socket(check(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
-    const sockaddr_in address{AF_INET, htons(8080), {htonl(INADDR_LOOPBACK)}, {}};
+    const sockaddr_in address{AF_INET, htons(8099), {htonl(INADDR_LOOPBACK)}, {}};
     ASSERT_EQ(::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
   }
 }

@@ -47,8 +47,11 @@ bool is_child(pid_t pid) {
 }
 
 bool is_descendant(pid_t pid) {
-  while (pid > 1 && pid != ::getpid()) pid = parent_of(pid);
-  return pid == ::getpid();
+  const pid_t self = ::getpid();
+  for (pid_t process = parent_of(pid); process > 0; process = parent_of(process)) {
+    if (process == self) return true;
+  }
+  return false;
 }
 
 bool has_children() {

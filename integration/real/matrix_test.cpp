@@ -251,6 +251,23 @@ TEST_F(Real, ADryRunSaysWhatTheRealHopsWouldBeTold) {
                                 HasSubstr("\"LISTEN_FDS=1\",\"LISTEN_FDNAMES=admin\",\"LISTEN_PID=1\"")));
 }
 
+// A launcher ends what is its own, whatever number stands in the monitor's pid file.
+TEST_F(Real, APidFileThatNamesSomebodyElseEndsNobodyElse) {
+  Start sleeper;
+  sleeper.argv = {"sh", "-c", "echo up; exec sleep 1000"};
+  Program bystander(sleeper);
+  bystander.wait_for_out("up");
+  write_script(file("runtime"), "for word; do [ \"$word\" = create ] && exec sleep 1000; done\n");
+  write_script(file("monitor"),
+               "for word; do [ \"$before\" = --conmon-pidfile ] && pidfile=$word; before=$word; done\n'" +
+                   bin("monitor") + "' \"$@\" && echo " + std::to_string(bystander.pid()) + " > $pidfile\n");
+  const Result result = run(launcher({"--dialect", "oci", "--monitor", file("monitor"), "--runtime",
+                                      file("runtime"), "--timeout", "1", "true"}));
+  EXPECT_EQ(result.status, WaitStatus::for_exit_code(124));
+  bystander.signal(SIGINT);
+  EXPECT_EQ(bystander.finish().status, WaitStatus::for_signal(SIGINT));
+}
+
 // --- what the real programs do wrong, found by the judge alone
 
 TEST_F(Real, TheJudgeFindsTheRuntimesLogInADoubledRange) {

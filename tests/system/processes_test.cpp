@@ -84,6 +84,7 @@ TEST(Processes, AChildIsOneUntilItIsReapedAndADescendantMayBeDeeper) {
   EXPECT_FALSE(is_child(self));
   EXPECT_FALSE(is_child(::getppid()));
   EXPECT_FALSE(is_descendant(1));
+  EXPECT_FALSE(is_descendant(self));
   EXPECT_FALSE(is_descendant(::getppid()));
   int ends[2];
   ASSERT_EQ(::pipe(ends), 0);
