@@ -296,6 +296,35 @@ TEST_P(SameAsSystemd, APayloadSeesTheSame) {
   EXPECT_THAT(read_file(file("by-systemd")), HasSubstr("3 "));
 }
 
+class ConnectionSameAsSystemd : public SameAsSystemd {};
+
+TEST_P(ConnectionSameAsSystemd, APayloadSeesTheSame) {
+  const std::string socket = "[Socket]\n" +
+                             std::regex_replace(GetParam().text, std::regex("@D"), file("sockets")) +
+                             "Accept=yes\nRemoveOnStop=yes\n";
+  const std::string address = std::regex_replace(GetParam().label, std::regex("@D"), file("sockets"));
+  const std::string script = "echo $LISTEN_FDS $LISTEN_FDNAMES $REMOTE_ADDR ${REMOTE_PORT:+port} >&3";
+  manager_.write_unit("x.socket", socket);
+  manager_.write_unit("x@.service", "[Service]\nExecStart=sh -c '" +
+                                        std::regex_replace(script, std::regex("\\$"), "$$$$") + "'\n");
+  manager_.reload();
+  manager_.must({"start", "x.socket"});
+  const std::string by_systemd = Client(address).receive(100);
+  manager_.must({"stop", "x.socket"});
+  Program chain(launcher(
+      {"--unit", manager_.unit_directory() + "/x.socket", "--listen-report", "fd:1", "sh", "-c", script}));
+  chain.wait_for_out("sockets");
+  EXPECT_EQ(Client(address).receive(100), by_systemd);
+  EXPECT_THAT(by_systemd, ::testing::StartsWith("1 connection"));
+  chain.signal(SIGTERM);
+  EXPECT_EQ(chain.finish().err, "");
+}
+
+INSTANTIATE_TEST_SUITE_P(All, ConnectionSameAsSystemd,
+                         ::testing::Values(Same{"tcp:127.0.0.1:8080", "ListenStream=8080\n"},
+                                           Same{"tcp:[::1]:8080", "ListenStream=8080\n"},
+                                           Same{"unix:@D/s", "ListenStream=@D/s\nSocketMode=0600\n"}));
+
 INSTANTIATE_TEST_SUITE_P(
     All, SameAsSystemd,
     ::testing::Values(
