@@ -56,6 +56,7 @@ INSTANTIATE_TEST_SUITE_P(
                       Good{"netlink:kobject-uevent 1", Kind::netlink,
                            NetlinkAddress{NETLINK_KOBJECT_UEVENT, 1}},
                       Good{"mqueue:/q", Kind::mqueue, PathAddress{"/q"}},
+                      Good{"mqueue:/a,b", Kind::mqueue, PathAddress{"/a,b"}},
                       Good{"special:/dev/null", Kind::special, PathAddress{"/dev/null"}}));
 
 TEST(ListenSpec, OptionsFollowTheAddress) {
