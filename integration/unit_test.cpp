@@ -54,11 +54,11 @@ class Unit : public ChainTest {
 };
 
 TEST_F(Unit, ItsSocketsComeBehindThoseOfListen) {
-  const std::string echo = write("echo.socket", "[Socket]\nListenStream=8080\nListenDatagram=127.0.0.1:53\n");
+  const std::string echo = write("echo.socket", "[Socket]\nListenStream=8090\nListenDatagram=127.0.0.1:53\n");
   const std::string admin =
       write("admin.socket", "[Socket]\nListenStream=" + file("run/s") + "\nFileDescriptorName=admin\n");
   EXPECT_THAT(listened_on({"--unit", echo, "--listen", "tcp:127.0.0.1:9,name=own", "--unit", admin}),
-              ElementsAre("tcp:127.0.0.1:9 own", "tcp:8080 echo.socket", "udp:127.0.0.1:53 echo.socket",
+              ElementsAre("tcp:127.0.0.1:9 own", "tcp:8090 echo.socket", "udp:127.0.0.1:53 echo.socket",
                           "unix:" + file("run/s") + " admin"));
 }
 
@@ -97,11 +97,11 @@ TEST_F(Unit, AUsersUnitHasTheUsersDirectories) {
 
 TEST_F(Unit, WithAcceptEachConnectionGetsARun) {
   const std::string unit = write(
-      "echo.socket", "[Socket]\nListenStream=127.0.0.1:8080\nAccept=yes\nFileDescriptorName=not-used\n");
+      "echo.socket", "[Socket]\nListenStream=127.0.0.1:8090\nAccept=yes\nFileDescriptorName=not-used\n");
   Program chain(
       launcher({"--unit", unit, "--listen-report", "fd:1", "sh", "-c", "echo $LISTEN_FDNAMES >&3"}));
   chain.wait_for_out("sockets");
-  EXPECT_EQ(Client("tcp:127.0.0.1:8080").receive(11), "connection\n");
+  EXPECT_EQ(Client("tcp:127.0.0.1:8090").receive(11), "connection\n");
   chain.signal(SIGTERM);
   EXPECT_EQ(chain.finish().err, "");
 }
@@ -296,21 +296,50 @@ TEST_P(SameAsSystemd, APayloadSeesTheSame) {
   EXPECT_THAT(read_file(file("by-systemd")), HasSubstr("3 "));
 }
 
+class ConnectionSameAsSystemd : public SameAsSystemd {};
+
+TEST_P(ConnectionSameAsSystemd, APayloadSeesTheSame) {
+  const std::string socket = "[Socket]\n" +
+                             std::regex_replace(GetParam().text, std::regex("@D"), file("sockets")) +
+                             "Accept=yes\nRemoveOnStop=yes\n";
+  const std::string address = std::regex_replace(GetParam().label, std::regex("@D"), file("sockets"));
+  const std::string script = "echo $LISTEN_FDS $LISTEN_FDNAMES $REMOTE_ADDR ${REMOTE_PORT:+port} >&3";
+  manager_.write_unit("x.socket", socket);
+  manager_.write_unit("x@.service", "[Service]\nExecStart=sh -c '" +
+                                        std::regex_replace(script, std::regex("\\$"), "$$$$") + "'\n");
+  manager_.reload();
+  manager_.must({"start", "x.socket"});
+  const std::string by_systemd = Client(address).receive(100);
+  manager_.must({"stop", "x.socket"});
+  Program chain(launcher(
+      {"--unit", manager_.unit_directory() + "/x.socket", "--listen-report", "fd:1", "sh", "-c", script}));
+  chain.wait_for_out("sockets");
+  EXPECT_EQ(Client(address).receive(100), by_systemd);
+  EXPECT_THAT(by_systemd, ::testing::StartsWith("1 connection"));
+  chain.signal(SIGTERM);
+  EXPECT_EQ(chain.finish().err, "");
+}
+
+INSTANTIATE_TEST_SUITE_P(All, ConnectionSameAsSystemd,
+                         ::testing::Values(Same{"tcp:127.0.0.1:8090", "ListenStream=8090\n"},
+                                           Same{"tcp:[::1]:8090", "ListenStream=8090\n"},
+                                           Same{"unix:@D/s", "ListenStream=@D/s\nSocketMode=0600\n"}));
+
 INSTANTIATE_TEST_SUITE_P(
     All, SameAsSystemd,
     ::testing::Values(
         Same{"tcp",
-             "ListenStream=[::]:8080\nListenStream=127.0.0.1:8081\nBindIPv6Only=ipv6-only\nNoDelay="
+             "ListenStream=[::]:8090\nListenStream=127.0.0.1:8081\nBindIPv6Only=ipv6-only\nNoDelay="
              "yes\nKeepAlive=yes\n"
              "KeepAliveTimeSec=99\nKeepAliveIntervalSec=9\nKeepAliveProbes=4\nDeferAcceptSec=5\nReusePort="
              "yes\n"
              "FreeBind=yes\nTransparent=yes\nReceiveBuffer=64K\nSendBuffer=128M\nPriority=3\nMark=7\nIPTOS="
              "low-delay\n"
              "IPTTL=9\nTCPCongestion=reno\nBacklog=5\nFileDescriptorName=web\nBindToDevice=lo\n"},
-        Same{"tcp_as_it_is", "ListenStream=8080\nListenStream=127.0.0.1:8081\nListenStream=[::1]:8082\n"},
-        Same{"both_families", "ListenStream=8080\nBindIPv6Only=both\n"},
+        Same{"tcp_as_it_is", "ListenStream=8090\nListenStream=127.0.0.1:8081\nListenStream=[::1]:8082\n"},
+        Same{"both_families", "ListenStream=8090\nBindIPv6Only=both\n"},
         Same{"udp",
-             "ListenDatagram=127.0.0.1:8080\nListenDatagram=[::1]:8081\nBroadcast=yes\nPassPacketInfo=yes\n"
+             "ListenDatagram=127.0.0.1:8090\nListenDatagram=[::1]:8081\nBroadcast=yes\nPassPacketInfo=yes\n"
              "Timestamping=us\nReceiveBuffer=1M\nIPTTL=3\n"},
         Same{"unix",
              "ListenStream=@D/d/e/s\nListenDatagram=@D/d/e/"

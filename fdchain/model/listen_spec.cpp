@@ -166,6 +166,7 @@ bool is_path_kind(Kind kind) {
     case Kind::unix_dgram:
     case Kind::unix_seqpacket:
     case Kind::fifo:
+    case Kind::mqueue:
     case Kind::special: return true;
     default: return false;
   }

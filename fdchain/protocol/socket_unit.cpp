@@ -246,7 +246,8 @@ void Parser::apply(const ListenOption& option, const Setting& setting) {
     for (const std::string& value : values.value_or(std::vector{setting.value}))
       option.value.set(spec, value);
   }
-  if (!has_effect)
+  const bool off = option.value.is_flag && parse_boolean(setting.value) == false;
+  if (!has_effect && !off)
     unit_.notes.push_back(fmt::format("{}: {}= means nothing for these sockets", setting.where, option.key));
 }
 

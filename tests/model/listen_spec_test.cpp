@@ -1,10 +1,14 @@
 #include "fdchain/model/listen_spec.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <linux/netlink.h>
 #include <linux/vm_sockets.h>
 
+#include <fstream>
+
 #include "fdchain/model/failure.h"
+#include "fdchain/model/listen_options.h"
 
 namespace fdchain {
 namespace {
@@ -52,6 +56,7 @@ INSTANTIATE_TEST_SUITE_P(
                       Good{"netlink:kobject-uevent 1", Kind::netlink,
                            NetlinkAddress{NETLINK_KOBJECT_UEVENT, 1}},
                       Good{"mqueue:/q", Kind::mqueue, PathAddress{"/q"}},
+                      Good{"mqueue:/a,b", Kind::mqueue, PathAddress{"/a,b"}},
                       Good{"special:/dev/null", Kind::special, PathAddress{"/dev/null"}}));
 
 TEST(ListenSpec, OptionsFollowTheAddress) {
@@ -186,6 +191,15 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"tcp:80,keepalive-time=0", "keepalive-time is a time from 1 to 32767 seconds"},
         Bad{"tcp:80,accept,max-connections=0", "max-connections is a number from 1 to 100000"},
         Bad{"unix-dgram:/x,timestamping=ps", "timestamping is off, us or ns"}));
+
+TEST(ListenOptions, TheManualHasEachOfThem) {
+  std::ifstream file(FDCHAIN_SOURCE_DIR "/docs/socket-options.md");
+  const std::string manual(std::istreambuf_iterator<char>(file), {});
+  for (const ListenOption& option : listen_options()) {
+    EXPECT_THAT(manual, ::testing::HasSubstr("`" + std::string(option.word) + "`"));
+    EXPECT_THAT(manual, ::testing::HasSubstr("`" + std::string(option.key) + "=`"));
+  }
+}
 
 }  // namespace
 }  // namespace fdchain

@@ -184,6 +184,7 @@ TEST(SocketUnit, WhatIsNotDoneIsSaidAndTheRestGoesOn) {
       "SmackLabel=x\n"
       "SELinuxContextFromNet=no\n"
       "PipeSize=4K\n"
+      "Writable=no\n"
       "Service=x.service\n"
       "PrivateTmp=yes\n");
   EXPECT_THAT(texts(unit), ElementsAre("tcp:80,name=echo.socket"));
@@ -203,7 +204,7 @@ TEST(SocketUnit, WhatIsNotDoneIsSaidAndTheRestGoesOn) {
           "echo.socket:18: NoDelay=perhaps: not yes or no; ignored",
           "echo.socket:19: Symlinks=\"/a: a quote that does not end; ignored",
           "echo.socket:20: SmackLabel= is not carried out by fdchain",
-          "echo.socket:24: unknown key 'PrivateTmp' in section [Socket]; ignored",
+          "echo.socket:25: unknown key 'PrivateTmp' in section [Socket]; ignored",
           "echo.socket:22: PipeSize= means nothing for these sockets"));
 }
 
