@@ -322,6 +322,20 @@ TEST_F(Traced, ReportWithoutATraceLeavesNone) {
   EXPECT_TRUE(fs::is_empty(directory_.path()));
 }
 
+// Its file for a report goes with it, and so whatever the hops that live on write into it.
+TEST_F(Traced, KilledLauncherLeavesNone) {
+  for (const std::string moment : {"after-fork", "running", "after-exit"}) {
+    Start start =
+        launcher({"--report", "text", "sh", "-c", moment == "after-exit" ? "true" : "exec sleep 100"});
+    start.environment = {"TMPDIR=" + directory_.path(), "FDCHAIN_STOP=launcher:" + moment};
+    Program chain(start);
+    ::kill(stopped_process(chain), SIGKILL);
+    EXPECT_EQ(chain.finish().status, WaitStatus::for_signal(SIGKILL));
+    expect_nobody_left();
+    EXPECT_TRUE(fs::is_empty(directory_.path())) << moment;
+  }
+}
+
 // After a launcher that has left there is nobody to report the end.
 TEST_F(Traced, ReportOrCheckOfADetachedRunIsRefused) {
   for (const std::string option : {"--check", "--report=text"}) {

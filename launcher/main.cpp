@@ -5,7 +5,7 @@
 #include "fdchain/program/log.h"
 #include "fdchain/system/arrival.h"
 #include "launcher/activator.h"
-#include "launcher/container/container.h"
+#include "launcher/container/clean_up.h"
 #include "launcher/container/dialect.h"
 #include "launcher/diagnose.h"
 #include "launcher/dry_run.h"

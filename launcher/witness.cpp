@@ -52,12 +52,6 @@ std::string new_run_name() {
   return fmt::format("{:x}-{:x}-{:x}", now.tv_sec, now.tv_nsec, ::getpid());
 }
 
-std::string temporary_trace() {
-  std::string path = (std::filesystem::temp_directory_path() / "fdchain-trace-XXXXXX").native();
-  const OwnedFd file(check(::mkostemp(path.data(), O_CLOEXEC), "mkostemp", path));
-  return path;
-}
-
 void check_reports(std::span<const ReportRequest> requests, const std::string& trace) {
   for (const ReportRequest& request : requests) {
     if (request.file.empty()) continue;
@@ -94,13 +88,9 @@ Witness::Witness(const RunOptions& options, const Arrival& arrival) : options_(o
     // A name of its own: the variable may be that of a chain which this launcher is the payload of.
     trace_ = Trace(new_run_name(), Trace(arrival.environment).path());
   } else if (judged) {
-    trace_ = Trace(new_run_name(), temporary_trace());
-    temporary_ = true;
+    temporary_.emplace();
+    trace_ = Trace(new_run_name(), temporary_->path());
   }
-}
-
-Witness::~Witness() {
-  if (temporary_) ::unlink(trace_.path().c_str());
 }
 
 void Witness::saw_arrival(const std::optional<Contract>& contract) {

@@ -34,6 +34,16 @@ pid_t parent_of(pid_t process) {
   return parent;
 }
 
+std::vector<pid_t> all_processes() {
+  std::vector<pid_t> processes;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc", error)) {
+    const auto pid = parse_decimal(entry.path().filename().native(), INT_MAX);
+    if (pid) processes.push_back(static_cast<pid_t>(*pid));
+  }
+  return processes;
+}
+
 // Kills a child and reaps it; whether that worked. Waits only for what is sure to end.
 bool end_child(pid_t child, int& killed) {
   // Not yet reaped, so the number is still its own.
@@ -56,13 +66,23 @@ std::vector<pid_t> children_of_this_process() {
 
 std::vector<pid_t> children_by_search() {
   std::vector<pid_t> children;
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator("/proc", error)) {
-    const auto pid = parse_decimal(entry.path().filename().native(), INT_MAX);
-    if (pid && parent_of(static_cast<pid_t>(*pid)) == ::getpid())
-      children.push_back(static_cast<pid_t>(*pid));
+  for (const pid_t pid : all_processes()) {
+    if (parent_of(pid) == ::getpid()) children.push_back(pid);
   }
   return children;
+}
+
+std::vector<pid_t> processes_with_argument(std::string_view word) {
+  std::vector<pid_t> found;
+  for (const pid_t pid : all_processes()) {
+    std::ifstream command_line("/proc/" + std::to_string(pid) + "/cmdline");
+    for (std::string one; std::getline(command_line, one, '\0');) {
+      if (one != word) continue;
+      found.push_back(pid);
+      break;
+    }
+  }
+  return found;
 }
 
 bool has_children() {

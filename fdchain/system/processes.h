@@ -3,6 +3,7 @@
 #include <sys/types.h>
 
 #include <span>
+#include <string_view>
 #include <vector>
 
 namespace fdchain {
@@ -12,6 +13,9 @@ std::vector<pid_t> children_of_this_process();
 
 /// The same by a look at every process, for kernels without CONFIG_PROC_CHILDREN.
 std::vector<pid_t> children_by_search();
+
+/// Every process that has `word` as one of the words of its command line.
+std::vector<pid_t> processes_with_argument(std::string_view word);
 
 /// Whether this process has a child, living or zombie. One system call.
 bool has_children();
