@@ -78,8 +78,9 @@ po::options_description describe(RunOptions& options, Texts& texts) {
       ("trace", po::value(&options.trace)->value_name("FILE"),
        "append what every hop really held to FILE")  //
       ("report", po::value(&texts.reports)->value_name("FORMAT[:FILE]"),
-       "after the run, say what happened as text, json, mermaid or dot; to stderr without FILE; "
-       "repeatable")  //
+       "after the run, say what happened as text, json, mermaid or dot; to stderr, where the payload may "
+       "write "
+       "too, without FILE; `-` is stdout; repeatable")  //
       ("check", po::bool_switch(&options.check),
        "exit 124 when the judge has an error and the payload itself succeeded")  //
       ("fault", po::value(&texts.faults)->value_name("HOP:NAME[=ARG]"),

@@ -78,8 +78,11 @@ class TraceFile {
   explicit TraceFile(const std::string& wanted) {
     if (wanted.empty()) temporary_.emplace();
     path_ = temporary_ ? temporary_->path() : std::filesystem::absolute(wanted).native();
-    const OwnedFd file(::open(path_.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_CLOEXEC, 0644));
-    if (!file) throw Failure("--trace " + path_ + ": " + std::system_category().message(errno));
+    try {
+      open_trace(path_);
+    } catch (const std::system_error& error) {
+      throw Failure("--trace " + path_ + ": " + error.code().message());
+    }
   }
   TraceFile(const TraceFile&) = delete;
   TraceFile& operator=(const TraceFile&) = delete;

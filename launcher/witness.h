@@ -42,6 +42,7 @@ class Witness {
   const Arrival& arrival_;
   Trace trace_;
   std::optional<TemporaryTrace> temporary_;
+  std::vector<pid_t> came_with_;  ///< children of before the run: nobody's leftovers
   bool arrival_written_ = false;
 };
 
@@ -56,7 +57,7 @@ void check_reports(std::span<const ReportRequest> requests, const std::string& t
 std::optional<std::string> report_run(const std::vector<HopRecord>& records,
                                       std::span<const ReportRequest> requests, bool another = false);
 
-/// Prints to `file`, or to stderr when it is empty.
+/// Prints to `file`: stderr when it is empty, stdout when it is `-`. Throws when that cannot be written.
 void write_out(const std::string& file, const std::string& text, bool append = false);
 
 /// Whether text for this file may be coloured: it is stderr, a terminal, and NO_COLOR is not set.

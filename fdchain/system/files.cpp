@@ -24,6 +24,8 @@ void write_all(int fd, std::string_view bytes, std::string_view subject) {
 void check_replaceable(std::string_view option, const std::string& path) {
   struct stat status {};
   const bool there = ::lstat(path.c_str(), &status) == 0;
+  // Too long a name, for one, must not be found out at the end.
+  if (!there && errno != ENOENT) fail(errno, option, printable(path, 200));
   if (there && !S_ISREG(status.st_mode))
     throw Failure(std::string(option) + ' ' + printable(path) + ": there, and not a regular file");
   const std::size_t slash = path.rfind('/');

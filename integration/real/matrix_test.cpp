@@ -21,6 +21,7 @@ namespace fdchain::test {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::ContainsRegex;
 using ::testing::ElementsAre;
 using ::testing::ElementsAreArray;
 using ::testing::HasSubstr;
@@ -183,6 +184,26 @@ TEST_P(Matrix, ARuntimeThatHangsIsGivenUp) {
                                         "--runtime", hanging, "--timeout", "1", "true"}));
     EXPECT_EQ(result.status, WaitStatus::for_exit_code(124));
     EXPECT_THAT(result.err, HasSubstr("launcher: --timeout 1 is over, and the container was not there"));
+    expect_nobody_left();
+  }
+}
+
+// By the kernel, when memory has run out, or by somebody.
+TEST_P(Matrix, ARuntimeThatIsKilledIsNamed) {
+  for (const std::string call : {"create", "start"}) {
+    const std::string killed = file(std::filesystem::path(GetParam().runtime).filename());
+    write_script(killed, "for word; do [ \"$word\" = " + call + " ] && kill -KILL $$; done\nexec " +
+                             ours_or(GetParam().runtime) + " \"$@\"\n");
+    const Result result = run(launcher(
+        {"--dialect", "oci", "--monitor", ours_or(GetParam().monitor), "--runtime", killed, "true"}));
+    EXPECT_EQ(result.status, WaitStatus::for_exit_code(125));
+    // The real conmon keeps to itself how its runtime ended.
+    const bool is_told = call == "start" || std::string(GetParam().monitor) != real_conmon;
+    EXPECT_THAT(
+        result.err,
+        is_told
+            ? ::testing::Matcher<std::string>(ContainsRegex("launcher: runtime: [^\n]*killed by signal 9"))
+            : ::testing::Matcher<std::string>(HasSubstr(" has not said why the payload never ran\n")));
     expect_nobody_left();
   }
 }

@@ -91,6 +91,12 @@ std::string one_line(std::string text) {
   return printable(text, 1000);
 }
 
+// What it has said, or what has become of it: it may have been killed.
+std::string why_not(const Outcome& outcome) {
+  const std::string said = one_line(outcome.said);
+  return said.empty() ? outcome.status.describe() + " without a word" : said;
+}
+
 std::string read_text(const std::string& path) {
   std::ifstream file(path);
   return {std::istreambuf_iterator<char>(file), {}};
@@ -387,7 +393,7 @@ void Container::start() {
   const Outcome outcome = runtime({"start", run_.id}, runtime_patience, [this] { return is_given_up(); });
   if (is_given_up() && outcome.status.signal() == SIGKILL) give_up();
   if (outcome.status != WaitStatus::for_exit_code(0))
-    throw Failure("runtime: " + one_line(outcome.said), status_of_refusal(outcome.said));
+    throw Failure("runtime: " + why_not(outcome), status_of_refusal(outcome.said));
   caretaker_.reset();  // the monitor's exit command cleans up from now on
   observe_payload();
   running_ = true;
@@ -555,7 +561,7 @@ void Container::relay(int signal) {
   const bool ends = options_.isolation.pid && would_end_process_1(payload_, signal);
   if (ends) fatal_ = signal;
   const Outcome outcome = runtime({"kill", run_.id, std::to_string(ends ? SIGKILL : signal)}, grace);
-  if (outcome.status != WaitStatus::for_exit_code(0)) log::debug("kill: {}", outcome.said);
+  if (outcome.status != WaitStatus::for_exit_code(0)) log::debug("kill: {}", why_not(outcome));
 }
 
 }  // namespace
