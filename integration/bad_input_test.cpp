@@ -122,7 +122,30 @@ INSTANTIATE_TEST_SUITE_P(
         BadCommand{"missing_in_path",
                    {"nonexistent-daemon"},
                    127,
+                   "nonexistent-daemon: not found in PATH, and none of the commands run, dry-run, trace, "
+                   "diagnose, report, faults, profiles, generate"},
+        BadCommand{"missing_in_path_of_a_run",
+                   {"run", "nonexistent-daemon"},
+                   127,
                    "runtime-shim: exec nonexistent-daemon: not found in PATH"},
+        BadCommand{"missing_in_path_behind_options",
+                   {"--", "diagnos"},
+                   127,
+                   "runtime-shim: exec diagnos: not found in PATH"},
+        BadCommand{"like_diagnose",
+                   {"diagnos", "trace.jsonl"},
+                   127,
+                   "diagnos: not found in PATH; did you mean `launcher diagnose`?"},
+        BadCommand{
+            "like_trace", {"trac", "podman"}, 127, "trac: not found in PATH; did you mean `launcher trace`?"},
+        BadCommand{
+            "like_dry_run", {"dryrun"}, 127, "dryrun: not found in PATH; did you mean `launcher dry-run`?"},
+        BadCommand{
+            "command_behind_options",
+            {"--report", "json", "dry-run", "true"},
+            125,
+            "dry-run: a command, and it stands before its options: launcher dry-run [OPTIONS]; a payload "
+            "of that name: launcher [OPTIONS] -- dry-run"},
         BadCommand{"not_a_directory",
                    {"/etc/passwd/daemon"},
                    127,
