@@ -179,7 +179,30 @@ INSTANTIATE_TEST_SUITE_P(
         BadCommand{"missing_in_path",
                    {"nonexistent-daemon"},
                    127,
+                   "nonexistent-daemon: not found in PATH, and none of the commands run, dry-run, trace, "
+                   "diagnose, report, faults, profiles, generate"},
+        BadCommand{"missing_in_path_of_a_run",
+                   {"run", "nonexistent-daemon"},
+                   127,
                    "runtime-shim: exec nonexistent-daemon: not found in PATH"},
+        BadCommand{"missing_in_path_behind_options",
+                   {"--", "diagnos"},
+                   127,
+                   "runtime-shim: exec diagnos: not found in PATH"},
+        BadCommand{"like_diagnose",
+                   {"diagnos", "trace.jsonl"},
+                   127,
+                   "diagnos: not found in PATH; did you mean `launcher diagnose`?"},
+        BadCommand{
+            "like_trace", {"trac", "podman"}, 127, "trac: not found in PATH; did you mean `launcher trace`?"},
+        BadCommand{
+            "like_dry_run", {"dryrun"}, 127, "dryrun: not found in PATH; did you mean `launcher dry-run`?"},
+        BadCommand{
+            "command_behind_options",
+            {"--report", "json", "dry-run", "true"},
+            125,
+            "dry-run: a command, and it stands before its options: launcher dry-run [OPTIONS]; a payload "
+            "of that name: launcher [OPTIONS] -- dry-run"},
         BadCommand{"not_a_directory",
                    {"/etc/passwd/daemon"},
                    127,
@@ -238,6 +261,15 @@ INSTANTIATE_TEST_SUITE_P(
                    {"--exit-file", "/nonexistent/exit", "sleep", "100"},
                    125,
                    "monitor: --exit-file /nonexistent/exit: No such file or directory"},
+        BadCommand{"exit_file_too_long",
+                   {"--exit-file", "/tmp/" + std::string(5000, 'x'), "sleep", "100"},
+                   125,
+                   "monitor: --exit-file /tmp/" + std::string(195, 'x') + "...: File name too long"},
+        BadCommand{"pidfile_empty", {"--pidfile=", "true"}, 125, "--pidfile: its value is empty"},
+        BadCommand{"env_empty", {"--env=", "true"}, 125, "--env: its value is empty"},
+        BadCommand{"env_empty_word", {"--env", "", "true"}, 125, "--env: its value is empty"},
+        BadCommand{
+            "trace_link", {"--trace", "/dev/stdin", "true"}, 125, "--trace /dev/stdin: a symbolic link"},
         BadCommand{"bad_listen",
                    {"--listen", "tcp:nonsense", "true"},
                    125,
@@ -328,6 +360,42 @@ TEST_F(BadInput, MoreSocketsThanTheLimitAllowsNamesTheLimit) {
   EXPECT_EQ(result.status, WaitStatus::for_exit_code(125));
   EXPECT_THAT(result.err, MatchesRegex("launcher: --listen unix:@s[0-9]+: socket: Too many open files, "
                                        "RLIMIT_NOFILE is 16\n"));
+}
+
+// Whatever it is that there is no room for, at whichever hop.
+TEST_F(BadInput, TooFewDescriptorsAreNamedWithTheLimit) {
+  int succeeded = 0;
+  for (rlim_t limit = 4; limit <= 18; ++limit) {
+    Start start = launcher({"--report", "text", "--listen", "tcp:127.0.0.1:8080", "true"});
+    start.nofile = limit;
+    const Result result = run(start);
+    if (result.status == WaitStatus::for_exit_code(0)) {
+      ++succeeded;
+      continue;
+    }
+    EXPECT_EQ(succeeded, 0) << limit;
+    EXPECT_EQ(result.status, WaitStatus::for_exit_code(125)) << limit;
+    EXPECT_THAT(
+        result.err,
+        MatchesRegex(
+            "(launcher: warning: trace: [^\n]*\n)?launcher: [^\n]*Too many open files, RLIMIT_NOFILE is " +
+            std::to_string(limit) + "[^\n]*\n(launcher: no report: [^\n]*\n)?"))
+        << limit;
+  }
+  EXPECT_GE(succeeded, 3);
+}
+
+TEST_F(BadInput, ADirectoryForTemporaryFilesThatIsNoneIsNamed) {
+  for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
+           {"--report", "text", "true"}, {"--dialect", "oci", "true"}, {"trace", "true"}}) {
+    Start start = launcher(words);
+    start.environment = {"TMPDIR=/nonexistent"};
+    const Result result = run(start);
+    EXPECT_EQ(result.status, WaitStatus::for_exit_code(125));
+    EXPECT_EQ(result.err,
+              "launcher: TMPDIR=/nonexistent: No such file or directory; a directory for temporary files is "
+              "needed\n");
+  }
 }
 
 TEST_F(BadInput, AUsedPortIsNamed) {

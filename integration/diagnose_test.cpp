@@ -157,6 +157,23 @@ TEST_F(Diagnose, RefusesWhatIsNoTrace) {
   EXPECT_EQ(refusal(), "TRACE: Is a directory");
 }
 
+// Neither is waited for: the one may have no writer, the other has no end.
+TEST_F(Diagnose, RefusesWhatIsNoRegularFile) {
+  check(::mkfifo(trace().c_str(), 0600), "mkfifo");
+  EXPECT_EQ(refusal(), "TRACE: not a regular file; `-` reads a trace from stdin");
+  EXPECT_EQ(report().status, WaitStatus::for_exit_code(2));
+  EXPECT_EQ(run(launcher({"diagnose", "/dev/zero"})).err,
+            "launcher: /dev/zero: not a regular file; `-` reads a trace from stdin\n");
+}
+
+TEST_F(Diagnose, ReadsStdinWhereThatIsAskedFor) {
+  for (const std::string command : {"diagnose", "report"}) {
+    Start start = launcher({command, "-"});
+    for (const std::string& line : traced_run()) start.input += line;
+    EXPECT_EQ(run(start).status, WaitStatus::for_exit_code(0)) << command;
+  }
+}
+
 TEST_F(Diagnose, RefusesANewerSchema) {
   write(traced_run()[0] + "{\"schema\":2,\"hop\":[]}\n");
   EXPECT_EQ(refusal(), "TRACE: schema 2, this program reads 1");
@@ -168,6 +185,7 @@ TEST_F(Diagnose, WantsOneTrace) {
   EXPECT_EQ(run(launcher({"diagnose"})).err, "launcher: one TRACE is needed; see --help\n");
   EXPECT_EQ(run(launcher({"diagnose"})).status, WaitStatus::for_exit_code(2));
   EXPECT_EQ(run(launcher({"diagnose", "a", "b"})).status, WaitStatus::for_exit_code(2));
+  EXPECT_EQ(run(launcher({"diagnose", "a", "b"})).err, "launcher: one TRACE is needed, not 2; see --help\n");
   EXPECT_EQ(run(launcher({"diagnose", "--no-such-option", "a"})).status, WaitStatus::for_exit_code(2));
   EXPECT_EQ(run(launcher({"report"})).status, WaitStatus::for_exit_code(2));
 }

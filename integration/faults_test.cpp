@@ -1,6 +1,7 @@
 // Faults as a user asks for them: what cannot be made is refused in a line that says what can; what they are
 // is listed; what they change is shown before anything runs.
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include <fstream>
@@ -200,6 +201,33 @@ TEST_F(DryRun, OfAFaultyPlanShowsTheStepThatIsWrong) {
                              {"--fault", "launcher:set-cloexec=3", "--fault", "monitor:swap=3:4", "--fault",
                               "runtime-shim:drop-fdnames", "--fault", "monitor:publish-first"})));
   expect_golden("activator", plan_of(with(two_sockets, {"--fault", "activator:announce-more=2"})));
+}
+
+TEST_F(DryRun, IsJsonForPrograms) {
+  const auto hops = boost::json::parse(plan_of(with({"--json"}, two_sockets))).at("hops").as_array();
+  std::vector<std::string> lines;
+  for (const auto& hop : hops) {
+    lines.emplace_back(hop.at("hop").as_string());
+    for (const auto& step : hop.at("steps").as_array())
+      lines.push_back(fmt::format("  {:<28} {}", step.at("step").as_string().c_str(),
+                                  step.at("why").as_string().c_str()));
+  }
+  // The same steps with the same reasons as people get.
+  std::vector<std::string> expected;
+  std::istringstream text(plan_of(two_sockets));
+  for (std::string line; std::getline(text, line);) {
+    const bool is_hop = !line.empty() && !line.starts_with(' ');
+    const bool is_step = line.starts_with("  ") && line.find(": ") == std::string::npos;
+    if (is_hop || is_step) expected.push_back(line);
+  }
+  EXPECT_EQ(lines, expected);
+  EXPECT_EQ(hops.at(0).at("announces").at("LISTEN_FDNAMES").as_string(), "web:admin");
+}
+
+TEST_F(DryRun, OfAContainerIsJsonToo) {
+  const auto hops = boost::json::parse(plan_of({"--json", "--dialect", "oci", "true"})).at("hops").as_array();
+  ASSERT_EQ(hops.size(), 3U);
+  EXPECT_EQ(hops.at(2).at("config").at("process").at("args").as_array(), (boost::json::array{"true"}));
 }
 
 TEST_F(DryRun, OpensNothing) {

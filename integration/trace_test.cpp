@@ -231,6 +231,32 @@ TEST_F(Traced, ReportThatCannotBeWrittenDoesNotHideThePayloadsStatus) {
   }
 }
 
+// Whoever asked for a report must not take its absence for one.
+TEST_F(Traced, ReportThatCannotBeWrittenIsAFailure) {
+  const Result result = run(launcher({"--report", "text:/dev/full", "true"}));
+  EXPECT_EQ(result.status, WaitStatus::for_exit_code(125));
+  EXPECT_EQ(result.err, "launcher: write /dev/full: No space left on device\n");
+  Start start;
+  start.argv = {"sh", "-c", "exec \"$0\" --report text true 2>/dev/full", bin("launcher")};
+  EXPECT_EQ(run(start).status, WaitStatus::for_exit_code(125));
+}
+
+TEST_F(Traced, ReportOnStdoutIsApartFromWhatThePayloadSays) {
+  const Result result = run(launcher({"--report", "json:-", "sh", "-c", "echo words >&2"}));
+  EXPECT_EQ(result.err, "words\n");
+  EXPECT_TRUE(boost::json::parse(result.out).is_object());
+}
+
+TEST_F(Traced, ReportOfARunThatNeverWasIsNone) {
+  const Result result =
+      run(launcher({"--report", "text:" + file("report"), "--listen", "tcp:203.0.113.1:80", "true"}));
+  EXPECT_EQ(result.status, WaitStatus::for_exit_code(125));
+  EXPECT_EQ(result.err,
+            "launcher: --listen tcp:203.0.113.1:80: bind: Cannot assign requested address\n"
+            "launcher: no report: nothing was handed over\n");
+  EXPECT_EQ(read_file(file("report")), "");
+}
+
 TEST_F(Traced, ADeviceThatIsOpenElsewhereTooIsNotHeldTooLong) {
   const Result result = run(launcher({"--listen", "special:/dev/null", "--check", "true"}));
   EXPECT_EQ(result.status, WaitStatus::for_exit_code(0)) << result.err;
@@ -320,6 +346,20 @@ TEST_F(Traced, ReportWithoutATraceLeavesNone) {
   EXPECT_EQ(result.status, WaitStatus::for_exit_code(0));
   EXPECT_THAT(result.err, HasSubstr("\nno findings: "));
   EXPECT_TRUE(fs::is_empty(directory_.path()));
+}
+
+// Its file for a report goes with it, and so whatever the hops that live on write into it.
+TEST_F(Traced, KilledLauncherLeavesNone) {
+  for (const std::string moment : {"after-fork", "running", "after-exit"}) {
+    Start start =
+        launcher({"--report", "text", "sh", "-c", moment == "after-exit" ? "true" : "exec sleep 100"});
+    start.environment = {"TMPDIR=" + directory_.path(), "FDCHAIN_STOP=launcher:" + moment};
+    Program chain(start);
+    ::kill(stopped_process(chain), SIGKILL);
+    EXPECT_EQ(chain.finish().status, WaitStatus::for_signal(SIGKILL));
+    expect_nobody_left();
+    EXPECT_TRUE(fs::is_empty(directory_.path())) << moment;
+  }
 }
 
 // After a launcher that has left there is nobody to report the end.

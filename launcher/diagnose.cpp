@@ -1,6 +1,7 @@
 #include "launcher/diagnose.h"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -39,7 +40,7 @@ constexpr std::string_view diagnose_usage =
     "Usage: launcher diagnose [OPTIONS] TRACE\n\n"
     "Says what went wrong in each run of a trace. Exits 0 when there is no finding, 1 when there is, 2 when "
     "the trace\n"
-    "cannot be judged, or has lines that are no records and no finding in the others.\n";
+    "cannot be judged, or has lines that are no records and no finding in the others. `-` is stdin.\n";
 constexpr std::string_view report_usage =
     "Usage: launcher report [OPTIONS] TRACE\n\n"
     "Shows each run of a trace: what every hop held, and what is wrong with it.\n";
@@ -61,7 +62,9 @@ std::optional<Question> parse(const std::vector<std::string>& words, bool diagno
   const CommandLine command_line = parse_command_line(words, own);
   if (answered(command_line, Hop::launcher, diagnosing ? diagnose_usage : report_usage, own))
     return std::nullopt;
-  if (command_line.rest.size() != 1) throw Failure("one TRACE is needed; see --help");
+  if (command_line.rest.size() > 1)
+    throw Failure(fmt::format("one TRACE is needed, not {}; see --help", command_line.rest.size()));
+  if (command_line.rest.empty()) throw Failure("one TRACE is needed; see --help");
   question.trace = command_line.rest.front();
   return question;
 }
@@ -150,11 +153,21 @@ struct Cases {
   std::size_t lines_rejected = 0;
 };
 
+// A pipe is waited for where it was asked for, as `-`, alone; a device may have no end.
+std::string file_of(const std::string& trace) {
+  if (trace == "-") return "/dev/stdin";
+  struct stat status {};
+  const bool is_no_file =
+      ::stat(trace.c_str(), &status) == 0 && !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode);
+  if (is_no_file) throw Failure(printable(trace) + ": not a regular file; `-` reads a trace from stdin");
+  return trace;
+}
+
 Cases read_cases(const Question& question) {
   const auto only = question.run.empty() ? std::nullopt : std::optional(question.run);
   std::optional<StatedContract> stated;
   if (!question.contract.empty()) stated = parse_contract(question.contract);
-  TraceContent content = read_trace(question.trace, only);
+  TraceContent content = read_trace(file_of(question.trace), only);
   for (const std::string& remark : content.remarks)
     print_error(Hop::launcher, question.trace + ": " + remark);
   Cases cases{{}, content.lines_rejected};

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <boost/json.hpp>
 #include <span>
 
 #include "fdchain/model/number.h"
@@ -125,6 +126,19 @@ std::string join(const std::vector<std::string>& words) {
   return text;
 }
 
+namespace json = boost::json;
+
+template <typename Step>
+json::array json_list(const std::vector<Step>& steps) {
+  json::array list;
+  for (const Step step : steps) list.emplace_back(to_string(step));
+  return list;
+}
+
+json::array json_words(const std::vector<std::string>& words) {
+  return json::array(words.begin(), words.end());
+}
+
 template <typename Step>
 std::string list(const std::vector<Step>& steps) {
   std::string text;
@@ -143,22 +157,44 @@ void print_conduct(const Conduct& conduct, std::string& text) {
     text += fmt::format("  when it could not be started: {}\n", list(conduct.after_failed_start));
 }
 
-std::string describe_environment(const Environment& environment, const HandOver& next) {
-  std::string text;
+// Of what is announced: name and value, which for its own pid only the child knows.
+std::vector<std::pair<std::string_view, std::string>> announced_by(const HandOver& next) {
+  std::vector<std::pair<std::string_view, std::string>> announced;
   for (const auto name : {listen_fds_name, listen_fdnames_name, listen_pid_name, sync_pipe_name,
                           start_pipe_name, notify_socket_name, watchdog_pid_name, systemd_exec_pid_name}) {
-    const auto value = environment.get(name);
+    const auto value = next.environment.get(name);
     const bool of_the_child = (name == listen_pid_name && next.name_pid) ||
                               std::ranges::find(next.pid_variables, name) != next.pid_variables.end();
-    if (!value && !of_the_child) continue;
-    text += fmt::format(" {}={}", name, of_the_child ? "(its own pid)" : printable(*value));
+    if (value || of_the_child)
+      announced.emplace_back(name, of_the_child ? "(its own pid)" : std::string(*value));
   }
+  return announced;
+}
+
+std::string describe_environment(const HandOver& next) {
+  std::string text;
+  for (const auto& [name, value] : announced_by(next)) text += fmt::format(" {}={}", name, printable(value));
   return text.empty() ? " nothing" : text;
 }
 
+json::object json_plan(const HopPlan& plan) {
+  json::object announces;
+  for (const auto& [name, value] : announced_by(plan.next)) announces[name] = value;
+  json::array steps;
+  for (const PlannedStep& planned : plan_steps(plan.next))
+    steps.push_back({{"step", to_string(planned.step)}, {"why", planned.why}});
+  return {{"hop", to_string(plan.next.from)},
+          {"announces", std::move(announces)},
+          {"steps", std::move(steps)},
+          {"after_fork", json_list(plan.conduct.after_fork)},
+          {"on_signal", json_list(plan.conduct.on_signal)},
+          {"after_exit", json_list(plan.conduct.after_exit)},
+          {"after_failed_start", json_list(plan.conduct.after_failed_start)}};
+}
+
 std::string describe_plan(const HopPlan& plan) {
-  std::string text = fmt::format("{}\n  announces:{}\n", to_string(plan.next.from),
-                                 describe_environment(plan.next.environment, plan.next));
+  std::string text =
+      fmt::format("{}\n  announces:{}\n", to_string(plan.next.from), describe_environment(plan.next));
   for (const PlannedStep& planned : plan_steps(plan.next)) {
     text += fmt::format("  {:<28} {}\n", to_string(planned.step), printable(planned.why));
   }
@@ -196,16 +232,21 @@ class DryRun {
   DryRun(const RunOptions& options, Arrival& arrival) : options_(options), arrival_(arrival) {}
 
   std::string describe() {
+    plan();
+    return options_.json ? json::serialize(json::object{{"hops", std::move(hops_)}}) + '\n'
+                         : std::move(text_);
+  }
+
+ private:
+  void plan() {
     const HandOver launcher = plan_first();
-    if (options_.dialect == Dialect::oci) return text_ + describe_container();
+    if (options_.dialect == Dialect::oci) return describe_container();
     const auto words = words_of_runtime(launcher.argv);
     const int sync = number_in(words, "--sync-fd");
     const HandOver monitor = plan_second(launcher, sync);
     plan_third(monitor, words, sync);
-    return std::move(text_);
   }
 
- private:
   HandOver plan_first() {
     const Profile* const profile = options_.profiles.of(Hop::launcher);
     accepted_ = accept_as(profile, arrival_, options_.preserve_fds, {});
@@ -222,17 +263,24 @@ class DryRun {
   }
 
   // What a real monitor and a real runtime make of what they are told is not ours to plan.
-  std::string describe_container() {
+  void describe_container() {
     const ContainerRun run = container_run(options_, arrival_, accepted_);
     const ConmonOptions monitor = conmon_options(run, {"clean-up-container"});
     std::vector<std::string> start{run.runtime};
     for (const std::string& word : runtime_words(run)) start.push_back(word);
     start.insert(start.end(), {"start", run.id});
-    return fmt::format(
-        "monitor\n  is told: {} {}\n\nruntime-shim\n  is told: {}\n  and then: {}\n  config.json: {}\n",
-        run.monitor, join(encode(monitor)),
-        join(runtime_command(monitor, run.place.bundle(), run.place.pidfile(), "")), join(start),
-        oci::encode(config_of(run)));
+    std::vector<std::string> told = encode(monitor);
+    told.insert(told.begin(), run.monitor);
+    const auto create = runtime_command(monitor, run.place.bundle(), run.place.pidfile(), "");
+    const std::string config = oci::encode(config_of(run));
+    text_ += fmt::format(
+        "monitor\n  is told: {}\n\nruntime-shim\n  is told: {}\n  and then: {}\n  config.json: {}\n",
+        join(told), join(create), join(start), config);
+    hops_.push_back(json::object{{"hop", "monitor"}, {"told", json_words(told)}});
+    hops_.push_back(json::object{{"hop", "runtime-shim"},
+                                 {"told", json_words(create)},
+                                 {"then_told", json_words(start)},
+                                 {"config", json::parse(config)}});
   }
 
   HandOver plan_second(const HandOver& launcher, int sync) {
@@ -288,6 +336,8 @@ class DryRun {
     if (profile == nullptr && plan.next.from != Hop::launcher) context.strays.clear();
     commit_faults(options_.faults, plan.next.from, plan, context);
     text_ += describe_plan(plan);
+    hops_.push_back(json_plan(plan));
+    if (profile != nullptr) hops_.back().as_object()["profile"] = profile->name;
     return plan.next;
   }
 
@@ -306,6 +356,7 @@ class DryRun {
   Accepted accepted_;  ///< by the launcher
   int sockets_ = 0;
   std::string text_;
+  json::array hops_;  ///< the same for programs
 };
 
 }  // namespace
@@ -315,6 +366,11 @@ void dry_run(const RunOptions& options, Arrival& arrival) {
     const char* const end =
         "launcher\n  what it makes of this depends on what is really there then: a run with --report shows "
         "it\n";
+    if (options.json) {
+      json::array hops{json_plan(*activator)};
+      return write_all(STDOUT_FILENO, json::serialize(json::object{{"hops", std::move(hops)}}) + '\n',
+                       "stdout");
+    }
     return write_all(STDOUT_FILENO, describe_plan(*activator) + end, "stdout");
   }
   write_all(STDOUT_FILENO, DryRun(options, arrival).describe(), "stdout");

@@ -6,8 +6,9 @@
 #include "fdchain/program/log.h"
 #include "fdchain/system/arrival.h"
 #include "launcher/activator.h"
+#include "launcher/commands.h"
 #include "launcher/connections.h"
-#include "launcher/container/container.h"
+#include "launcher/container/clean_up.h"
 #include "launcher/container/dialect.h"
 #include "launcher/diagnose.h"
 #include "launcher/dry_run.h"
@@ -23,7 +24,9 @@ namespace {
 
 int run_or_plan(std::vector<std::string> words, Arrival arrival) {
   const bool dry = !words.empty() && words.front() == "dry-run";
-  auto options = parse_run_options({words.begin() + (dry ? 1 : 0), words.end()});
+  const bool named = !words.empty() && (words.front() == "run" || dry);
+  if (!named) check_first_word(words, arrival.environment);
+  auto options = parse_run_options({words.begin() + (named ? 1 : 0), words.end()}, named, dry);
   if (!options) return 0;
   const bool per_connection = wants_run_per_connection(*options, arrival);
   if (per_connection && dry) throw Failure("dry-run with accept: each connection has a plan of its own");
@@ -53,6 +56,6 @@ int main(int argc, char** argv) {
     if (command == "clean-up-container") return clean_up_container(rest);
     if (command == "profiles") return list_profiles(rest);
     if (command == "trace") return trace(rest, std::move(arrival));
-    return run_or_plan(command == "run" ? rest : words, std::move(arrival));
+    return run_or_plan(words, std::move(arrival));
   });
 }

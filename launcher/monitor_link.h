@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "fdchain/model/failure.h"
 #include "fdchain/protocol/sync_pipe.h"
 #include "fdchain/system/owned_fd.h"
 #include "fdchain/system/spawn.h"
@@ -26,15 +27,17 @@ class MonitorLink {
   [[nodiscard]] const sigset_t& mask_before() const { return mask_before_; }
 
   /// Takes the launcher's ends of both pipes, and the monitor's pid, which is this process's child now. Its
-  /// intermediate stays the caller's to reap.
-  void connect(OwnedFd sync_pipe, OwnedFd start_pipe, const Spawned& monitor);
+  /// intermediate stays the caller's to reap. `timeout`, in seconds, is the monitor's to keep, 0 for none;
+  /// one that does not is given up.
+  void connect(OwnedFd sync_pipe, OwnedFd start_pipe, const Spawned& monitor, int timeout);
 
   /// Lets the payload start. Returns its pid when it runs. Throws Failure with the run's exit status when it
   /// never will, because a hop failed or died.
   pid_t start_payload();
 
   /// Waits for the payload's end and then the monitor's; returns how the payload ended. Throws Failure when
-  /// the monitor died before it could tell; all that it has left has been killed and reaped then.
+  /// the monitor died before it could tell, or was given up; all that it has left has been killed and reaped
+  /// then.
   SyncMessage wait_for_end();
 
   /// Kills the payload and waits until nothing of the run is left.
@@ -58,6 +61,9 @@ class MonitorLink {
   void listen();
   std::optional<SyncMessage> next_message();
   void wait_for_monitor();
+  void heed(int asked_to_end);
+  void look_for_answer(int asked_to_end);
+  void give_up(const std::string& why, int status);
   [[noreturn]] void monitor_died(const std::string& before);
 
   boost::asio::io_context io_;
@@ -66,6 +72,11 @@ class MonitorLink {
   boost::asio::posix::stream_descriptor sync_pipe_{io_};
   OwnedFd start_pipe_;
   pid_t monitor_ = 0;
+  boost::asio::steady_timer answer_{io_};    ///< to a signal that asks for the end
+  boost::asio::steady_timer deadline_{io_};  ///< behind the monitor's own
+  bool answer_due_ = false;
+  bool payload_runs_ = false;
+  std::optional<Failure> given_up_;
   std::vector<pid_t> came_with_;
   std::vector<pid_t> spared_;  ///< children that the monitor has not left to this process
   std::bitset<65> relayed_;

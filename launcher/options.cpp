@@ -9,6 +9,7 @@
 #include "fdchain/model/printable.h"
 #include "fdchain/program/isolation_options.h"
 #include "fdchain/system/files.h"
+#include "launcher/commands.h"
 #include "launcher/unit.h"
 
 namespace fdchain {
@@ -85,8 +86,9 @@ po::options_description describe(RunOptions& options, Texts& texts) {
       ("trace", po::value(&options.trace)->value_name("FILE"),
        "append what every hop really held to FILE")  //
       ("report", po::value(&texts.reports)->value_name("FORMAT[:FILE]"),
-       "after the run, say what happened as text, json, mermaid or dot; to stderr without FILE; "
-       "repeatable")  //
+       "after the run, say what happened as text, json, mermaid or dot; to stderr, where the payload may "
+       "write "
+       "too, without FILE; `-` is stdout; repeatable")  //
       ("check", po::bool_switch(&options.check),
        "exit 124 when the judge has an error and the payload itself succeeded")  //
       ("fault", po::value(&texts.faults)->value_name("HOP:NAME[=ARG]"),
@@ -128,6 +130,16 @@ void contain(IsolationTexts& texts, const ProfileChoice& profiles, const Command
   if (::geteuid() != 0 && given.options.count("userns") == 0) texts.userns = "private";
 }
 
+// `launcher --report json dry-run …` would run a program of that name.
+void refuse_late_command(const std::vector<std::string>& words, const CommandLine& given) {
+  if (given.rest.empty() || !is_command(given.rest.front())) return;
+  const std::size_t before = words.size() - given.rest.size();
+  if (before == 0 || words[before - 1] == "--") return;
+  const std::string& command = given.rest.front();
+  throw Failure(command + ": a command, and it stands before its options: launcher " + command +
+                " [OPTIONS]; a payload of that name: launcher [OPTIONS] -- " + command);
+}
+
 // In a root file system of its own only what is in there can run.
 std::vector<std::string> payload_command(std::vector<std::string> words, bool has_rootfs) {
   if (words.empty()) words.emplace_back(own_payload);
@@ -138,12 +150,14 @@ std::vector<std::string> payload_command(std::vector<std::string> words, bool ha
 
 }  // namespace
 
-std::optional<RunOptions> parse_run_options(const std::vector<std::string>& words) {
+std::optional<RunOptions> parse_run_options(const std::vector<std::string>& words, bool named, bool dry) {
   RunOptions options;
   Texts texts;
-  const auto description = describe(options, texts);
+  auto description = describe(options, texts);
+  if (dry) description.add_options()("json", po::bool_switch(&options.json), "print the plan as JSON");
   const CommandLine command_line = parse_command_line(words, description);
   if (answered(command_line, Hop::launcher, usage, description)) return std::nullopt;
+  if (!named) refuse_late_command(words, command_line);
   for (const std::string& listen : texts.listen) options.listen.push_back(parse_listen_spec(listen));
   for (const std::string& unit : texts.units) {
     for (ListenSpec& spec : read_socket_unit(unit)) options.listen.push_back(std::move(spec));

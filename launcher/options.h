@@ -58,6 +58,7 @@ struct RunOptions {
   bool check = false;
   std::vector<FaultRequest> faults;
   ProfileChoice profiles;
+  bool json = false;  ///< of a dry run
   std::vector<std::string> payload;
   std::size_t payload_words = 0;  ///< how many words at the end of the command line are the payload's
 };
@@ -65,8 +66,11 @@ struct RunOptions {
 /// Reads `FORMAT[:FILE]`. Throws Failure.
 ReportRequest parse_report_request(const std::string& text);
 
-/// Nothing when --help or --version has been answered. Throws Failure for a command line it cannot use.
-std::optional<RunOptions> parse_run_options(const std::vector<std::string>& words);
+/// Reads the words behind `run` or `dry-run`, or, when no command was `named`, all of them. Nothing when
+/// --help or --version has been answered. Throws Failure for a command line it cannot use: also for a command
+/// behind options, which is no payload by mistake.
+std::optional<RunOptions> parse_run_options(const std::vector<std::string>& words, bool named = true,
+                                            bool dry = false);
 
 /// Whether the words ask for something that takes a look at the arrival, before it is known what they mean: a
 /// look too many is thrown away.

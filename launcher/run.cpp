@@ -65,7 +65,7 @@ pid_t start_monitor(const RunOptions& options, Arrival& arrival, const Accepted&
   const Spawned monitor = depart(plan.next, link.mask_before(), trace, true);
   log::debug("monitor runs with pid {}", monitor.pid);
   checkpoint(arrival.environment, Hop::launcher, Moment::after_fork);
-  link.connect(std::move(sync.ours), std::move(start.ours), monitor);
+  link.connect(std::move(sync.ours), std::move(start.ours), monitor, options.timeout);
   // Whoever waits for the end of a preserved pipe waits for the payload, not for this process.
   OwnedRange(sockets.inherited.end(), accepted.preserved).close();
   carry_out(plan.conduct.after_fork, monitor, arrival, sockets);

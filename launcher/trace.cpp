@@ -75,14 +75,14 @@ std::optional<Request> parse(const std::vector<std::string>& words) {
 class TraceFile {
  public:
   /// Throws Failure when it cannot be written.
-  explicit TraceFile(const std::string& wanted)
-      : path_(wanted.empty() ? temporary_trace() : std::filesystem::absolute(wanted).native()),
-        temporary_(wanted.empty()) {
-    const OwnedFd file(::open(path_.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_CLOEXEC, 0644));
-    if (!file) throw Failure("--trace " + path_ + ": " + std::system_category().message(errno));
-  }
-  ~TraceFile() {
-    if (temporary_) ::unlink(path_.c_str());
+  explicit TraceFile(const std::string& wanted) {
+    if (wanted.empty()) temporary_.emplace();
+    path_ = temporary_ ? temporary_->path() : std::filesystem::absolute(wanted).native();
+    try {
+      open_trace(path_);
+    } catch (const std::system_error& error) {
+      throw Failure("--trace " + path_ + ": " + error.code().message());
+    }
   }
   TraceFile(const TraceFile&) = delete;
   TraceFile& operator=(const TraceFile&) = delete;
@@ -91,7 +91,7 @@ class TraceFile {
 
  private:
   std::string path_;
-  bool temporary_;
+  std::optional<TemporaryTrace> temporary_;
 };
 
 // Everything as it came, what is wrong with it included, but for the pid: that is the command's now.

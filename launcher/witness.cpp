@@ -17,12 +17,20 @@
 #include "fdchain/program/observed.h"
 #include "fdchain/system/files.h"
 #include "fdchain/system/observe_process.h"
+#include "fdchain/system/processes.h"
 #include "fdchain/system/stderr.h"
 #include "fdchain/system/sys.h"
 #include "fdchain/system/trace_reader.h"
 
 namespace fdchain {
 namespace {
+
+constexpr std::string_view to_stdout = "-";
+
+bool goes_to_terminal(const ReportRequest& request) {
+  if (request.file == to_stdout) return may_colour(STDOUT_FILENO);
+  return request.file.empty() && may_colour(STDERR_FILENO);
+}
 
 OwnedFd open_report(const std::string& file, bool append = false) {
   try {
@@ -52,15 +60,9 @@ std::string new_run_name() {
   return fmt::format("{:x}-{:x}-{:x}", now.tv_sec, now.tv_nsec, ::getpid());
 }
 
-std::string temporary_trace() {
-  std::string path = (std::filesystem::temp_directory_path() / "fdchain-trace-XXXXXX").native();
-  const OwnedFd file(check(::mkostemp(path.data(), O_CLOEXEC), "mkostemp", path));
-  return path;
-}
-
 void check_reports(std::span<const ReportRequest> requests, const std::string& trace) {
   for (const ReportRequest& request : requests) {
-    if (request.file.empty()) continue;
+    if (request.file.empty() || request.file == to_stdout) continue;
     if (request.file == trace)
       throw Failure("--report: " + request.file + ": that is the trace, which the report would overwrite");
     open_report(request.file);
@@ -73,9 +75,7 @@ std::optional<std::string> report_run(const std::vector<HopRecord>& records,
   for (const ReportRequest& request : requests) {
     const bool apart = another && request.format == ReportFormat::text;
     write_out(request.file,
-              (apart ? "\n" : "") +
-                  write_report(request.format, run, request.file.empty() && may_colour(STDERR_FILENO)),
-              another);
+              (apart ? "\n" : "") + write_report(request.format, run, goes_to_terminal(request)), another);
   }
   const auto error = std::ranges::find_if(
       run.diagnosis.findings, [](const Finding& finding) { return finding.severity >= Severity::error; });
@@ -94,13 +94,10 @@ Witness::Witness(const RunOptions& options, const Arrival& arrival) : options_(o
     // A name of its own: the variable may be that of a chain which this launcher is the payload of.
     trace_ = Trace(new_run_name(), Trace(arrival.environment).path());
   } else if (judged) {
-    trace_ = Trace(new_run_name(), temporary_trace());
-    temporary_ = true;
+    temporary_.emplace();
+    trace_ = Trace(new_run_name(), temporary_->path());
   }
-}
-
-Witness::~Witness() {
-  if (temporary_) ::unlink(trace_.path().c_str());
+  if (trace_.on() && has_children()) came_with_ = children_of_this_process();
 }
 
 void Witness::saw_arrival(const std::optional<Contract>& contract) {
@@ -123,7 +120,8 @@ void Witness::saw_end(const std::vector<std::string>& heard, std::span<const pid
     record.heard = heard;
     record.children = observe_children();
     std::erase_if(record.children, [&](const ProcessRow& child) {
-      return std::ranges::find(spared, child.pid) != spared.end();
+      return std::ranges::find(spared, child.pid) != spared.end() ||
+             std::ranges::find(came_with_, child.pid) != came_with_.end();
     });
     return record;
   });
@@ -136,6 +134,14 @@ int Witness::conclude(int status) const {
   const TraceContent content = read_trace(trace_.path(), trace_.run());
   for (const std::string& remark : content.remarks) log::warn("trace: {}", remark);
   const auto& records = content.runs.front();
+  const bool has_begun = std::ranges::any_of(records, [](const HopRecord& record) {
+    return record.hop != Hop::launcher || record.moment == Moment::departure;
+  });
+  if (!has_begun && status != 0 && judge(records).findings.empty()) {
+    // "No findings" would be said of a run that never was.
+    print_error(Hop::launcher, "no report: nothing was handed over");
+    return status;
+  }
   if (records.front().hop != Hop::launcher || records.front().moment != Moment::arrival)
     throw Failure(trace_.path() + ": somebody has removed what was recorded: there is nothing to judge by");
   const auto error = report_run(records, options_.reports);
@@ -146,9 +152,12 @@ int Witness::conclude(int status) const {
 
 void write_out(const std::string& file, const std::string& text, bool append) {
   constexpr std::size_t at_once = 4096;
-  for (std::size_t at = 0; file.empty() && at < text.size(); at += at_once)
-    write_to_stderr(std::string_view(text).substr(at, at_once));
+  bool written = true;
+  for (std::size_t at = 0; file.empty() && written && at < text.size(); at += at_once)
+    written = write_to_stderr(std::string_view(text).substr(at, at_once));
+  if (!written) throw Failure("--report: it could not be written to stderr");
   if (file.empty()) return;
+  if (file == to_stdout) return write_all(STDOUT_FILENO, text, "stdout");
   write_all(open_report(file, append).get(), text, file);
 }
 

@@ -8,6 +8,7 @@
 #include "fdchain/system/arrival.h"
 #include "fdchain/system/trace_file.h"
 #include "launcher/options.h"
+#include "launcher/temporary.h"
 
 namespace fdchain {
 
@@ -19,7 +20,6 @@ class Witness {
   /// Throws Failure when what was asked for cannot be had: a report of a run nobody waits for, or into a file
   /// that cannot be opened.
   Witness(const RunOptions& options, const Arrival& arrival);
-  ~Witness();
   Witness(const Witness&) = delete;
   Witness& operator=(const Witness&) = delete;
 
@@ -41,15 +41,13 @@ class Witness {
   const RunOptions& options_;
   const Arrival& arrival_;
   Trace trace_;
-  bool temporary_ = false;
+  std::optional<TemporaryTrace> temporary_;
+  std::vector<pid_t> came_with_;  ///< children of before the run: nobody's leftovers
   bool arrival_written_ = false;
 };
 
 /// A name for the records of a run, which no other run has.
 std::string new_run_name();
-
-/// A file for the records of a run that nobody wants to keep.
-std::string temporary_trace();
 
 /// Throws Failure when a report that is asked for could not be written after the run.
 void check_reports(std::span<const ReportRequest> requests, const std::string& trace);
@@ -59,7 +57,7 @@ void check_reports(std::span<const ReportRequest> requests, const std::string& t
 std::optional<std::string> report_run(const std::vector<HopRecord>& records,
                                       std::span<const ReportRequest> requests, bool another = false);
 
-/// Prints to `file`, or to stderr when it is empty.
+/// Prints to `file`: stderr when it is empty, stdout when it is `-`. Throws when that cannot be written.
 void write_out(const std::string& file, const std::string& text, bool append = false);
 
 /// Whether text for this file may be coloured: it is stderr, a terminal, and NO_COLOR is not set.

@@ -1,5 +1,9 @@
 #include "fdchain/program/guard.h"
 
+#include <sys/resource.h>
+
+#include <cerrno>
+#include <cstring>
 #include <exception>
 #include <string>
 
@@ -8,6 +12,23 @@
 #include "fdchain/system/stderr.h"
 
 namespace fdchain {
+namespace {
+
+// Where descriptors have run out, the limit is the reason, and the way out.
+std::string with_limit(std::string_view text) {
+  const std::string_view reason = std::strerror(EMFILE);
+  const std::size_t at = text.find(reason);
+  if (at == std::string_view::npos || text.find("RLIMIT_NOFILE") != std::string_view::npos)
+    return std::string(text);
+  rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  return std::string(text.substr(0, at + reason.size()))
+      .append(", RLIMIT_NOFILE is ")
+      .append(std::to_string(limit.rlim_cur))
+      .append("; a hop needs 16, and one more for each descriptor that it passes on");
+}
+
+}  // namespace
 
 void print_line(std::string_view text) { write_to_stderr(printable(text, 4000) + '\n'); }
 
@@ -19,10 +40,10 @@ int guarded(const std::function<int()>& body, const std::function<void(std::stri
   try {
     return body();
   } catch (const Failure& failure) {
-    report(failure.what(), failure.status());
+    report(with_limit(failure.what()), failure.status());
     return failure.status();
   } catch (const std::exception& error) {
-    report(error.what(), exit_status::hop_failed);
+    report(with_limit(error.what()), exit_status::hop_failed);
     return exit_status::hop_failed;
   }
 }

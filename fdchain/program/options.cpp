@@ -45,6 +45,14 @@ const po::option_description* wants_next_word(const std::string& word,
   return nullptr;
 }
 
+// The option of `--option=`; nothing for any other word.
+const po::option_description* has_empty_value(const std::string& word,
+                                              const po::options_description& options) {
+  if (!word.starts_with("--") || !word.ends_with('=')) return nullptr;
+  const auto* const option = options.find_nothrow(word.substr(2, word.size() - 3), false);
+  return takes_value(option) ? option : nullptr;
+}
+
 Split split(const std::vector<std::string>& words, const po::options_description& options) {
   Split result;
   for (std::size_t i = 0; i < words.size(); ++i) {
@@ -55,6 +63,8 @@ Split split(const std::vector<std::string>& words, const po::options_description
                          words.end());
       return result;
     }
+    if (const auto* const empty = has_empty_value(word, options))
+      throw Failure("--" + empty->long_name() + ": its value is empty");
     const auto* const option = i + 1 < words.size() ? wants_next_word(word, options) : nullptr;
     if (option == nullptr) {
       result.own.push_back(word);

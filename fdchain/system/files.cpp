@@ -110,6 +110,8 @@ void write_under_another_name(const Writing& writing) {
 void check_replaceable(std::string_view option, const std::string& path) {
   struct stat status {};
   const bool there = ::lstat(path.c_str(), &status) == 0;
+  // Too long a name, for one, must not be found out at the end.
+  if (!there && errno != ENOENT) fail(errno, option, printable(path, 200));
   if (there && !S_ISREG(status.st_mode))
     throw Failure(std::string(option) + ' ' + printable(path) + ": there, and not a regular file");
   check(::faccessat(AT_FDCWD, directory_of(path).c_str(), W_OK | X_OK, AT_EACCESS), option, path);

@@ -12,6 +12,13 @@
 namespace fdchain {
 namespace {
 
+// 0 of a process that is gone, or has no parent in this pid namespace.
+pid_t parent_of(pid_t pid) {
+  const auto process = proc::Process::find(pid);
+  const auto stat = process ? process->stat() : std::nullopt;
+  return stat ? stat->parent : 0;
+}
+
 // Kills a child and reaps it; whether that worked. Waits only for what is sure to end.
 bool end_child(pid_t child, int& killed) {
   // Not yet reaped, so the number is still its own.
@@ -33,9 +40,7 @@ std::vector<pid_t> children_of_this_process() {
 std::vector<pid_t> children_by_search() {
   std::vector<pid_t> children;
   for (const pid_t pid : proc::all_processes()) {
-    const auto process = proc::Process::find(pid);
-    const auto stat = process ? process->stat() : std::nullopt;
-    if (stat && stat->parent == ::getpid()) children.push_back(pid);
+    if (parent_of(pid) == ::getpid()) children.push_back(pid);
   }
   return children;
 }
@@ -52,6 +57,16 @@ bool is_descendant(pid_t pid) {
     if (process == self) return true;
   }
   return false;
+}
+
+std::vector<proc::Process> processes_with_argument(std::string_view word) {
+  std::vector<proc::Process> found;
+  for (const pid_t pid : proc::all_processes()) {
+    auto process = proc::Process::find(pid);
+    const auto words = process ? process->command_line() : std::nullopt;
+    if (words && std::ranges::find(*words, word) != words->end()) found.push_back(std::move(*process));
+  }
+  return found;
 }
 
 bool has_children() {

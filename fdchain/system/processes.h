@@ -3,7 +3,10 @@
 #include <sys/types.h>
 
 #include <span>
+#include <string_view>
 #include <vector>
+
+#include "fdchain/system/proc/process_info.h"
 
 namespace fdchain {
 
@@ -12,6 +15,9 @@ std::vector<pid_t> children_of_this_process();
 
 /// The same by a look at every process, for kernels without CONFIG_PROC_CHILDREN.
 std::vector<pid_t> children_by_search();
+
+/// Every process that has `word` as one of the words of its command line.
+std::vector<proc::Process> processes_with_argument(std::string_view word);
 
 /// Whether this process has a child, living or zombie. One system call.
 bool has_children();

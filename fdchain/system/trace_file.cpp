@@ -8,7 +8,6 @@
 #include "fdchain/protocol/trace.h"
 #include "fdchain/system/files.h"
 #include "fdchain/system/nofile.h"
-#include "fdchain/system/owned_fd.h"
 #include "fdchain/system/sys.h"
 
 namespace fdchain {
@@ -24,14 +23,22 @@ Trace::Trace(const Environment& environment) {
   path_ = value->substr(colon + 1);
 }
 
+OwnedFd open_trace(const std::string& path) {
+  // O_NONBLOCK: a FIFO that nobody reads is refused, and not waited for. A link could lead to a file that is
+  // no trace.
+  const int how = O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC;
+  OwnedFd file(::open(path.c_str(), how, 0644));
+  if (!file && errno == ELOOP) throw Failure("--trace " + printable(path) + ": a symbolic link");
+  check(file.get(), "open", path);
+  return file;
+}
+
 void Trace::append(HopRecord record) const {
   if (!on()) return;
   record.run = run_;
   const RaisedNofile room;
   try {
-    // O_NONBLOCK: a FIFO that nobody reads is refused, and not waited for.
-    const OwnedFd file(check(
-        ::open(path_.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_CLOEXEC, 0644), "open", path_));
+    const OwnedFd file = open_trace(path_);
     write_all(file.get(), encode(record), path_);
   } catch (const std::system_error& error) {
     throw Failure(std::string("trace: ") + error.what());

@@ -4,6 +4,7 @@
 
 #include "fdchain/model/environment.h"
 #include "fdchain/model/hop_record.h"
+#include "fdchain/system/owned_fd.h"
 
 namespace fdchain {
 
@@ -35,5 +36,8 @@ class Trace {
   std::string run_;
   std::string path_;
 };
+
+/// Opens a trace to append one record, and makes it if need be. Throws: a symbolic link is not followed.
+OwnedFd open_trace(const std::string& path);
 
 }  // namespace fdchain

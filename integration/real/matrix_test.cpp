@@ -21,15 +21,30 @@ namespace fdchain::test {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::ContainsRegex;
 using ::testing::ElementsAre;
 using ::testing::ElementsAreArray;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::MatchesRegex;
 using Words = std::vector<std::string>;
 
 constexpr const char* crun = "/usr/bin/crun";
 constexpr const char* runc = "/usr/sbin/runc";
 
 std::string ours_or(const std::string& program) { return program.starts_with('/') ? program : bin(program); }
+
+pid_t parent_of(pid_t process) {
+  const std::string status = read_file("/proc/" + std::to_string(process) + "/status");
+  return std::stoi(status.substr(status.find("\nPPid:") + 6));
+}
+
+Words left_in(const std::string& directory) {
+  Words names;
+  for (const auto& entry : std::filesystem::directory_iterator(directory))
+    names.push_back(entry.path().filename());
+  return names;
+}
 
 class Real : public ChainTest {
  protected:
@@ -173,6 +188,26 @@ TEST_P(Matrix, ARuntimeThatHangsIsGivenUp) {
   }
 }
 
+// By the kernel, when memory has run out, or by somebody.
+TEST_P(Matrix, ARuntimeThatIsKilledIsNamed) {
+  for (const std::string call : {"create", "start"}) {
+    const std::string killed = file(std::filesystem::path(GetParam().runtime).filename());
+    write_script(killed, "for word; do [ \"$word\" = " + call + " ] && kill -KILL $$; done\nexec " +
+                             ours_or(GetParam().runtime) + " \"$@\"\n");
+    const Result result = run(launcher(
+        {"--dialect", "oci", "--monitor", ours_or(GetParam().monitor), "--runtime", killed, "true"}));
+    EXPECT_EQ(result.status, WaitStatus::for_exit_code(125));
+    // The real conmon keeps to itself how its runtime ended.
+    const bool is_told = call == "start" || std::string(GetParam().monitor) != real_conmon;
+    EXPECT_THAT(
+        result.err,
+        is_told
+            ? ::testing::Matcher<std::string>(ContainsRegex("launcher: runtime: [^\n]*killed by signal 9"))
+            : ::testing::Matcher<std::string>(HasSubstr(" has not said why the payload never ran\n")));
+    expect_nobody_left();
+  }
+}
+
 TEST_P(Matrix, ADeadMonitorsContainerEndsWithTheRun) {
   Words words = with_two_sockets({"--pidfile", file("pid"), "sh", "-c", "echo up; sleep 100; :"});
   words.insert(words.begin(), {"--dialect", "oci", "--monitor", ours_or(GetParam().monitor), "--runtime",
@@ -181,12 +216,73 @@ TEST_P(Matrix, ADeadMonitorsContainerEndsWithTheRun) {
   chain.wait_for_out("up");
   // Written whole, a moment after the payload has begun.
   wait_until("the pid file", [&] { return std::filesystem::exists(file("pid")); });
-  const std::string status = read_file("/proc/" + read_file(file("pid")) + "/status");
-  const pid_t monitor = std::stoi(status.substr(status.find("PPid:") + 5));
-  ::kill(monitor, SIGKILL);
+  ::kill(parent_of(std::stoi(read_file(file("pid")))), SIGKILL);
   const Result result = chain.finish();
   EXPECT_EQ(result.status, WaitStatus::for_exit_code(125));
   EXPECT_THAT(result.err, HasSubstr("died before it could tell the payload's exit status"));
+}
+
+// As when the machine has no time for it, or somebody debugs it.
+TEST_P(Matrix, AMonitorThatStandsStillHoldsUpNeitherASignalNorTheTimeout) {
+  struct Case {
+    Words options;
+    int status;
+    std::string err;
+  };
+  const std::string late =
+      "and 10 seconds later monitor \\(pid [0-9]+\\) had not told the payload's end; killed\n";
+  const std::vector<Case> cases{
+      {{}, 128 + SIGTERM, "launcher: signal 15 came, the payload has ended, " + late},
+      {{"--timeout", "1"}, 124, "launcher: --timeout 1 is over, " + late}};
+  for (const Case& one : cases) {
+    Words words{"--dialect", "oci",
+                "--monitor", ours_or(GetParam().monitor),
+                "--runtime", ours_or(GetParam().runtime),
+                "--pidfile", file("pid")};
+    words.insert(words.end(), one.options.begin(), one.options.end());
+    words = with_two_sockets(words);
+    words.insert(words.end(), {"sh", "-c", "echo up; sleep 100; :"});
+    Start start = launcher(words);
+    std::filesystem::create_directory(file("tmp"));
+    start.environment = {"TMPDIR=" + file("tmp")};
+    Program chain(start);
+    chain.wait_for_out("up");
+    wait_for_file(file("pid"));
+    ::kill(parent_of(std::stoi(read_file(file("pid")))), SIGSTOP);
+    if (one.options.empty()) chain.signal(SIGTERM);
+    const Result result = chain.finish();
+    EXPECT_EQ(result.status, WaitStatus::for_exit_code(one.status));
+    EXPECT_THAT(result.err, MatchesRegex(one.err));
+    expect_nobody_left();
+    std::filesystem::remove(file("pid"));
+    EXPECT_THAT(left_in(file("tmp")), IsEmpty());
+  }
+}
+
+// Whoever is killed before it has started its container leaves none: not one that waits for a start, nor one
+// that is being created, nor its directory.
+TEST_P(Matrix, AKilledLauncherLeavesNoContainerThatWasNeverStarted) {
+  const std::string runtime = ours_or(GetParam().runtime);
+  const std::string killing = file(std::filesystem::path(runtime).filename());
+  const std::string kill = "kill -KILL $(cat " + file("launcher") + ")";
+  for (const std::string& at : {"*' create '*) " + kill,  //
+                                "*' create '*) " + runtime + " \"$@\"; " + kill + "; exit 0",
+                                "*' start '*) " + kill + "; exec sleep 100"}) {
+    write_script(killing, "case \" $* \" in " + at + ";; esac\nexec " + runtime + " \"$@\"\n");
+    Words words = with_two_sockets({"--monitor", ours_or(GetParam().monitor), "--runtime", killing,
+                                    "--dialect", "oci", "--report", "text", "sleep", "100"});
+    words.insert(words.begin(),
+                 {"sh", "-c", "echo $$ > " + file("launcher") + "; exec \"$@\"", "sh", bin("launcher")});
+    std::filesystem::create_directory(file("tmp"));
+    Start start;
+    start.argv = words;
+    start.environment = {"TMPDIR=" + file("tmp")};
+    const Result result = run(start);
+    EXPECT_EQ(result.status, WaitStatus::for_signal(SIGKILL)) << at << result.err;
+    expect_nobody_left();
+    EXPECT_THAT(left_in(file("tmp")), IsEmpty()) << at;
+    EXPECT_FALSE(std::filesystem::exists(file("admin"))) << at;
+  }
 }
 
 TEST_P(Matrix, ADetachedRunCleansUpAfterItself) {

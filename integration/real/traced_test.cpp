@@ -181,7 +181,7 @@ pid_t follower_of(pid_t launcher) {
     if (name.find_first_not_of("0123456789") != std::string::npos) continue;
     std::error_code gone;
     const auto exe = std::filesystem::read_symlink(entry.path() / "exe", gone);
-    if (gone || exe != bin("launcher")) continue;
+    if (gone || exe != bin("launcher") || read_file(entry.path() / "comm") == "caretaker\n") continue;
     if (read_file(entry.path() / "status").find("PPid:\t" + std::to_string(launcher) + '\n') !=
         std::string::npos)
       return std::stoi(name);
@@ -216,6 +216,19 @@ TEST_F(TraceCommand, WhoFollowsIsOutOfTheWayAndItsDeathIsTold) {
   const Result result = program.finish();
   EXPECT_EQ(result.status, WaitStatus::for_exit_code(125));
   EXPECT_THAT(result.err, HasSubstr("launcher: the following ended early: who did it was ended"));
+}
+
+TEST_F(TraceCommand, KilledLeavesNoFile) {
+  std::filesystem::create_directory(file("tmp"));
+  Start start = launcher({"trace", "sh", "-c", "echo $$ up; exec sleep 100"});
+  start.environment = {no_leak_check, "TMPDIR=" + file("tmp")};
+  Program program(start);
+  const pid_t command = std::stoi(program.wait_for_out(" up\n"));
+  program.signal(SIGKILL);
+  ::kill(command, SIGKILL);
+  EXPECT_EQ(program.finish().status, WaitStatus::for_signal(SIGKILL));
+  expect_nobody_left();
+  EXPECT_TRUE(std::filesystem::is_empty(file("tmp")));
 }
 
 // One that fails makes no container, and does not hide the next.

@@ -41,6 +41,8 @@
 #include "fdchain/system/rootfs.h"
 #include "fdchain/system/signals.h"
 #include "fdchain/system/sys.h"
+#include "launcher/caretaker.h"
+#include "launcher/container/clean_up.h"
 #include "launcher/container/command.h"
 #include "launcher/container/dialect.h"
 #include "launcher/container/directory.h"
@@ -49,6 +51,7 @@
 #include "launcher/follow/watcher.h"
 #include "launcher/sockets.h"
 #include "launcher/systemd_notice.h"
+#include "launcher/temporary.h"
 
 namespace fdchain {
 namespace {
@@ -59,6 +62,21 @@ namespace fs = std::filesystem;
 constexpr auto runtime_patience = std::chrono::seconds(240);
 constexpr auto now_and_then = std::chrono::milliseconds(100);
 constexpr auto grace = std::chrono::seconds(10);  // from SIGTERM to SIGKILL, as everywhere
+
+using Clock = std::chrono::steady_clock;
+
+bool asks_for_end(int signal) {
+  return signal == SIGTERM || signal == SIGINT || signal == SIGHUP || signal == SIGQUIT;
+}
+
+void send_signal(const OwnedFd& pidfd, int signal) {
+  (void)::syscall(SYS_pidfd_send_signal, pidfd.get(), signal, nullptr, 0);
+}
+
+bool has_ended(const OwnedFd& pidfd) {
+  pollfd end{pidfd.get(), POLLIN, 0};
+  return pidfd && ::poll(&end, 1, 0) == 1;
+}
 
 // podman's reading of what a runtime says.
 int status_of_refusal(std::string text) {
@@ -72,6 +90,12 @@ int status_of_refusal(std::string text) {
 std::string one_line(std::string text) {
   while (!text.empty() && text.back() == '\n') text.pop_back();
   return printable(text, 1000);
+}
+
+// What it has said, or what has become of it: it may have been killed.
+std::string why_not(const Outcome& outcome) {
+  const std::string said = one_line(outcome.said);
+  return said.empty() ? outcome.status.describe() + " without a word" : said;
 }
 
 std::string read_text(const std::string& path) {
@@ -107,13 +131,18 @@ class Container {
   int attend();
   int conclude();
   void clean_up();
+  void write_rest();
   void relay(int signal);
   bool wait(const OwnedFd& what, std::chrono::milliseconds limit);
   std::optional<int> published_status() const;
   std::optional<std::string> said_by_runtime() const;
-  Outcome runtime(std::vector<std::string> words, const std::function<bool()>& given_up = {}) const;
+  Outcome runtime(std::vector<std::string> words, std::chrono::milliseconds limit,
+                  const std::function<bool()>& given_up = {}) const;
+  WaitStatus await_foreground(pid_t foreground);
   bool is_given_up();
   [[noreturn]] void give_up();
+  Clock::time_point end_of_patience();
+  [[noreturn]] void give_up_monitor();
   std::vector<std::string> clean_up_words() const;
   Environment plain_environment() const;
 
@@ -130,17 +159,21 @@ class Container {
   OwnedFd exits_;  ///< inotify: the exit file appears
   OwnedFd sync_pipe_;
   OwnedFd monitor_end_;  ///< a pidfd
+  OwnedFd payload_end_;  ///< a pidfd
   pid_t monitor_pid_ = 0;
   pid_t payload_ = 0;
   bool running_ = false;
   int fatal_ = 0;  ///< the signal that the payload was to die of, where SIGKILL had to stand in for it
   std::vector<int> waiting_signals_;
-  std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
-  std::chrono::steady_clock::time_point give_up_at_ = std::chrono::steady_clock::time_point::max();
+  int asked_ = 0;  ///< the first signal that asked for the end
+  Clock::time_point asked_at_ = Clock::time_point::max();
+  Clock::time_point payload_ended_at_ = Clock::time_point::max();
+  Clock::time_point begin_ = Clock::now();
   std::vector<pid_t> came_with_;
   std::vector<std::string> heard_;
-  std::optional<Watcher> watcher_;  ///< of a traced run
-  FdTable known_;                   ///< of a traced run: the sockets as they were before they were passed on
+  std::optional<Caretaker> caretaker_;  ///< until the container has been started
+  std::optional<Watcher> watcher_;      ///< of a traced run
+  FdTable known_;  ///< of a traced run: the sockets as they were before they were passed on
 };
 
 int Container::run() {
@@ -172,13 +205,15 @@ void Container::prepare() {
   SignalFd signals = receive_signals(signals_to_relay());
   mask_before_ = signals.mask_before;
   signals_ = std::move(signals.fd);
+  run_.place = {temporary_path("fdchain-")};
+  run_.id = fs::path(run_.place.path).filename();
+  caretaker_.emplace([words = clean_up_words()] { clean_up_unstarted(words); });
   if (has_children()) came_with_ = children_of_this_process();
   follow();
   check(::prctl(PR_SET_CHILD_SUBREAPER, 1), "prctl PR_SET_CHILD_SUBREAPER");
-  run_.place = make_container_place();
   try {
+    make(run_.place);
     lock_ = hold(run_.place);
-    run_.id = fs::path(run_.place.path).filename();
     exits_ = OwnedFd(check(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK), "inotify_init1"));
     check(::inotify_add_watch(exits_.get(), run_.place.exits().c_str(), IN_MOVED_TO | IN_CLOSE_WRITE),
           "inotify_add_watch", run_.place.exits());
@@ -199,15 +234,16 @@ Environment Container::plain_environment() const {
   return environment;
 }
 
-Outcome Container::runtime(std::vector<std::string> words, const std::function<bool()>& given_up) const {
+Outcome Container::runtime(std::vector<std::string> words, std::chrono::milliseconds limit,
+                           const std::function<bool()>& given_up) const {
   std::vector<std::string> command{run_.runtime};
   for (std::string& word : runtime_words(run_)) command.push_back(std::move(word));
   command.insert(command.end(), std::make_move_iterator(words.begin()), std::make_move_iterator(words.end()));
-  return run_command(command, plain_environment(), mask_before_, runtime_patience, given_up);
+  return run_command(command, plain_environment(), mask_before_, limit, given_up);
 }
 
 std::vector<std::string> Container::clean_up_words() const {
-  std::vector<std::string> words{"clean-up-container", "--directory", run_.place.path, "--id", run_.id};
+  std::vector<std::string> words{"--directory", run_.place.path, "--id", run_.id};
   const auto add = [&](const char* option, const std::string& value) {
     words.insert(words.end(), {option, value});
   };
@@ -234,7 +270,9 @@ void Container::start_monitor() {
   arrival_.environment = environment;
   Handles handles{{}, {}, sync.theirs.get(), start.theirs.get(), static_cast<int>(accepted_.free.size())};
   for (const Opened& opened : sockets_.opened) handles.own_sockets.push_back(opened.fd.get());
-  HopPlan plan = plan_conmon(run_, handles, clean_up_words());
+  std::vector<std::string> exit_command = clean_up_words();
+  exit_command.insert(exit_command.begin(), "clean-up-container");
+  HopPlan plan = plan_conmon(run_, handles, std::move(exit_command));
   for (Passed& passed : relay_.passed()) plan.next.passed.push_back(std::move(passed));
   edit_plan(plan, arrival_, accepted_, {static_cast<int>(sockets_.opened.size())});
   write_bundle();
@@ -252,7 +290,7 @@ void Container::start_monitor() {
   }
   // As podman does it: one byte, and then the foreground process makes way for the one that stays.
   (void)!send_message(start.ours, std::string(1, '\0'));
-  const WaitStatus status = reap(foreground.pid);
+  const WaitStatus status = await_foreground(foreground.pid);
   if (status != WaitStatus::for_exit_code(0))
     throw Failure("monitor (" + printable(run_.monitor) + ") " + status.describe());
   std::ifstream(run_.place.monitor_pidfile()) >> monitor_pid_;
@@ -260,6 +298,17 @@ void Container::start_monitor() {
   OwnedFd monitor(open_pidfd(monitor_pid_));
   // What is not below this subreaper is no monitor of its own: nothing to wait for, and above all not to end.
   if (is_descendant(monitor_pid_)) monitor_end_ = std::move(monitor);
+}
+
+WaitStatus Container::await_foreground(pid_t foreground) {
+  const OwnedFd end(check(open_pidfd(foreground), "pidfd_open"));
+  while (!wait(end, now_and_then)) {
+    if (!is_given_up()) continue;
+    send_signal(end, SIGKILL);
+    reap(foreground);
+    give_up();
+  }
+  return reap(foreground);
 }
 
 void Container::write_bundle() {
@@ -281,23 +330,40 @@ std::optional<std::string> Container::said_by_runtime() const {
 // soon as there is a container, and until then this process's.
 bool Container::is_given_up() {
   while (const int number = read_signal(signals_.get())) relay(number);
-  const auto now = std::chrono::steady_clock::now();
-  const bool asked = std::ranges::any_of(waiting_signals_, [](int number) {
-    return number == SIGTERM || number == SIGINT || number == SIGHUP || number == SIGQUIT;
-  });
-  if (asked) give_up_at_ = std::min(give_up_at_, now + grace);
+  const auto now = Clock::now();
   const bool timed_out = options_.timeout > 0 && now - begin_ >= std::chrono::seconds(options_.timeout);
-  return timed_out || now >= give_up_at_;
+  return timed_out || (asked_ != 0 && now - asked_at_ >= grace);
 }
 
 void Container::give_up() {
-  if (monitor_end_) (void)::syscall(SYS_pidfd_send_signal, monitor_end_.get(), SIGKILL, nullptr, 0);
+  if (monitor_end_) send_signal(monitor_end_, SIGKILL);
   const std::string why = "the container was not there: neither monitor nor runtime has said anything";
-  if (waiting_signals_.empty())
+  if (asked_ == 0)
     throw Failure("--timeout " + std::to_string(options_.timeout) + " is over, and " + why,
                   exit_status::timed_out);
-  throw Failure("signal " + std::to_string(waiting_signals_.front()) + " came, and 10 seconds later " + why,
-                exit_status::by_signal + waiting_signals_.front());
+  throw Failure("signal " + std::to_string(asked_) + " came, and 10 seconds later " + why,
+                exit_status::by_signal + asked_);
+}
+
+// When a monitor is given up that should have told the payload's end: it stands still, or does not act. A
+// payload that goes on when it is asked to end may have its reasons.
+Clock::time_point Container::end_of_patience() {
+  if (payload_ended_at_ == Clock::time_point::max() && has_ended(payload_end_))
+    payload_ended_at_ = Clock::now();
+  auto end = Clock::time_point::max();
+  if (options_.timeout > 0) end = begin_ + std::chrono::seconds(options_.timeout) + grace;
+  const bool is_due = asked_ != 0 && payload_ended_at_ != Clock::time_point::max();
+  return is_due ? std::min(end, std::max(asked_at_, payload_ended_at_) + grace) : end;
+}
+
+void Container::give_up_monitor() {
+  send_signal(monitor_end_, SIGKILL);
+  const std::string late = ", and 10 seconds later monitor (pid " + std::to_string(monitor_pid_) +
+                           ") had not told the payload's end; killed";
+  if (asked_ != 0 && payload_ended_at_ != Clock::time_point::max())
+    throw Failure("signal " + std::to_string(asked_) + " came, the payload has ended" + late,
+                  exit_status::by_signal + asked_);
+  throw Failure("--timeout " + std::to_string(options_.timeout) + " is over" + late, exit_status::timed_out);
 }
 
 // Waits for the monitor's word, and takes signals meanwhile: they are for a payload that is to come.
@@ -315,6 +381,7 @@ void Container::create() {
   const auto message = decode_conmon_message(said);
   if (message && message->data > 0) {
     payload_ = message->data;
+    payload_end_ = OwnedFd(open_pidfd(payload_));
     return;
   }
   // conmon says what it has read of the runtime's stderr, which is ours where that is passed through.
@@ -326,10 +393,11 @@ void Container::create() {
 
 void Container::start() {
   observe_monitor(Moment::running);
-  const Outcome outcome = runtime({"start", run_.id}, [this] { return is_given_up(); });
+  const Outcome outcome = runtime({"start", run_.id}, runtime_patience, [this] { return is_given_up(); });
   if (is_given_up() && outcome.status.signal() == SIGKILL) give_up();
   if (outcome.status != WaitStatus::for_exit_code(0))
-    throw Failure("runtime: " + one_line(outcome.said), status_of_refusal(outcome.said));
+    throw Failure("runtime: " + why_not(outcome), status_of_refusal(outcome.said));
+  caretaker_.reset();  // the monitor's exit command cleans up from now on
   observe_payload();
   running_ = true;
   if (!options_.pidfile.empty())
@@ -391,8 +459,14 @@ int Container::detach() {
 // Until the exit file is there, or nobody is left to write it.
 int Container::attend() {
   bool monitor_lives = monitor_end_.operator bool();
-  while (monitor_lives && !published_status())
-    monitor_lives = !wait(monitor_end_, std::chrono::milliseconds(-1));
+  while (monitor_lives && !published_status()) {
+    const auto end = end_of_patience();
+    const bool is_limited = end != Clock::time_point::max();
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - Clock::now());
+    if (is_limited && left.count() <= 0) give_up_monitor();
+    constexpr std::chrono::milliseconds longest = std::chrono::hours(24);  // poll(2) counts in int
+    monitor_lives = !wait(monitor_end_, is_limited ? std::min(left, longest) : std::chrono::milliseconds(-1));
+  }
   return conclude();
 }
 
@@ -401,6 +475,8 @@ int Container::attend() {
 bool Container::wait(const OwnedFd& what, std::chrono::milliseconds limit) {
   std::vector<pollfd> waiting{
       {what.get(), POLLIN, 0}, {exits_.get(), POLLIN, 0}, {signals_.get(), POLLIN, 0}};
+  const bool counts = asked_ != 0 && payload_ended_at_ == Clock::time_point::max();
+  waiting.push_back({counts ? payload_end_.get() : -1, POLLIN, 0});
   relay_.add_to(waiting);
   (void)!::poll(waiting.data(), waiting.size(), static_cast<int>(limit.count()));
   const bool happened = waiting.front().revents != 0;
@@ -446,37 +522,51 @@ int Container::conclude() {
 // clean-up is done here.
 void Container::clean_up() {
   watcher_.reset();
-  const bool has_ended = published_status().has_value();
-  if (payload_ != 0 && !has_ended && monitor_end_) runtime({"kill", run_.id, "KILL"});
-  // What a dead monitor leaves is this subreaper's; any other number it may have told wrongly.
-  if (payload_ != 0 && !has_ended && !monitor_end_ && is_child(payload_)) ::kill(payload_, SIGKILL);
+  if (payload_ != 0 && !published_status()) {
+    if (monitor_end_) runtime({"kill", run_.id, "KILL"}, grace);
+    // Where nobody can tell the runtime, or it does not answer. What a dead monitor leaves is this
+    // subreaper's; any other number it may have told wrongly.
+    if (is_descendant(payload_)) send_signal(payload_end_, SIGKILL);
+  }
   lock_.close();
-  if (monitor_end_) {
-    const auto end = std::chrono::steady_clock::now() + runtime_patience;
-    while (std::chrono::steady_clock::now() < end && !wait(monitor_end_, runtime_patience)) {
-    }
+  const auto begin = Clock::now();
+  while (monitor_end_ && !wait(monitor_end_, now_and_then)) {
+    const bool hastens = asked_ != 0 || options_.timeout > 0;
+    if (Clock::now() - begin >= (hastens ? grace : runtime_patience)) send_signal(monitor_end_, SIGKILL);
   }
   const bool is_left = fs::exists(run_.place.path);
   try {
-    if (is_left) runtime({"delete", "--force", run_.id});
+    if (is_left) runtime({"delete", "--force", run_.id}, clean_up_patience);
   } catch (const Failure& failure) {
     log::debug("delete: {}", failure.what());  // it made nothing either
   }
   std::vector<pid_t> spared = came_with_;
   end_all_children(spared);
   if (is_left) remove(run_.place);
-  relay_.drain();
+  write_rest();
+}
+
+// A terminal that has been stopped is waited for until somebody asks for the end.
+void Container::write_rest() {
+  relay_.take_rest();
+  const auto end = Clock::now() + std::chrono::seconds(1);  // for one that is only slow
+  while (!relay_.is_done() && (asked_ == 0 || Clock::now() < end))
+    wait(OwnedFd(), asked_ == 0 ? std::chrono::milliseconds(-1) : now_and_then);
 }
 
 void Container::relay(int signal) {
+  if (asked_ == 0 && asks_for_end(signal)) {
+    asked_ = signal;
+    asked_at_ = Clock::now();
+  }
   if (!running_) return waiting_signals_.push_back(signal);
   if (published_status()) return;
   log::debug("relaying {}", signal);
   // The kernel drops what process 1 has no say about, and any other process would die of it.
   const bool ends = options_.isolation.pid && would_end_process_1(payload_, signal);
   if (ends) fatal_ = signal;
-  const Outcome outcome = runtime({"kill", run_.id, std::to_string(ends ? SIGKILL : signal)});
-  if (outcome.status != WaitStatus::for_exit_code(0)) log::debug("kill: {}", outcome.said);
+  const Outcome outcome = runtime({"kill", run_.id, std::to_string(ends ? SIGKILL : signal)}, grace);
+  if (outcome.status != WaitStatus::for_exit_code(0)) log::debug("kill: {}", why_not(outcome));
 }
 
 }  // namespace

@@ -16,8 +16,4 @@ namespace fdchain {
 int run_container(const RunOptions& options, Arrival& arrival, const Accepted& accepted, Sockets& sockets,
                   Witness& witness);
 
-/// `launcher clean-up-container …`: the last thing that a container's monitor does. Waits until the launcher,
-/// if it is there, has seen the end, and removes what is left.
-int clean_up_container(const std::vector<std::string>& words);
-
 }  // namespace fdchain

@@ -28,13 +28,10 @@ constexpr const char* cgroups = "/sys/fs/cgroup";
 
 }  // namespace
 
-ContainerPlace make_container_place() {
-  std::string path = (fs::temp_directory_path() / "fdchain-XXXXXX").native();
-  if (::mkdtemp(path.data()) == nullptr) fail(errno, "mkdtemp", path);
-  ContainerPlace place{std::move(path)};
-  for (const std::string& directory : {place.bundle(), place.exits(), place.state(), place.root()})
+void make(const ContainerPlace& place) {
+  for (const std::string& directory :
+       {place.path, place.bundle(), place.exits(), place.state(), place.root()})
     check(::mkdir(directory.c_str(), 0700), "mkdir", directory);
-  return place;
 }
 
 OwnedFd hold(const ContainerPlace& place) {

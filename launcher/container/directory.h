@@ -22,8 +22,8 @@ struct ContainerPlace {
   [[nodiscard]] std::string lock() const { return path + "/lock"; }
 };
 
-/// Makes the directory under the one for temporary files, for its owner alone.
-ContainerPlace make_container_place();
+/// Makes the directory, for its owner alone.
+void make(const ContainerPlace& place);
 
 /// Waits until nobody else holds the place, and holds it. Not open when the place has gone meanwhile.
 OwnedFd hold(const ContainerPlace& place);

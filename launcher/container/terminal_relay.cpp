@@ -3,18 +3,20 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
-#include <cerrno>
 #include <string>
+#include <utility>
 
-#include "fdchain/system/files.h"
 #include "fdchain/system/sys.h"
 
 namespace fdchain {
 namespace {
 
-bool is_ready(int fd, short events) {
-  pollfd one{fd, events, 0};
+constexpr std::size_t pipe_holds = 65'536;  // written and not read, at most
+
+bool can_be_read(int fd) {
+  pollfd one{fd, POLLIN, 0};
   return ::poll(&one, 1, 0) == 1;
 }
 
@@ -26,16 +28,20 @@ TerminalRelay::TerminalRelay(bool wanted) {
     std::array<int, 2> ends{};
     check(::pipe2(ends.data(), O_CLOEXEC), "pipe2");
     const bool input = number == STDIN_FILENO;
-    streams_.push_back({number, OwnedFd(ends[input ? 1 : 0]), OwnedFd(ends[input ? 0 : 1])});
+    OwnedFd ours(ends[input ? 1 : 0]);
+    OwnedFd theirs(ends[input ? 0 : 1]);
     // Ours alone: the container's end is another open file description.
-    check(::fcntl(streams_.back().ours.get(), F_SETFL, O_NONBLOCK), "fcntl F_SETFL");
+    check(::fcntl(ours.get(), F_SETFL, O_NONBLOCK), "fcntl F_SETFL");
+    OwnedFd terminal = end_of_callers(number, input ? O_RDONLY : O_WRONLY);
+    const Flow flow = input ? Flow{terminal.get(), ours.get()} : Flow{ours.get(), terminal.get()};
+    streams_.push_back({number, std::move(terminal), std::move(ours), std::move(theirs), flow});
   }
 }
 
 std::vector<Passed> TerminalRelay::passed() const {
   std::vector<Passed> passed;
   for (const Stream& stream : streams_)
-    passed.push_back({stream.theirs.get(), stream.terminal, 1, false, "instead of a terminal"});
+    passed.push_back({stream.theirs.get(), stream.number, 1, false, "instead of a terminal"});
   return passed;
 }
 
@@ -45,45 +51,43 @@ void TerminalRelay::close_theirs() {
 
 void TerminalRelay::add_to(std::vector<pollfd>& waiting) const {
   for (const Stream& stream : streams_) {
-    if (!stream.ours) continue;
-    const bool input = stream.terminal == STDIN_FILENO;
-    // Of a container that does not read, nothing is read for it.
-    const bool room = input && is_ready(stream.ours.get(), POLLOUT);
-    if (!input)
-      waiting.push_back({stream.ours.get(), POLLIN, 0});
-    else
-      waiting.push_back(room ? pollfd{stream.terminal, POLLIN, 0} : pollfd{stream.ours.get(), POLLOUT, 0});
+    // A descriptor of which nothing is wanted would still tell of its hang-up, again and again.
+    if (stream.flow.has_room()) waiting.push_back({stream.flow.from, POLLIN, 0});
+    if (!stream.flow.pending.empty()) waiting.push_back({stream.flow.to, POLLOUT, 0});
   }
 }
 
 void TerminalRelay::move() {
+  for (Stream& stream : streams_) carry(stream);
+}
+
+void TerminalRelay::carry(Stream& stream) {
+  Flow& flow = stream.flow;
+  // A read of a terminal in vain would stop a job in the background.
+  while (flow.has_room() && can_be_read(flow.from) && flow.fill() > 0) {
+  }
+  while (flow.flush()) {
+  }
+  if (!stream.is_input() || (flow.has_reader && (flow.open || !flow.pending.empty()))) return;
+  flow.open = false;
+  stream.ours.close();  // its end is the container's to see
+}
+
+void TerminalRelay::take_rest() {
+  std::erase_if(streams_, [](const Stream& stream) { return stream.is_input(); });
   for (Stream& stream : streams_) {
-    if (stream.ours && !carry(stream)) stream.ours.close();
+    // Somebody else may have the other end, and write for ever.
+    for (std::size_t left = pipe_holds; left > 0 && stream.flow.open;) {
+      const std::size_t got = stream.flow.fill();
+      left -= std::min(left, got == 0 ? left : got);
+    }
+    stream.flow.open = false;
   }
 }
 
-// False when its end has come.
-bool TerminalRelay::carry(Stream& stream) const {
-  std::array<char, 4096> buffer{};
-  if (stream.terminal == STDIN_FILENO) {
-    if (!is_ready(stream.ours.get(), POLLOUT) || !is_ready(stream.terminal, POLLIN)) return true;
-    const ssize_t got = retry([&] { return ::read(stream.terminal, buffer.data(), buffer.size()); });
-    if (got <= 0) return false;
-    return ::write(stream.ours.get(), buffer.data(), static_cast<std::size_t>(got)) == got;
-  }
-  while (true) {
-    const ssize_t got = retry([&] { return ::read(stream.ours.get(), buffer.data(), buffer.size()); });
-    if (got < 0) return errno == EAGAIN;
-    if (got == 0) return false;
-    write_all(stream.terminal, {buffer.data(), static_cast<std::size_t>(got)}, "terminal");
-  }
-}
-
-void TerminalRelay::drain() {
-  for (Stream& stream : streams_) {
-    if (stream.ours && stream.terminal != STDIN_FILENO) carry(stream);
-    stream.ours.close();
-  }
+bool TerminalRelay::is_done() const {
+  return std::ranges::all_of(
+      streams_, [](const Stream& stream) { return !stream.flow.open && stream.flow.pending.empty(); });
 }
 
 }  // namespace fdchain

@@ -2,10 +2,10 @@
 
 #include <poll.h>
 
-#include <span>
 #include <vector>
 
 #include "fdchain/plan/hand_over.h"
+#include "fdchain/system/flow.h"
 #include "fdchain/system/owned_fd.h"
 
 namespace fdchain {
@@ -14,6 +14,7 @@ namespace fdchain {
 /// container could type into its caller's shell, and conmon refuses to pass one.
 ///
 /// For each of 0, 1 and 2 that is a terminal, and for no other, there is a pipe; bytes are carried by move().
+/// Nobody is waited for: a terminal that has been stopped (^S) holds up its bytes alone.
 class TerminalRelay {
  public:
   /// With nothing to relay when `wanted` is false.
@@ -28,20 +29,27 @@ class TerminalRelay {
   /// What to wait for, added to the caller's own.
   void add_to(std::vector<pollfd>& waiting) const;
 
-  /// Carries what there is.
+  /// Carries what there is, as far as it is taken.
   void move();
 
-  /// The same, until nothing is left in the pipes.
-  void drain();
+  /// Nothing more will come: takes in what is left in the pipes. From now on there is output to carry alone.
+  void take_rest();
+
+  /// Whether there is nothing more to carry.
+  [[nodiscard]] bool is_done() const;
 
  private:
   struct Stream {
-    int terminal = -1;
+    int number = -1;   ///< 0, 1 or 2
+    OwnedFd terminal;  ///< opened anew, so that nobody waits for it
     OwnedFd ours;
     OwnedFd theirs;
+    Flow flow;
+
+    [[nodiscard]] bool is_input() const { return number == 0; }
   };
 
-  bool carry(Stream& stream) const;
+  static void carry(Stream& stream);
 
   std::vector<Stream> streams_;
 };

@@ -19,6 +19,7 @@
 #include "fdchain/model/printable.h"
 #include "fdchain/model/wait_status.h"
 #include "fdchain/system/files.h"
+#include "fdchain/system/flow.h"
 #include "fdchain/system/process_1.h"
 #include "fdchain/system/rootfs.h"
 #include "fdchain/system/sys.h"
@@ -112,60 +113,6 @@ void follow_size(int master) {
   winsize size{};
   if (::ioctl(STDIN_FILENO, TIOCGWINSZ, &size) == 0) (void)::ioctl(master, TIOCSWINSZ, &size);
 }
-
-// An end of the caller's that does not wait, without changing that for whoever has it, too: opened anew where
-// that is the same thing, as a terminal's controlling end is not: opened anew, it is another terminal's. Of a
-// file or a socket the same description has to do: a small write does not wait.
-OwnedFd end_of_callers(int fd, int mode) {
-  struct stat status {};
-  unsigned number = 0;
-  const bool can_be_opened_anew = ::fstat(fd, &status) == 0 &&
-                                  (S_ISFIFO(status.st_mode) || S_ISCHR(status.st_mode)) &&
-                                  ::ioctl(fd, TIOCGPTN, &number) < 0;
-  if (can_be_opened_anew) {
-    const std::string path = "/proc/self/fd/" + std::to_string(fd);
-    OwnedFd own(::open(path.c_str(), mode | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
-    if (own) return own;
-  }
-  return OwnedFd(::fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
-}
-
-constexpr std::size_t flow_room = 16'384;  ///< what is read and not written yet, at most
-constexpr std::size_t small_write = 4096;  ///< what a pipe that poll(2) calls writable takes at once
-
-/// Bytes on their way from one end to the other. Neither end is waited for, so that a reader who does not
-/// read holds up nobody else.
-struct Flow {
-  int from;
-  int to;
-  std::string pending;
-  bool open = true;        ///< more may come
-  bool has_reader = true;  ///< otherwise what comes is dropped, so that the writer goes on
-
-  [[nodiscard]] bool has_room() const { return open && pending.size() < flow_room; }
-
-  /// Returns how much has come. An error is an end as well: a terminal's is EIO.
-  std::size_t fill() {
-    std::array<char, small_write> buffer;
-    const ssize_t got = retry([&] { return ::read(from, buffer.data(), buffer.size()); });
-    if (got < 0 && errno == EAGAIN) return 0;
-    open = got > 0;
-    if (!open) return 0;
-    if (has_reader) pending.append(buffer.data(), static_cast<std::size_t>(got));
-    return static_cast<std::size_t>(got);
-  }
-
-  void flush() {
-    const std::size_t size = std::min(pending.size(), small_write);
-    const ssize_t written = retry([&] { return ::write(to, pending.data(), size); });
-    if (written >= 0) {
-      pending.erase(0, static_cast<std::size_t>(written));
-    } else if (errno != EAGAIN) {
-      has_reader = false;
-      pending.clear();
-    }
-  }
-};
 
 constexpr char end_of_input = 4;                // ^D: what a terminal's reader takes for the end
 constexpr std::size_t terminal_holds = 65'536;  // written and not read, at most

@@ -145,6 +145,20 @@ TEST(Strangers, OfTheHostAreCriticalInThePayload) {
   EXPECT_EQ(judge(run.records).findings[0].severity, Severity::critical);
 }
 
+// A departure has no names, and is no sight of whoever comes after it.
+TEST(Strangers, HaveTheNameOfAnyRecordAndNoHolderThatWasNotSeen) {
+  RunBuilder run(RunShape{.foreign = true});
+  FdRow nameless = directory_row(30);
+  nameless.name.clear();
+  run.from(runtime_shim, departure, with(directory_row(30)));
+  put_row(run.at(runtime_shim, departure), nameless);
+  EXPECT_EQ(judge(run.records).findings[0].evidence, "30 DIR / was not announced, and payload has it");
+  run.drop(payload, running);
+  put_row(run.at(launcher, arrival), directory_row(31));
+  EXPECT_EQ(judge(run.records).findings[0].evidence,
+            "30 DIR / was not announced, and runtime-shim passed it on");
+}
+
 TEST(Strangers, LeakedByOneHopAreOneFinding) {
   RunBuilder run;
   run.from(monitor, departure, with(directory_row(30)));

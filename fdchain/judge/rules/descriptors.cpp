@@ -280,6 +280,21 @@ void preserved(const Evidence& evidence, Findings& findings) {
   }
 }
 
+// The row, with the name that any record of the run has for its object: a child between fork and exec cannot
+// look names up.
+FdRow with_name(const Evidence& evidence, FdRow row) {
+  for (const Hop hop : all_hops) {
+    const HopEvidence& seen = evidence.of(hop);
+    for (const HopRecord* const record : {seen.arrival, seen.departure, seen.outside, seen.after_exit}) {
+      if (!row.name.empty() || record == nullptr) continue;
+      for (const FdRow* const same : evidence.rows_with(*record, row)) {
+        if (row.name.empty()) row.name = same->name;
+      }
+    }
+  }
+  return row;
+}
+
 void strangers(const Evidence& evidence, Findings& findings) {
   std::vector<const FdRow*> known;  // what the hop before had already been given too much
   for (const Hop hop : {Hop::monitor, Hop::runtime_shim, Hop::payload}) {
@@ -311,10 +326,16 @@ void strangers(const Evidence& evidence, Findings& findings) {
       const bool critical = hop == Hop::payload && reaches_into_the_host(*row);
       Finding finding = make(counted ? "preserve-count-wrong" : "fd-leaked", hop, row->number,
                              critical ? Severity::critical : Severity::error);
-      finding.evidence = fmt::format("{} was not announced{}", describe(*row),
-                                     told      ? describe_count(*told_range(evidence), row->number)
-                                     : counted ? ""
-                                               : fmt::format(", and {} has it", to_string(hop)));
+      // What was about to be passed on is no sight of a hop that has it.
+      const HopRecord* const outside = evidence.of(hop).outside;
+      const FdRow* const there = outside != nullptr ? row_at(outside->fds, row->number) : nullptr;
+      const bool is_seen = record->hop == hop || (there != nullptr && there->same_object(*row));
+      finding.evidence =
+          fmt::format("{} was not announced{}", describe(with_name(evidence, *row)),
+                      told      ? describe_count(*told_range(evidence), row->number)
+                      : counted ? ""
+                      : is_seen ? fmt::format(", and {} has it", to_string(hop))
+                                : fmt::format(", and {} passed it on", to_string(record->hop)));
       finding.advice = counted
                            ? "count the sockets once: LISTEN_FDS and --preserve-fds must not both keep them"
                            : "open with O_CLOEXEC, and mark everything else close-on-exec before exec: "

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+namespace fdchain {
+
+/// How long a runtime may take to remove a container.
+inline constexpr auto clean_up_patience = std::chrono::seconds(20);
+
+/// `launcher clean-up-container …`: the last thing that a container's monitor does. Waits until the launcher,
+/// if it is there, has seen the end, and removes what is left.
+int clean_up_container(const std::vector<std::string>& words);
+
+/// What is left to do, with the same words, for a launcher that was killed before it had started its
+/// container: one that was created and never started is removed, so that its monitor ends, and what is being
+/// created is waited for. A container that runs after all is left to its monitor.
+void clean_up_unstarted(const std::vector<std::string>& words);
+
+}  // namespace fdchain
