@@ -122,6 +122,18 @@ TEST_F(TraceCommand, ChangesNothingForTheCommand) {
   EXPECT_EQ(followed.type(9), plain.type(9));
 }
 
+// What named `launcher` names the command; what named another process is as it was.
+TEST_F(TraceCommand, NamesTheCommandWhereItWasNamedItself) {
+  const std::string ask = "echo $$ $WATCHDOG_PID $SYSTEMD_EXEC_PID";
+  Start start;
+  start.argv = traced({}, {"sh", "-c", ask});
+  start.argv.insert(start.argv.begin(), {"sh", "-c", "export WATCHDOG_PID=$$; exec \"$@\"", "sh"});
+  start.environment = {"SYSTEMD_EXEC_PID=7"};
+  const std::string said = run(start).out;
+  const std::string pid = said.substr(0, said.find(' '));
+  EXPECT_EQ(said, pid + ' ' + pid + " 7\n");
+}
+
 TEST_F(TraceCommand, FollowsOurOwnChainToo) {
   Start start;
   const Opened socket = open_listening(parse_listen_spec("unix:" + file("socket")));
