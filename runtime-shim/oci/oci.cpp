@@ -23,7 +23,7 @@ int print(const std::string& text) {
 
 std::string version() {
   return std::string("runtime-shim version ") + FDCHAIN_VERSION + "\ncommit: fdchain " + FDCHAIN_VERSION +
-         "\nspec: " + specification + "\n";
+         "\nspec: " + specification + "\nruntime-shim (fdchain) " + FDCHAIN_VERSION + "\n";
 }
 
 int make_process(const Command& command, const Arrival& arrival, const Journal& journal, char** argv) {
