@@ -32,14 +32,15 @@ struct Question {
   std::string contract;
   std::string format = "text";
   bool json = false;
+  ColourChoice colour = ColourChoice::automatic;
   std::string trace;
 };
 
 constexpr std::string_view diagnose_usage =
-    "Usage: launcher diagnose [OPTIONS] TRACE\n\n"
+    "Usage: launcher diagnose [OPTIONS] TRACE\n"
+    "\n"
     "Says what went wrong in each run of a trace. Exits 0 when there is no finding, 1 when there is, 2 when "
-    "the trace\n"
-    "cannot be judged, or has lines that are no records and no finding in the others.\n";
+    "the trace cannot be judged, or has lines that are no records and no finding in the others.\n";
 constexpr std::string_view report_usage =
     "Usage: launcher report [OPTIONS] TRACE\n\n"
     "Shows each run of a trace: what every hop held, and what is wrong with it.\n";
@@ -57,11 +58,14 @@ std::optional<Question> parse(const std::vector<std::string>& words, bool diagno
     own.add_options()("format", po::value(&question.format)->value_name("FORMAT")->default_value("text"),
                       "text, json, mermaid or dot");
   }
+  std::string colour;
+  own.add_options()("color", colour_option(colour), colour_help);
   own.add(common_options());
   const CommandLine command_line = parse_command_line(words, own);
   if (answered(command_line, Hop::launcher, diagnosing ? diagnose_usage : report_usage, own))
     return std::nullopt;
   if (command_line.rest.size() != 1) throw Failure("one TRACE is needed; see --help");
+  question.colour = parse_colour_choice(colour);
   question.trace = command_line.rest.front();
   return question;
 }
@@ -205,8 +209,9 @@ int diagnose(const std::vector<std::string>& words) {
       const JudgedRun run = shown.judged();
       clean &= run.diagnosis.findings.empty();
       write_all(STDOUT_FILENO,
-                question->json ? json_findings(run)
-                               : heading(cases.runs, shown) + text_report(run, may_colour(STDOUT_FILENO)),
+                question->json
+                    ? json_findings(run)
+                    : heading(cases.runs, shown) + text_report(run, page_of(STDOUT_FILENO, question->colour)),
                 "stdout");
     }
     if (!clean) return 1;
@@ -222,7 +227,7 @@ int report(const std::vector<std::string>& words) {
     const ReportFormat format = parse_format(question->format);
     const Cases cases = read_cases(*question);
     for (const Case& shown : cases.runs) {
-      const std::string text = write_report(format, shown.judged(), may_colour(STDOUT_FILENO));
+      const std::string text = write_report(format, shown.judged(), page_of(STDOUT_FILENO, question->colour));
       write_all(STDOUT_FILENO, (format == ReportFormat::text ? heading(cases.runs, shown) : "") + text,
                 "stdout");
     }

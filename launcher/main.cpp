@@ -21,7 +21,8 @@ namespace {
 
 int run_or_plan(std::vector<std::string> words, Arrival arrival) {
   const bool dry = !words.empty() && words.front() == "dry-run";
-  auto options = parse_run_options({words.begin() + (dry ? 1 : 0), words.end()});
+  auto options =
+      parse_run_options({words.begin() + (dry ? 1 : 0), words.end()}, dry ? Purpose::dry_run : Purpose::run);
   if (!options) return 0;
   choose_dialect(*options, arrival.environment);
   if (dry) return dry_run(*options, arrival), 0;

@@ -9,6 +9,7 @@
 #include "fdchain/model/log_target.h"
 #include "fdchain/plan/fault.h"
 #include "fdchain/plan/profile.h"
+#include "fdchain/program/terminal.h"
 #include "fdchain/report/report.h"
 
 namespace fdchain {
@@ -54,6 +55,7 @@ struct RunOptions {
   std::string exit_file;
   std::string trace;  ///< empty for none
   std::vector<ReportRequest> reports;
+  ColourChoice colour = ColourChoice::automatic;  ///< of the reports
   bool check = false;
   std::vector<FaultRequest> faults;
   ProfileChoice profiles;
@@ -64,8 +66,12 @@ struct RunOptions {
 /// Reads `FORMAT[:FILE]`. Throws Failure.
 ReportRequest parse_report_request(const std::string& text);
 
+/// What the options are read for: --help says which.
+enum class Purpose { run, dry_run };
+
 /// Nothing when --help or --version has been answered. Throws Failure for a command line it cannot use.
-std::optional<RunOptions> parse_run_options(const std::vector<std::string>& words);
+std::optional<RunOptions> parse_run_options(const std::vector<std::string>& words,
+                                            Purpose purpose = Purpose::run);
 
 /// Whether the words ask for something that takes a look at the arrival, before it is known what they mean: a
 /// look too many is thrown away.

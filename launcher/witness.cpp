@@ -44,6 +44,9 @@ void check_requests(const RunOptions& options) {
   check_reports(options.reports, options.trace);
 }
 
+// Nothing forces colour upon a file but --color: what is in it is read by programs too.
+Page page_of_file(ColourChoice colour) { return {colour == ColourChoice::always, usual_columns}; }
+
 }  // namespace
 
 std::string new_run_name() {
@@ -68,14 +71,13 @@ void check_reports(std::span<const ReportRequest> requests, const std::string& t
 }
 
 std::optional<std::string> report_run(const std::vector<HopRecord>& records,
-                                      std::span<const ReportRequest> requests, bool another) {
+                                      std::span<const ReportRequest> requests, ColourChoice colour,
+                                      bool another) {
   const JudgedRun run{records, judge(records)};
   for (const ReportRequest& request : requests) {
     const bool apart = another && request.format == ReportFormat::text;
-    write_out(request.file,
-              (apart ? "\n" : "") +
-                  write_report(request.format, run, request.file.empty() && may_colour(STDERR_FILENO)),
-              another);
+    const Page page = request.file.empty() ? page_of(STDERR_FILENO, colour) : page_of_file(colour);
+    write_out(request.file, (apart ? "\n" : "") + write_report(request.format, run, page), another);
   }
   const auto error = std::ranges::find_if(
       run.diagnosis.findings, [](const Finding& finding) { return finding.severity >= Severity::error; });
@@ -138,7 +140,7 @@ int Witness::conclude(int status) const {
   const auto& records = content.runs.front();
   if (records.front().hop != Hop::launcher || records.front().moment != Moment::arrival)
     throw Failure(trace_.path() + ": somebody has removed what was recorded: there is nothing to judge by");
-  const auto error = report_run(records, options_.reports);
+  const auto error = report_run(records, options_.reports, options_.colour);
   if (!options_.check || !error || status != 0) return status;
   print_error(Hop::launcher, "--check: " + *error);
   return exit_status::timed_out;
@@ -152,6 +154,8 @@ void write_out(const std::string& file, const std::string& text, bool append) {
   write_all(open_report(file, append).get(), text, file);
 }
 
-bool may_colour(int fd) { return ::isatty(fd) == 1 && std::getenv("NO_COLOR") == nullptr; }
+Page page_of(int fd, ColourChoice colour) {
+  return {wants_colour(fd, colour), columns_of(fd, usual_columns)};
+}
 
 }  // namespace fdchain

@@ -11,10 +11,9 @@ namespace po = boost::program_options;
 constexpr std::string_view usage =
     "Usage: monitor [OPTIONS] [--] RUNTIME [ARG...]\n\n"
     "conmon's part of the chain: runs RUNTIME in a process of its own, passes it the sockets of LISTEN_FDS "
-    "at the\n"
-    "numbers they have, keeps its output, reaps what it leaves and publishes its exit status. The launcher "
-    "starts\n"
-    "it; it also runs alone.\n";
+    "at the numbers they have, keeps its output, reaps what it leaves and publishes its exit status. The "
+    "launcher "
+    "starts it; it also runs alone.\n";
 
 po::options_description describe(MonitorOptions& options, std::string& log) {
   po::options_description own("Options");
