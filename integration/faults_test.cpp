@@ -147,6 +147,17 @@ TEST_F(AskedFaults, AreListedForScripts) {
   EXPECT_EQ(json::parse(result.out), json::value(json::object{{"faults", expected}}));
 }
 
+TEST_F(AskedFaults, ListSaysFirstWhatTheClassesAre) {
+  std::set<char> classes;
+  for (const Fault& fault : all_faults()) classes.insert(fault.bug_class);
+  std::string legend = "Each fault has the letter of its class:\n";
+  for (const char letter : classes) {
+    const std::string meaning(class_meaning(letter));
+    legend += std::string("  ") + letter + "  " + meaning + '\n';
+  }
+  EXPECT_THAT(run(launcher({"faults"})).out, StartsWith(legend + '\n'));
+}
+
 TEST_F(AskedFaults, ListTakesNoOtherOption) {
   const Result result = run(launcher({"faults", "--xml"}));
   EXPECT_NE(result.status, WaitStatus::for_exit_code(0));

@@ -424,8 +424,8 @@ TEST_F(Alone, EachAnswersHelpAndVersion) {
     const std::map<std::string, std::string> dialects{
         {"monitor", std::string("conmon version 2.1.6\ncommit: fdchain ") + FDCHAIN_VERSION +
                         ", whose monitor speaks as conmon 2.1.6 does\n"},
-        {"runtime-shim",
-         std::string("runtime-shim version ") + FDCHAIN_VERSION + "\ncommit: " + own + "spec: 1.0.2\n"}};
+        {"runtime-shim", std::string("runtime-shim version ") + FDCHAIN_VERSION + "\ncommit: " + own +
+                             "spec: 1.0.2\nruntime-shim (fdchain) " + FDCHAIN_VERSION + '\n'}};
     const auto dialect = dialects.find(name);
     EXPECT_EQ(run(start).out,
               dialect != dialects.end() ? dialect->second : name + " (fdchain) " + FDCHAIN_VERSION + '\n');

@@ -33,14 +33,16 @@ struct Question {
   std::string contract;
   std::string format = "text";
   bool json = false;
+  ColourChoice colour = ColourChoice::automatic;
   std::string trace;
 };
 
 constexpr std::string_view diagnose_usage =
-    "Usage: launcher diagnose [OPTIONS] TRACE\n\n"
+    "Usage: launcher diagnose [OPTIONS] TRACE\n"
+    "\n"
     "Says what went wrong in each run of a trace. Exits 0 when there is no finding, 1 when there is, 2 when "
-    "the trace\n"
-    "cannot be judged, or has lines that are no records and no finding in the others. `-` is stdin.\n";
+    "the trace cannot be judged, or has lines that are no records and no finding in the others. `-` is "
+    "stdin.\n";
 constexpr std::string_view report_usage =
     "Usage: launcher report [OPTIONS] TRACE\n\n"
     "Shows each run of a trace: what every hop held, and what is wrong with it.\n";
@@ -58,6 +60,8 @@ std::optional<Question> parse(const std::vector<std::string>& words, bool diagno
     own.add_options()("format", po::value(&question.format)->value_name("FORMAT")->default_value("text"),
                       "text, json, mermaid or dot");
   }
+  std::string colour;
+  own.add_options()("color", colour_option(colour), colour_help);
   own.add(common_options());
   const CommandLine command_line = parse_command_line(words, own);
   if (answered(command_line, Hop::launcher, diagnosing ? diagnose_usage : report_usage, own))
@@ -65,6 +69,7 @@ std::optional<Question> parse(const std::vector<std::string>& words, bool diagno
   if (command_line.rest.size() > 1)
     throw Failure(fmt::format("one TRACE is needed, not {}; see --help", command_line.rest.size()));
   if (command_line.rest.empty()) throw Failure("one TRACE is needed; see --help");
+  question.colour = parse_colour_choice(colour);
   question.trace = command_line.rest.front();
   return question;
 }
@@ -218,8 +223,9 @@ int diagnose(const std::vector<std::string>& words) {
       const JudgedRun run = shown.judged();
       clean &= run.diagnosis.findings.empty();
       write_all(STDOUT_FILENO,
-                question->json ? json_findings(run)
-                               : heading(cases.runs, shown) + text_report(run, may_colour(STDOUT_FILENO)),
+                question->json
+                    ? json_findings(run)
+                    : heading(cases.runs, shown) + text_report(run, page_of(STDOUT_FILENO, question->colour)),
                 "stdout");
     }
     if (!clean) return 1;
@@ -235,7 +241,7 @@ int report(const std::vector<std::string>& words) {
     const ReportFormat format = parse_format(question->format);
     const Cases cases = read_cases(*question);
     for (const Case& shown : cases.runs) {
-      const std::string text = write_report(format, shown.judged(), may_colour(STDOUT_FILENO));
+      const std::string text = write_report(format, shown.judged(), page_of(STDOUT_FILENO, question->colour));
       write_all(STDOUT_FILENO, (format == ReportFormat::text ? heading(cases.runs, shown) : "") + text,
                 "stdout");
     }

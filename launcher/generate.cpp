@@ -9,9 +9,11 @@
 
 #include "fdchain/model/failure.h"
 #include "fdchain/model/printable.h"
+#include "fdchain/program/help.h"
 #include "fdchain/program/isolation_options.h"
 #include "fdchain/program/log.h"
 #include "fdchain/program/options.h"
+#include "fdchain/program/terminal.h"
 #include "fdchain/protocol/systemd_unit.h"
 #include "fdchain/system/files.h"
 
@@ -19,16 +21,19 @@ namespace fdchain {
 namespace {
 
 constexpr std::string_view usage =
-    "Usage: launcher generate systemd NAME [--files [--replace]] [RUN OPTIONS] [--] [PAYLOAD [ARG...]]\n\n"
-    "Prints NAME.service for a run with these options, and NAME.socket for what it listens on; with --files, "
-    "writes them\n"
-    "into the working directory, and with --replace over what is there. Sockets whose names or options "
-    "differ come in several units, "
-    "NAME-….socket.\n"
+    "Usage: launcher generate systemd NAME [--files [--replace]] [RUN OPTIONS] [--] [PAYLOAD [ARG...]]\n"
+    "\n"
+    "Prints NAME.service for a run with these options, and NAME.socket for what it listens on. Sockets whose "
+    "names or options differ come in several units, NAME-….socket.\n"
+    "\n"
+    "  --files      write the units into the working directory, and print their paths\n"
+    "  --replace    with --files: over what is there\n"
+    "\n"
     "Type=notify waits for the payload's READY=1 with --sdnotify container, which is the default for "
-    "fdchain's "
-    "own\n"
-    "payload; for any other, --sdnotify conmon, which says that it runs.\n";
+    "fdchain's own "
+    "payload; for any other, --sdnotify conmon, which says that it runs. `launcher --help` has the options "
+    "of a "
+    "run.\n";
 
 std::string absolute(const std::string& path) {
   return path.empty() ? path : std::filesystem::absolute(path).lexically_normal().native();
@@ -102,6 +107,8 @@ std::vector<std::string> to_words(const RunOptions& options) {
   add("--trace", absolute(options.trace));
   for (const ReportRequest& report : options.reports)
     add("--report", report.format_name + (report.file.empty() ? "" : ':' + absolute(report.file)));
+  if (options.colour != ColourChoice::automatic)
+    add("--color", options.colour == ColourChoice::always ? "always" : "never");
   if (options.check) words.emplace_back("--check");
   for (const FaultRequest& fault : options.faults) add("--fault", to_string(fault));
   if (options.dialect) add("--dialect", *options.dialect == Dialect::oci ? "oci" : "native");
@@ -187,7 +194,7 @@ int generate(const std::vector<std::string>& words) {
   const bool named = words.size() > 2 && words.front() == "systemd";
   if (words.empty() || asks_for_help(words.front()) || (words.size() > 1 && asks_for_help(words[1])) ||
       (named && asks_for_help(words[2]))) {
-    write_all(STDOUT_FILENO, usage, "stdout");
+    write_all(STDOUT_FILENO, help_text(usage, columns_of(STDOUT_FILENO, usual_help_columns)), "stdout");
     return 0;
   }
   const Request request = parse(words);

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <boost/json.hpp>
+#include <set>
 
 #include "fdchain/plan/fault.h"
 #include "fdchain/program/options.h"
@@ -16,8 +17,12 @@ namespace json = boost::json;
 namespace po = boost::program_options;
 
 constexpr std::string_view usage =
-    "Usage: launcher faults [--json]\n\n"
-    "Lists the mistakes that `launcher --fault HOP:NAME[=ARG]` can have a hop make.\n";
+    "Usage: launcher faults [--json]\n"
+    "\n"
+    "Lists the mistakes that `launcher --fault HOP:NAME[=ARG]` can have a hop make: the class and the name, "
+    "what it "
+    "does, the hops that can make it, the finding that the judge then has, and the real bug that it "
+    "replays.\n";
 
 std::string hops_of(const Fault& fault) {
   std::string text;
@@ -25,8 +30,17 @@ std::string hops_of(const Fault& fault) {
   return text;
 }
 
+// What the letters mean, of those that there are.
+std::string legend() {
+  std::set<char> classes;
+  for (const Fault& fault : all_faults()) classes.insert(fault.bug_class);
+  std::string text = "Each fault has the letter of its class:\n";
+  for (const char bug_class : classes) text += fmt::format("  {}  {}\n", bug_class, class_meaning(bug_class));
+  return text + '\n';
+}
+
 std::string as_text() {
-  std::string text;
+  std::string text = legend();
   for (const Fault& fault : all_faults()) {
     const std::string name =
         std::string(fault.name) + (fault.argument.empty() ? "" : "=" + std::string(fault.argument));

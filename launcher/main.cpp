@@ -26,7 +26,8 @@ int run_or_plan(std::vector<std::string> words, Arrival arrival) {
   const bool dry = !words.empty() && words.front() == "dry-run";
   const bool named = !words.empty() && (words.front() == "run" || dry);
   if (!named) check_first_word(words, arrival.environment);
-  auto options = parse_run_options({words.begin() + (named ? 1 : 0), words.end()}, named, dry);
+  const Purpose purpose = dry ? Purpose::dry_run : named ? Purpose::run : Purpose::unnamed;
+  auto options = parse_run_options({words.begin() + (named ? 1 : 0), words.end()}, purpose);
   if (!options) return 0;
   const bool per_connection = wants_run_per_connection(*options, arrival);
   if (per_connection && dry) throw Failure("dry-run with accept: each connection has a plan of its own");

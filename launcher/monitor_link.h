@@ -1,7 +1,8 @@
 #pragma once
 
 #include <bitset>
-#include <boost/asio.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
 #include <csignal>
 #include <cstdint>
 #include <optional>

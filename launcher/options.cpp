@@ -8,6 +8,7 @@
 #include "fdchain/model/failure.h"
 #include "fdchain/model/printable.h"
 #include "fdchain/program/isolation_options.h"
+#include "fdchain/program/terminal.h"
 #include "fdchain/system/files.h"
 #include "launcher/commands.h"
 #include "launcher/unit.h"
@@ -17,23 +18,47 @@ namespace {
 
 namespace po = boost::program_options;
 
-constexpr std::string_view usage =
-    "Usage: launcher [run] [OPTIONS] [--] [PAYLOAD [ARG...]]\n\n"
+constexpr std::string_view run_usage =
+    "Usage: launcher [run] [OPTIONS] [--] [PAYLOAD [ARG...]]\n"
+    "\n"
     "Starts PAYLOAD behind the chain launcher, monitor, runtime-shim, and hands it the sockets of "
-    "LISTEN_FDS, those\n"
-    "of --listen, or both. Without PAYLOAD, or with the word `payload`, fdchain's own echo service runs.\n\n"
+    "LISTEN_FDS, "
+    "those of --listen, or both. Without PAYLOAD, or with the word `payload`, fdchain's own echo service "
+    "runs. "
+    "`fdchain` is another name of this program.\n"
+    "\n"
     "  systemd-socket-activate -l 8080 launcher mydaemon --its-options\n"
     "  launcher --listen tcp:8080,name=web --listen unix:/run/admin.sock mydaemon\n"
-    "  launcher dry-run [OPTIONS] [PAYLOAD [ARG...]]     each hop's plan, with reasons; runs nothing\n"
-    "  launcher trace [OPTIONS] COMMAND [ARG...]         the same report of a real podman, conmon and "
-    "runtime\n"
-    "  launcher diagnose TRACE                           what is wrong in a trace, and who did it\n"
-    "  launcher report --format FORMAT TRACE             the report of a trace\n"
-    "  launcher faults                                   the mistakes that --fault can have a hop make\n"
-    "  launcher profiles                                 what --profile has real versions do, hop by hop\n"
-    "  launcher generate systemd NAME [--files [--replace]] [OPTIONS] [PAYLOAD [ARG...]]   units for a "
-    "run\n\n"
-    "All but the first two lines answer --help of their own.\n";
+    "\n"
+    "Commands, each with a --help of its own:\n"
+    "dry-run\teach hop's plan, with reasons; runs nothing\n"
+    "trace\tthe same report of a real podman, conmon and runtime\n"
+    "diagnose\twhat is wrong in a trace, and which hop did it\n"
+    "report\tthe report of a trace\n"
+    "faults\tthe mistakes that --fault can have a hop make\n"
+    "profiles\twhat --profile has real versions do, hop by hop\n"
+    "generate systemd\tthe units for a run\n"
+    "\n"
+    "Words:\n"
+    "hop\ta program of the chain: launcher, monitor, runtime-shim, payload\n"
+    "payload\tthe last hop: the service that gets the sockets\n"
+    "trace\ta file of records: what each hop held when it started, and when it passed on\n"
+    "judge\tthe part of launcher that reads a trace and says which hop is at fault\n"
+    "finding\twhat the judge says: one problem, where it is seen, who caused it, what helps\n"
+    "fault\ta mistake that a hop makes because you asked for it, as a real program made it\n"
+    "profile\twhat a real version of podman, conmon, crun or runc does, mistakes included\n";
+
+constexpr std::string_view dry_run_usage =
+    "Usage: launcher dry-run [OPTIONS] [--] [PAYLOAD [ARG...]]\n"
+    "\n"
+    "Prints what each hop of `launcher run` with the same options would do, step by step, with a reason for "
+    "each "
+    "step: what it passes on, at which number, and what it closes. Starts nothing, and opens no socket.\n"
+    "\n"
+    "  launcher dry-run --listen tcp:8080 mydaemon\n"
+    "  launcher dry-run --fault monitor:set-cloexec=3 --listen tcp:8080 mydaemon\n"
+    "\n"
+    "The options are those of a run; those that say what is done after it have no effect.\n";
 
 constexpr std::string_view own_payload = "payload";
 
@@ -47,6 +72,7 @@ struct Texts {
   std::string log;
   std::string sdnotify;
   std::string dialect;
+  std::string colour;
   IsolationTexts isolation;
 };
 
@@ -87,8 +113,8 @@ po::options_description describe(RunOptions& options, Texts& texts) {
        "append what every hop really held to FILE")  //
       ("report", po::value(&texts.reports)->value_name("FORMAT[:FILE]"),
        "after the run, say what happened as text, json, mermaid or dot; to stderr, where the payload may "
-       "write "
-       "too, without FILE; `-` is stdout; repeatable")  //
+       "write too, without FILE; `-` is stdout; repeatable")  //
+      ("color", colour_option(texts.colour), colour_help)     //
       ("check", po::bool_switch(&options.check),
        "exit 124 when the judge has an error and the payload itself succeeded")  //
       ("fault", po::value(&texts.faults)->value_name("HOP:NAME[=ARG]"),
@@ -150,14 +176,16 @@ std::vector<std::string> payload_command(std::vector<std::string> words, bool ha
 
 }  // namespace
 
-std::optional<RunOptions> parse_run_options(const std::vector<std::string>& words, bool named, bool dry) {
+std::optional<RunOptions> parse_run_options(const std::vector<std::string>& words, Purpose purpose) {
   RunOptions options;
   Texts texts;
   auto description = describe(options, texts);
-  if (dry) description.add_options()("json", po::bool_switch(&options.json), "print the plan as JSON");
+  if (purpose == Purpose::dry_run)
+    description.add_options()("json", po::bool_switch(&options.json), "print the plan as JSON");
   const CommandLine command_line = parse_command_line(words, description);
+  const std::string_view usage = purpose == Purpose::dry_run ? dry_run_usage : run_usage;
   if (answered(command_line, Hop::launcher, usage, description)) return std::nullopt;
-  if (!named) refuse_late_command(words, command_line);
+  if (purpose == Purpose::unnamed) refuse_late_command(words, command_line);
   for (const std::string& listen : texts.listen) options.listen.push_back(parse_listen_spec(listen));
   for (const std::string& unit : texts.units) {
     for (ListenSpec& spec : read_socket_unit(unit)) options.listen.push_back(std::move(spec));
@@ -173,6 +201,7 @@ std::optional<RunOptions> parse_run_options(const std::vector<std::string>& word
   options.payload_words = command_line.rest.size();
   options.payload = payload_command(command_line.rest, !options.isolation.rootfs.empty());
   for (const std::string& report : texts.reports) options.reports.push_back(parse_report_request(report));
+  options.colour = parse_colour_choice(texts.colour);
   for (const std::string& fault : texts.faults) options.faults.push_back(parse_fault(fault));
   if (options.monitor.empty()) options.monitor = find_own_program("monitor");
   if (options.runtime.empty()) options.runtime = find_own_program("runtime-shim");

@@ -9,6 +9,7 @@
 #include "fdchain/model/log_target.h"
 #include "fdchain/plan/fault.h"
 #include "fdchain/plan/profile.h"
+#include "fdchain/program/terminal.h"
 #include "fdchain/report/report.h"
 
 namespace fdchain {
@@ -55,6 +56,7 @@ struct RunOptions {
   std::string exit_file;
   std::string trace;  ///< empty for none
   std::vector<ReportRequest> reports;
+  ColourChoice colour = ColourChoice::automatic;  ///< of the reports
   bool check = false;
   std::vector<FaultRequest> faults;
   ProfileChoice profiles;
@@ -66,11 +68,14 @@ struct RunOptions {
 /// Reads `FORMAT[:FILE]`. Throws Failure.
 ReportRequest parse_report_request(const std::string& text);
 
-/// Reads the words behind `run` or `dry-run`, or, when no command was `named`, all of them. Nothing when
+/// What the options are read for; --help says which. With `unnamed` no command was given.
+enum class Purpose { unnamed, run, dry_run };
+
+/// Reads the words behind `run` or `dry-run`, or, when no command was named, all of them. Nothing when
 /// --help or --version has been answered. Throws Failure for a command line it cannot use: also for a command
 /// behind options, which is no payload by mistake.
-std::optional<RunOptions> parse_run_options(const std::vector<std::string>& words, bool named = true,
-                                            bool dry = false);
+std::optional<RunOptions> parse_run_options(const std::vector<std::string>& words,
+                                            Purpose purpose = Purpose::run);
 
 /// Whether the words ask for something that takes a look at the arrival, before it is known what they mean: a
 /// look too many is thrown away.

@@ -32,17 +32,21 @@ namespace {
 namespace po = boost::program_options;
 
 constexpr std::string_view usage =
-    "Usage: launcher trace [OPTIONS] [--] COMMAND [ARG...]\n\n"
-    "Runs COMMAND, follows whatever it starts by ptrace(2), and says of each container what podman, conmon,\n"
-    "the OCI runtime and the payload were given, and who did something wrong. Nothing needs to be prepared "
-    "for\n"
-    "that. The exit status is COMMAND's.\n\n"
+    "Usage: launcher trace [OPTIONS] [--] COMMAND [ARG...]\n"
+    "\n"
+    "Runs COMMAND, follows whatever it starts by ptrace(2), and says of each container what podman, conmon, "
+    "the OCI "
+    "runtime and the payload were given, and who did something wrong. Nothing needs to be prepared for that. "
+    "The "
+    "exit status is COMMAND's.\n"
+    "\n"
     "  launcher trace podman run --rm IMAGE\n"
     "  systemd-socket-activate -l 8080 launcher trace podman run --rm IMAGE\n";
 
 struct Request {
   std::string file;
   std::vector<ReportRequest> reports;
+  ColourChoice colour = ColourChoice::automatic;
   bool check = false;
   std::vector<std::string> command;
 };
@@ -51,12 +55,14 @@ struct Request {
 std::optional<Request> parse(const std::vector<std::string>& words) {
   Request request;
   std::vector<std::string> reports;
+  std::string colour;
   po::options_description own("Options");
   own.add_options()                                                                                       //
       ("trace", po::value(&request.file)->value_name("FILE"), "append what every hop was given to FILE")  //
       ("report", po::value(&reports)->value_name("FORMAT[:FILE]"),
        "say what happened as text, json, mermaid or dot; to stderr without FILE; repeatable. Default: text, "
-       "unless there is --trace or --check")  //
+       "unless there is --trace or --check")         //
+      ("color", colour_option(colour), colour_help)  //
       ("check", po::bool_switch(&request.check),
        "exit 124 when the judge has an error and COMMAND itself succeeded");
   own.add(common_options());
@@ -65,6 +71,7 @@ std::optional<Request> parse(const std::vector<std::string>& words) {
   for (const std::string& report : reports) request.reports.push_back(parse_report_request(report));
   if (request.reports.empty() && request.file.empty() && !request.check)
     request.reports.push_back(parse_report_request("text"));
+  request.colour = parse_colour_choice(colour);
   check_reports(request.reports, request.file);
   request.command = command_line.rest;
   if (request.command.empty()) throw Failure("a COMMAND is needed; see --help");
@@ -167,7 +174,7 @@ Judged report_all(const Request& request, const std::string& path, const std::st
   for (const std::string& remark : content.remarks) log::warn("trace: {}", remark);
   for (const auto& records : content.runs) {
     if (!records.front().run.starts_with(run)) continue;
-    auto error = report_run(records, request.reports, judged.chains++ > 0);
+    auto error = report_run(records, request.reports, request.colour, judged.chains++ > 0);
     if (!judged.error) judged.error = std::move(error);
   }
   return judged;

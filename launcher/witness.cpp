@@ -27,11 +27,6 @@ namespace {
 
 constexpr std::string_view to_stdout = "-";
 
-bool goes_to_terminal(const ReportRequest& request) {
-  if (request.file == to_stdout) return may_colour(STDOUT_FILENO);
-  return request.file.empty() && may_colour(STDERR_FILENO);
-}
-
 OwnedFd open_report(const std::string& file, bool append = false) {
   try {
     const int how = append ? O_APPEND : O_TRUNC;
@@ -52,6 +47,13 @@ void check_requests(const RunOptions& options) {
   check_reports(options.reports, options.trace);
 }
 
+Page page_for(const std::string& file, ColourChoice colour) {
+  if (file.empty()) return page_of(STDERR_FILENO, colour);
+  if (file == to_stdout) return page_of(STDOUT_FILENO, colour);
+  // Nothing forces colour upon a file but --color: what is in it is read by programs too.
+  return {colour == ColourChoice::always, usual_columns};
+}
+
 }  // namespace
 
 std::string new_run_name() {
@@ -70,12 +72,14 @@ void check_reports(std::span<const ReportRequest> requests, const std::string& t
 }
 
 std::optional<std::string> report_run(const std::vector<HopRecord>& records,
-                                      std::span<const ReportRequest> requests, bool another) {
+                                      std::span<const ReportRequest> requests, ColourChoice colour,
+                                      bool another) {
   const JudgedRun run{records, judge(records)};
   for (const ReportRequest& request : requests) {
     const bool apart = another && request.format == ReportFormat::text;
     write_out(request.file,
-              (apart ? "\n" : "") + write_report(request.format, run, goes_to_terminal(request)), another);
+              (apart ? "\n" : "") + write_report(request.format, run, page_for(request.file, colour)),
+              another);
   }
   const auto error = std::ranges::find_if(
       run.diagnosis.findings, [](const Finding& finding) { return finding.severity >= Severity::error; });
@@ -144,7 +148,7 @@ int Witness::conclude(int status) const {
   }
   if (records.front().hop != Hop::launcher || records.front().moment != Moment::arrival)
     throw Failure(trace_.path() + ": somebody has removed what was recorded: there is nothing to judge by");
-  const auto error = report_run(records, options_.reports);
+  const auto error = report_run(records, options_.reports, options_.colour);
   if (!options_.check || !error || status != 0) return status;
   print_error(Hop::launcher, "--check: " + *error);
   return exit_status::timed_out;
@@ -161,6 +165,8 @@ void write_out(const std::string& file, const std::string& text, bool append) {
   write_all(open_report(file, append).get(), text, file);
 }
 
-bool may_colour(int fd) { return ::isatty(fd) == 1 && std::getenv("NO_COLOR") == nullptr; }
+Page page_of(int fd, ColourChoice colour) {
+  return {wants_colour(fd, colour), columns_of(fd, usual_columns)};
+}
 
 }  // namespace fdchain

@@ -55,12 +55,13 @@ void check_reports(std::span<const ReportRequest> requests, const std::string& t
 /// Judges a run and writes the reports that were asked for, behind those of other runs when it is `another`.
 /// The first finding of severity error in a few words; nothing when there is none.
 std::optional<std::string> report_run(const std::vector<HopRecord>& records,
-                                      std::span<const ReportRequest> requests, bool another = false);
+                                      std::span<const ReportRequest> requests, ColourChoice colour,
+                                      bool another = false);
 
 /// Prints to `file`: stderr when it is empty, stdout when it is `-`. Throws when that cannot be written.
 void write_out(const std::string& file, const std::string& text, bool append = false);
 
-/// Whether text for this file may be coloured: it is stderr, a terminal, and NO_COLOR is not set.
-bool may_colour(int fd);
+/// What a text report for this descriptor is written on.
+Page page_of(int fd, ColourChoice colour);
 
 }  // namespace fdchain

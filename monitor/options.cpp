@@ -17,10 +17,9 @@ namespace po = boost::program_options;
 constexpr std::string_view usage =
     "Usage: monitor [OPTIONS] [--] RUNTIME [ARG...]\n\n"
     "conmon's part of the chain: runs RUNTIME in a process of its own, passes it the sockets of LISTEN_FDS "
-    "at the\n"
-    "numbers they have, keeps its output, reaps what it leaves and publishes its exit status. The launcher "
-    "starts\n"
-    "it; it also runs alone.\n";
+    "at the numbers they have, keeps its output, reaps what it leaves and publishes its exit status. The "
+    "launcher "
+    "starts it; it also runs alone.\n";
 
 constexpr std::string_view conmon_part =
     "\nIn the dialect of conmon, which an option that only conmon has makes it speak:\n";

@@ -12,11 +12,10 @@ namespace po = boost::program_options;
 constexpr std::string_view usage =
     "Usage: payload [echo|report|hold] [OPTIONS]\n\n"
     "A socket-activated service. It adopts the sockets of LISTEN_FDS by the rules of sd_listen_fds(3), or "
-    "the one it\n"
-    "was given as stdin by an inetd.\n\n"
-    "  echo    send back whatever any of them receives (the default)\n"
-    "  report  print what arrived as JSON, and exit\n"
-    "  hold    keep everything open until a signal\n";
+    "the one it was given as stdin by an inetd.\n\n"
+    "echo\tsend back whatever any of them receives (the default)\n"
+    "report\tprint what arrived as JSON, and exit\n"
+    "hold\tkeep everything open until a signal\n";
 
 constexpr int bad_usage = 1;
 

@@ -13,14 +13,13 @@ namespace po = boost::program_options;
 constexpr std::string_view usage =
     "Usage: runtime-shim [OPTIONS] [--] PAYLOAD [ARG...]\n\n"
     "The OCI runtime's part of the chain: arranges descriptors and environment as the payload shall find "
-    "them, and\n"
-    "becomes PAYLOAD in place, with the same pid; with --pid private it starts PAYLOAD beside itself. The "
-    "monitor starts it;\n"
-    "it also runs alone.\n\n"
+    "them, and becomes PAYLOAD in place, with the same pid; with --pid private it starts PAYLOAD beside "
+    "itself. The "
+    "monitor starts it; it also runs alone.\n\n"
     "       runtime-shim [OPTIONS] COMMAND [OPTIONS] [ID]\n\n"
     "As an OCI runtime, in the place of crun or runc: COMMAND is create, start, run, exec, state, kill, "
-    "delete, list, ps,\n"
-    "features or spec, and `runtime-shim COMMAND --help` tells its options. A PAYLOAD of such a name needs "
+    "delete, list, ps, features or spec, and `runtime-shim COMMAND --help` tells its options. A PAYLOAD of "
+    "such a name needs "
     "-- "
     "before it.\n";
 

@@ -1,7 +1,9 @@
 #include "fdchain/plan/fault.h"
 
 #include <algorithm>
+#include <array>
 #include <climits>
+#include <utility>
 
 #include "fdchain/model/failure.h"
 #include "fdchain/model/number.h"
@@ -129,6 +131,34 @@ std::vector<FaultRequest> parse_faults(std::string_view text) {
     text.remove_prefix(comma == std::string_view::npos ? text.size() : comma + 1);
   }
   return requests;
+}
+
+std::string_view class_meaning(char bug_class) {
+  using Meaning = std::pair<char, std::string_view>;
+  static constexpr std::array meanings{
+      Meaning{'A', "LISTEN_PID or LISTEN_PIDFDID names the wrong process"},
+      Meaning{'B', "a descriptor is lost: close-on-exec, or closed"},
+      Meaning{'C', "a descriptor leaks: nobody announced it, and it is there"},
+      Meaning{'D', "more or fewer are passed than were announced"},
+      Meaning{'E', "a descriptor has another number than it should"},
+      Meaning{'F', "the number is right, and what is behind it is not"},
+      Meaning{'G', "a variable is dropped"},
+      Meaning{'H', "a variable is passed on to where it does not belong"},
+      Meaning{'I', "LISTEN_FDNAMES does not fit the sockets"},
+      Meaning{'J', "0, 1 or 2 is not what it should be"},
+      Meaning{'K', "a hop still holds what it should have let go"},
+      Meaning{'L', "a hop's failure is not told to its neighbour"},
+      Meaning{'M', "O_NONBLOCK is changed for everybody who shares the socket"},
+      Meaning{'N', "the socket is of another kind or state than it was"},
+      Meaning{'O', "a notification for systemd is lost"},
+      Meaning{'P', "RLIMIT_NOFILE does not fit what is passed"},
+      Meaning{'Q', "a hop holds more with every event"},
+      Meaning{'R', "a child is left behind, or not reaped"},
+      Meaning{'-', "none of these"},
+      Meaning{'S', "a descriptor is there, and using it is refused"},
+  };
+  const auto* const found = std::ranges::find(meanings, bug_class, &Meaning::first);
+  return found == meanings.end() ? "" : found->second;
 }
 
 std::vector<std::string> without_occasion(std::span<const FaultRequest> requests, const Happened& happened) {

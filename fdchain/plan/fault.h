@@ -112,6 +112,9 @@ FaultRequest parse_fault(std::string_view text);
 /// Reads FDCHAIN_FAULT: --fault values with commas between them.
 std::vector<FaultRequest> parse_faults(std::string_view text);
 
+/// What the faults of a class have in common; empty for a letter that is no class.
+std::string_view class_meaning(char bug_class);
+
 /// A sentence for each of these that had no occasion: `monitor:leak-per-signal had no occasion: …`.
 std::vector<std::string> without_occasion(std::span<const FaultRequest> requests, const Happened& happened);
 

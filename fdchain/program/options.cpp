@@ -10,7 +10,9 @@
 #include "fdchain/model/number.h"
 #include "fdchain/model/printable.h"
 #include "fdchain/model/variables.h"
+#include "fdchain/program/help.h"
 #include "fdchain/program/log.h"
+#include "fdchain/program/terminal.h"
 #include "fdchain/system/sys.h"
 
 namespace fdchain {
@@ -124,11 +126,16 @@ void check_announcement(std::string_view option, std::string_view assignment) {
                             printable(assignment)));
 }
 
+po::typed_value<std::string>* colour_option(std::string& text) {
+  return po::value(&text)->value_name("WHEN")->default_value("auto", "");
+}
+
 po::options_description common_options() {
   po::options_description options("Common options");
-  options.add_options()                                                                         //
-      ("log-level", po::value<std::string>(), "debug, info, warn, error or off; default warn")  //
-      ("version", "print the version and exit")                                                 //
+  options.add_options()  //
+      ("log-level", po::value<std::string>()->value_name("LEVEL"),
+       "debug, info, warn, error or off; default warn")  //
+      ("version", "print the version and exit")          //
       ("help,h", "print this and exit");
   return options;
 }
@@ -163,7 +170,7 @@ bool answered(const CommandLine& command_line, Hop hop, std::string_view usage,
   if (command_line.options.count("version") != 0) {
     text << to_string(hop) << " (fdchain) " << FDCHAIN_VERSION << '\n';
   } else if (command_line.options.count("help") != 0) {
-    text << usage << '\n' << options;
+    text << help_text(usage, options, columns_of(STDOUT_FILENO, usual_help_columns));
   } else {
     return false;
   }

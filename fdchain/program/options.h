@@ -20,6 +20,10 @@ struct CommandLine {
 inline constexpr const char* log_target_help =
     "payload's stdout and stderr: passthrough (ours), none, or k8s-file:FILE in conmon's format";
 
+/// The option --color, which takes auto, always or never, and one line on it.
+boost::program_options::typed_value<std::string>* colour_option(std::string& text);
+inline constexpr const char* colour_help = "colour in reports: auto (the default), always or never";
+
 inline constexpr int longest_timeout = 10 * 365 * 24 * 3600;  ///< seconds
 inline constexpr int most_preserved_fds = 65536;
 
@@ -42,7 +46,8 @@ boost::program_options::options_description common_options();
 CommandLine parse_command_line(const std::vector<std::string>& words,
                                const boost::program_options::options_description& options);
 
-/// Whether --help or --version was given; if so it has been answered on stdout.
+/// Whether --help or --version was given; if so it has been answered on stdout. `usage` is written as
+/// help_text takes it.
 bool answered(const CommandLine& command_line, Hop hop, std::string_view usage,
               const boost::program_options::options_description& options);
 

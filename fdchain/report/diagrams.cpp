@@ -118,9 +118,9 @@ std::optional<ReportFormat> parse_report_format(std::string_view name) {
   return std::nullopt;
 }
 
-std::string write_report(ReportFormat format, const JudgedRun& run, bool colour) {
+std::string write_report(ReportFormat format, const JudgedRun& run, const Page& page) {
   switch (format) {
-    case ReportFormat::text: return text_report(run, colour);
+    case ReportFormat::text: return text_report(run, page);
     case ReportFormat::json: return json_report(run);
     case ReportFormat::mermaid: return mermaid_report(run);
     case ReportFormat::dot: return dot_report(run);

@@ -26,7 +26,10 @@ class Builder {
 
   Ledger build() && {
     add_process_rows();
-    for (const ContractSocket& socket : ledger_.contract.sockets) add_object(socket_name(socket), socket.row);
+    for (const ContractSocket& socket : ledger_.contract.sockets) {
+      add_object(socket_name(socket), socket.row);
+      if (socket.name != unnamed_socket) ledger_.rows.back().label = socket.name;
+    }
     for (const FdRow& row : ledger_.contract.preserved) add_object("preserved " + row.type, row);
     add_handshake();
     add_strangers();
@@ -36,9 +39,7 @@ class Builder {
  private:
   static std::string socket_name(const ContractSocket& socket) {
     const std::string address = socket.row.socket ? socket.row.socket->local : socket.row.name;
-    std::string name = socket.row.type + (address.empty() ? "" : ' ' + address);
-    if (socket.name != unnamed_socket) name += " (" + socket.name + ')';
-    return name;
+    return socket.row.type + (address.empty() ? "" : ' ' + address);
   }
 
   // Of a hop that is not fdchain's own the name says who it is.
@@ -69,7 +70,7 @@ class Builder {
 
   template <typename Cell>
   void add_row(std::string name, Cell cell) {
-    LedgerRow row{std::move(name), {}};
+    LedgerRow row{.name = std::move(name), .cells = {}};
     for (const HopRecord* const column : ledger_.columns) row.cells.push_back(cell(*column));
     ledger_.rows.push_back(std::move(row));
   }
@@ -94,7 +95,7 @@ class Builder {
   void add_handshake() {
     for (const auto& [name, shown] :
          {std::pair{sync_pipe_name, "sync pipe"}, std::pair{start_pipe_name, "start pipe"}}) {
-      LedgerRow row{shown, {}};
+      LedgerRow row{.name = shown, .cells = {}};
       bool anywhere = false;
       for (const HopRecord* const column : ledger_.columns) {
         row.cells.push_back(handshake_at(*column, name));

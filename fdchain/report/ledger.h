@@ -13,6 +13,7 @@ namespace fdchain {
 struct LedgerRow {
   std::string name;
   std::vector<std::string> cells;  ///< one for each column
+  std::string label = {};          ///< how its owner calls it besides; of the two, this is cut first
 };
 
 struct Ledger {

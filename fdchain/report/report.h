@@ -8,6 +8,7 @@
 
 #include "fdchain/model/finding.h"
 #include "fdchain/model/hop_record.h"
+#include "fdchain/model/wrap.h"
 
 namespace fdchain {
 
@@ -23,12 +24,18 @@ enum class ReportFormat { text, json, mermaid, dot };
 /// Nothing for a name that is none of text, json, mermaid, dot.
 std::optional<ReportFormat> parse_report_format(std::string_view name);
 
-/// The report in a format. `colour` is for a terminal, and heeded by text alone.
-std::string write_report(ReportFormat format, const JudgedRun& run, bool colour);
+/// What a text report is written on; the other formats do not heed it.
+struct Page {
+  bool colour = false;
+  std::size_t columns = usual_columns;
+};
 
-/// A table with a column per hop and a row per socket, and below it what is wrong, in plain words. At most
-/// 100 columns wide; readable without colour.
-std::string text_report(const JudgedRun& run, bool colour);
+/// The report in a format.
+std::string write_report(ReportFormat format, const JudgedRun& run, const Page& page = {});
+
+/// A table with a column per hop and a row per socket, and below it what is wrong, in plain words. No line is
+/// longer than the page is wide; readable without colour.
+std::string text_report(const JudgedRun& run, const Page& page = {});
 
 /// Everything, for scripts: findings, unknowns and records.
 std::string json_report(const JudgedRun& run);

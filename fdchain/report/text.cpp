@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
+#include <vector>
 
 #include "fdchain/model/printable.h"
 #include "fdchain/report/ledger.h"
@@ -9,9 +11,10 @@
 namespace fdchain {
 namespace {
 
-constexpr std::size_t width = 100;
-constexpr std::size_t name_width = 36;
-constexpr std::size_t cell_width = 15;
+constexpr std::size_t usual_name_width = 36;
+constexpr std::size_t usual_cell_width = 15;
+constexpr std::size_t least_cell_width = 4;
+constexpr std::size_t longest_name = 512;  // a path with every byte written as \xNN fits
 
 struct Style {
   bool colour;
@@ -41,77 +44,128 @@ std::string fit(const std::string& text, std::size_t room) {
   return shown.substr(0, start) + '~' + shown.substr(shown.size() - (room - start - 1));
 }
 
-std::string table(const Ledger& ledger, const Style& style) {
-  std::string head = fmt::format("{:{}}", "", name_width);
-  for (const HopRecord* const column : ledger.columns) {
-    const std::string hop(to_string(column->hop));
-    head += fmt::format(" {:>{}}", hop, cell_width);
+/// How wide the columns of a table are.
+struct Layout {
+  std::size_t name;
+  std::vector<std::size_t> cells;
+
+  [[nodiscard]] std::size_t of_cells() const {
+    return std::accumulate(cells.begin(), cells.end(), cells.size());
   }
+};
+
+std::string label_of(const LedgerRow& row) {
+  return row.label.empty() ? "" : " (" + printable(row.label, longest_name) + ')';
+}
+
+// As wide as what is in it, up to the usual.
+std::vector<std::size_t> needed_for_cells(const Ledger& ledger) {
+  std::vector<std::size_t> widths;
+  for (std::size_t i = 0; i < ledger.columns.size(); ++i) {
+    std::size_t width = to_string(ledger.columns[i]->hop).size();
+    for (const LedgerRow& row : ledger.rows) width = std::max(width, printable(row.cells[i]).size());
+    widths.push_back(std::min(width, usual_cell_width));
+  }
+  return widths;
+}
+
+// The usual widths, where every name fits into them or the page has more room for it; or else cells that are
+// as narrow as they can be, so that the addresses have the room.
+Layout lay_out(const Ledger& ledger, std::size_t columns) {
+  std::size_t longest = 0;
+  for (const LedgerRow& row : ledger.rows)
+    longest = std::max(longest, printable(row.name, longest_name).size() + label_of(row).size());
+  Layout layout{std::max(longest, usual_name_width),
+                std::vector<std::size_t>(ledger.columns.size(), usual_cell_width)};
+  if (layout.name + layout.of_cells() <= columns) return layout;
+  layout.cells = needed_for_cells(ledger);
+  for (std::size_t most = usual_cell_width; layout.of_cells() > columns && most > least_cell_width;)
+    std::ranges::replace(layout.cells, most, most - 1), --most;
+  layout.name = std::min(longest, columns - std::min(columns, layout.of_cells()));
+  return layout;
+}
+
+// An address is never cut: its label is, and what has no room beside the cells stands above them.
+std::string name_cell(const LedgerRow& row, std::size_t room, std::size_t columns) {
+  constexpr std::size_t least_label = 8;  // a blank, two brackets, and something between them
+  const std::string name = printable(row.name, longest_name);
+  const std::string label = label_of(row);
+  if (name.size() + label.size() <= room) return fmt::format("{:{}}", name + label, room);
+  if (!label.empty() && name.size() + least_label <= room) return name + fit(label, room - name.size());
+  if (name.size() <= room) return fmt::format("{:{}}", name, room);
+  std::string text;
+  for (const std::string& line : wrap(name + label, columns)) text += line + '\n';
+  return text + std::string(room, ' ');
+}
+
+std::string table(const Ledger& ledger, const Style& style, std::size_t columns) {
+  const Layout layout = lay_out(ledger, columns);
+  std::string head = std::string(layout.name, ' ');
+  for (std::size_t i = 0; i < layout.cells.size(); ++i)
+    head += fmt::format(" {:>{}}", fit(std::string(to_string(ledger.columns[i]->hop)), layout.cells[i]),
+                        layout.cells[i]);
   std::string text = style.bold(head) + '\n';
   for (const LedgerRow& row : ledger.rows) {
-    text += fmt::format("{:{}}", fit(row.name, name_width), name_width);
-    for (const std::string& cell : row.cells)
-      text += fmt::format(" {:>{}}", fit(cell, cell_width), cell_width);
+    text += name_cell(row, layout.name, columns);
+    for (std::size_t i = 0; i < layout.cells.size(); ++i)
+      text += fmt::format(" {:>{}}", fit(row.cells[i], layout.cells[i]), layout.cells[i]);
     text += '\n';
   }
   return text;
 }
 
 // A paragraph under a label, wrapped to the width and indented.
-std::string paragraph(std::string_view label, const std::string& content) {
+std::string paragraph(std::string_view label, const std::string& content, std::size_t columns) {
   constexpr std::size_t indent = 10;
   std::string text = fmt::format("  {:{}}", label, indent - 2);
-  std::size_t column = indent;
-  std::string_view rest = content;
-  const std::string shown = printable(rest, 4000);
-  rest = shown;
-  while (!rest.empty()) {
-    const std::size_t blank = rest.find(' ');
-    std::string_view word = rest.substr(0, blank);
-    if (word.size() > width - indent) word = word.substr(0, width - indent);
-    if (column > indent && column + 1 + word.size() > width) {
-      text += '\n' + std::string(indent, ' ');
-      column = indent;
-    }
-    if (column > indent) {
-      text += ' ';
-      ++column;
-    }
-    text += word;
-    column += word.size();
-    rest.remove_prefix(word.size());
-    if (rest.starts_with(' ')) rest.remove_prefix(1);
+  for (const std::string& line : wrap(printable(content, 4000), columns - indent)) {
+    if (text.ends_with('\n')) text.append(indent, ' ');
+    text += line + '\n';
   }
-  return text + '\n';
+  return text;
 }
 
-std::string finding_text(const Finding& finding, const Style& style) {
+// Wrapped; what it begins with is replaced by the same words in colour.
+std::string headline(const std::string& plain, const std::string& start, const std::string& painted,
+                     std::size_t columns) {
+  std::string text;
+  for (const std::string& line : wrap(plain, columns)) text += line + '\n';
+  return text.starts_with(start) ? painted + text.substr(start.size()) : text;
+}
+
+std::string finding_text(const Finding& finding, const Style& style, std::size_t columns) {
   const std::string culprit =
       finding.culprit ? "by " + std::string(to_string(*finding.culprit)) : "culprit unknown";
-  std::string text = fmt::format("\n{} {}, {}, seen at {}", style.severity(finding.severity),
-                                 style.bold(finding.id), culprit, to_string(finding.hop));
-  if (finding.fd) text += fmt::format(", descriptor {}", *finding.fd);
-  return text + '\n' + paragraph("seen", finding.evidence) + paragraph("mend", finding.advice);
+  const std::string start = fmt::format("{} {}", to_string(finding.severity), finding.id);
+  std::string head = fmt::format("{}, {}, seen at {}", start, culprit, to_string(finding.hop));
+  if (finding.fd) head += fmt::format(", descriptor {}", *finding.fd);
+  const std::string painted = style.severity(finding.severity) + ' ' + style.bold(finding.id);
+  return '\n' + headline(head, start, painted, columns) + paragraph("seen", finding.evidence, columns) +
+         paragraph("mend", finding.advice, columns);
 }
 
-std::string verdict(const Diagnosis& diagnosis, const Style& style) {
+std::string verdict(const Diagnosis& diagnosis, const Style& style, std::size_t columns) {
   if (!diagnosis.findings.empty()) {
-    return style.bold(
-        fmt::format("{} finding{}", diagnosis.findings.size(), diagnosis.findings.size() == 1 ? "" : "s"));
+    return style.bold(fmt::format("{} finding{}", diagnosis.findings.size(),
+                                  diagnosis.findings.size() == 1 ? "" : "s")) +
+           '\n';
   }
-  if (!diagnosis.unknown.empty()) return style.paint("33", "no findings in what was recorded");
-  return style.paint("32", "no findings") + ": every hop passed on what it was given, and nothing else";
+  if (!diagnosis.unknown.empty()) return style.paint("33", "no findings in what was recorded") + '\n';
+  return headline("no findings: every hop passed on what it was given, and nothing else", "no findings",
+                  style.paint("32", "no findings"), columns);
 }
 
 }  // namespace
 
-std::string text_report(const JudgedRun& run, bool colour) {
-  const Style style{colour};
-  std::string text = table(make_ledger(run), style) + '\n' + verdict(run.diagnosis, style) + '\n';
-  for (const Finding& finding : run.diagnosis.findings) text += finding_text(finding, style);
+std::string text_report(const JudgedRun& run, const Page& page) {
+  const Style style{page.colour};
+  std::string text =
+      table(make_ledger(run), style, page.columns) + '\n' + verdict(run.diagnosis, style, page.columns);
+  for (const Finding& finding : run.diagnosis.findings) text += finding_text(finding, style, page.columns);
   if (!run.diagnosis.unknown.empty()) {
     text += '\n';
-    for (const std::string& sentence : run.diagnosis.unknown) text += paragraph("unknown", sentence);
+    for (const std::string& sentence : run.diagnosis.unknown)
+      text += paragraph("unknown", sentence, page.columns);
   }
   return text;
 }

@@ -145,8 +145,10 @@ std::string find_own_program(std::string_view name) {
   std::string_view directory(link.data(), static_cast<std::size_t>(length));
   directory = directory.substr(0, directory.rfind('/'));
   const std::string beside = std::string(directory).append("/").append(name);
-  directory = directory.substr(0, directory.rfind('/'));
-  const std::string installed = std::string(directory).append("/libexec/fdchain/").append(name);
+  std::string_view from_here = FDCHAIN_PROGRAMS_FROM_BIN;
+  for (; from_here.starts_with("../"); from_here.remove_prefix(3))
+    directory = directory.substr(0, directory.rfind('/'));
+  const std::string installed = std::string(directory).append("/").append(from_here).append("/").append(name);
   return ::access(installed.c_str(), X_OK) == 0 ? installed : beside;
 }
 

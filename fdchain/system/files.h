@@ -38,8 +38,9 @@ void write_file_atomically(const std::string& path, std::string_view content,
 /// A new descriptor on /dev/null, close-on-exec.
 OwnedFd open_dev_null();
 
-/// The path of a program that belongs to us: in ../libexec/fdchain as installed, or beside this
-/// executable. Among the programs of a bin directory another `monitor` could be meant.
+/// The path of a program that belongs to us: where it is installed, seen from this executable
+/// (../libexec/fdchain unless the build says otherwise), or beside it. Among the programs of a bin directory
+/// another `monitor` could be meant.
 std::string find_own_program(std::string_view name);
 
 }  // namespace fdchain

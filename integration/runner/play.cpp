@@ -141,7 +141,7 @@ Played play(const Scenario& scenario, const std::string& trace) {
                                finding.culprit ? std::string(to_string(*finding.culprit)) : "nobody",
                                std::string(to_string(finding.hop))});
   }
-  played.report = name_roles(text_report(run, false));
+  played.report = name_roles(text_report(run));
   return played;
 }
 

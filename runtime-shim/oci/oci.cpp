@@ -24,7 +24,7 @@ int print(const std::string& text) {
 
 std::string version() {
   return std::string("runtime-shim version ") + FDCHAIN_VERSION + "\ncommit: fdchain " + FDCHAIN_VERSION +
-         "\nspec: " + specification + "\n";
+         "\nspec: " + specification + "\nruntime-shim (fdchain) " + FDCHAIN_VERSION + "\n";
 }
 
 /// How this program was executed.

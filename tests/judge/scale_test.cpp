@@ -43,7 +43,7 @@ double seconds_to_report(int sockets) {
   const JudgedRun judged{run.records, judge(run.records), std::nullopt};
   const double begin = cpu_seconds();
   for (const auto format : {ReportFormat::text, ReportFormat::mermaid, ReportFormat::dot})
-    EXPECT_FALSE(write_report(format, judged, false).empty());
+    EXPECT_FALSE(write_report(format, judged).empty());
   return cpu_seconds() - begin;
 }
 

@@ -32,5 +32,11 @@ TEST(Faults, OfWhatIsHandedOverNeedNoOccasion) {
   }
 }
 
+TEST(FaultClass, OfEveryFaultIsExplained) {
+  for (const Fault& fault : all_faults()) EXPECT_NE(class_meaning(fault.bug_class), "") << fault.name;
+  EXPECT_EQ(class_meaning('a'), "");
+  EXPECT_EQ(class_meaning('Z'), "");
+}
+
 }  // namespace
 }  // namespace fdchain::test

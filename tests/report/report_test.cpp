@@ -34,7 +34,11 @@ constexpr std::array all_formats{ReportFormat::text, ReportFormat::json, ReportF
 const std::string hostile = "\u009b\U0001f980\x1b[2J\x1b]0;owned\x07\r\n\t\x7f\x9b\"\\ %s {} -->;]\n";
 
 std::string report_of(const RunBuilder& run, ReportFormat format, bool colour = false) {
-  return write_report(format, {run.records, judge(run.records)}, colour);
+  return write_report(format, {run.records, judge(run.records)}, {.colour = colour});
+}
+
+std::string text_of(const RunBuilder& run, std::size_t columns) {
+  return text_report({run.records, judge(run.records)}, {.columns = columns});
 }
 
 std::vector<std::string> lines_of(const std::string& text) {
@@ -138,13 +142,88 @@ TEST(TextReport, OfLongNamesFitsAHundredColumns) {
   EXPECT_THAT(text, HasSubstr("\n1 finding\n"));
 }
 
-TEST(TextReport, KeepsTheKindAndTheEndOfALongPath) {
-  RunBuilder run(RunShape{.named = false});
-  FdRow& row = run.at(launcher, arrival).contract->sockets[0].row;
-  row.type = "UNIX-STREAM";
-  row.socket->local = "/run/user/1000/some/where/far/down/http.sock";
-  EXPECT_THAT(lines_of(report_of(run, ReportFormat::text)),
-              Contains(StartsWith("UNIX-STREAM /run/u~ar/down/http.sock ")));
+// Runs whose first socket has this address and this name.
+RunBuilder run_with(const std::string& type, const std::string& address, const std::string& name) {
+  RunBuilder run;
+  ContractSocket& socket = run.at(launcher, arrival).contract->sockets[0];
+  socket.name = name;
+  socket.row.type = type;
+  socket.row.socket->local = address;
+  return run;
+}
+
+const std::string long_path = "/run/user/1000/some/where/far/down/http.sock";
+
+TEST(TextReport, GivesALongAddressTheRoomOfTheCells) {
+  EXPECT_THAT(lines_of(text_of(run_with("UNIX-STREAM", long_path, "a"), 100)),
+              Contains("UNIX-STREAM " + long_path + " (a)   opened       -            -       -"));
+}
+
+TEST(TextReport, CutsTheNameAndNotTheAddress) {
+  const std::string name = "a-service-name-number-1-of-" + std::string(60, 'n');
+  EXPECT_THAT(lines_of(text_of(run_with("TCP", "127.0.0.1:1920", name), 100)),
+              Contains(StartsWith("TCP 127.0.0.1:1920 (a-service-name-numbe~nnnnnnnnnnnnnnnnnnnn) ")));
+}
+
+TEST(TextReport, UsesTheWidthThereIs) {
+  const std::string name = "a-service-name-number-1-of-" + std::string(60, 'n');
+  EXPECT_THAT(lines_of(text_of(run_with("TCP", "127.0.0.1:1920", name), 200)),
+              Contains(StartsWith("TCP 127.0.0.1:1920 (" + name + ")          opened  ")));
+}
+
+TEST(TextReport, PutsAnAddressThatFitsNowhereAboveItsCells) {
+  const std::string path = '/' + std::string(99, 'p');
+  const auto lines = lines_of(text_of(run_with("UNIX-STREAM", path, "a"), 100));
+  const auto at = std::ranges::find(lines, "UNIX-STREAM");
+  ASSERT_LT(at, lines.end() - 2);
+  EXPECT_EQ(*(at + 1), path);
+  EXPECT_THAT(*(at + 2), ::testing::ContainsRegex("^\\(a\\) *$|^ +"));
+}
+
+TEST(TextReport, FitsEveryPage) {
+  for (const std::size_t columns : {40U, 50U, 80U, 132U, 300U}) {
+    for (const RunBuilder& run : {RunBuilder(), faulty_run(), hostile_run()})
+      EXPECT_THAT(widths_of(text_of(run, columns)), Each(Le(columns)));
+  }
+}
+
+TEST(TextReport, IsReadableInFiftyColumns) {
+  EXPECT_EQ(text_of(faulty_run(), 50), R"(             launcher monitor runtime-shim payload
+pid               100     201          301     301
+LISTEN_PID          -     201          301     301
+LISTEN_FDS          -       2            2       2
+LISTEN_FDNAMES
+                    -   s0:s1        s0:s1   s0:s1
+TCP 127.0.0.1:80 (s0)
+               opened       3            3       3
+TCP 127.0.0.1:80 (s1)
+               opened       4            -       -
+sync pipe           -       5            5       -
+start pipe          -       6            -       -
+DIR /               -       -            -      30
+
+3 findings
+
+warning zombie-left, by launcher, seen at launcher
+  seen    process 77 (sh) is a zombie
+  mend    wait for every child; end what the
+          payload has left before publishing its
+          status
+
+error fd-lost-closed, by monitor, seen at
+runtime-shim, descriptor 4
+  seen    socket s1 (TCP 127.0.0.1:80) was at 4
+          and is gone in monitor (departure)
+  mend    do not close what is announced
+
+critical fd-leaked, by runtime-shim, seen at
+payload, descriptor 30
+  seen    30 DIR / was not announced, and payload
+          has it
+  mend    open with O_CLOEXEC, and mark everything
+          else close-on-exec before exec:
+          close_range(CLOSE_RANGE_CLOEXEC)
+)");
 }
 
 // A word that is too long for a line goes on in the next: nothing of the evidence is lost.
