@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <array>
-#include <ranges>
 
 #include "fdchain/model/failure.h"
 #include "fdchain/model/printable.h"
@@ -37,7 +36,9 @@ class OldTree {
     for (bool again = true; again;) {
       again = false;
       // The last one first: it may lie on top of another.
-      for (const MountInfo& mount : read() | std::views::reverse) {
+      std::vector<MountInfo> mounts = read();
+      std::ranges::reverse(mounts);
+      for (const MountInfo& mount : mounts) {
         if (mount.parent == top_ && mount.id != top_)
           again |= ::umount2(mount.point.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) == 0;
       }
