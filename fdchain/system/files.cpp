@@ -6,7 +6,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <cctype>
 #include <climits>
 #include <cstdint>
 #include <cstdio>
@@ -31,6 +33,8 @@ std::string directory_of(const std::string& path) {
   return slash == std::string::npos ? "./" : path.substr(0, slash + 1);
 }
 
+constexpr std::string_view mark_of_name_beside = ".tmp";
+
 // Tries names beside `path` until one is free. Which they are nobody can know beforehand.
 template <typename Take>
 std::string take_name_beside(const std::string& path, std::string_view option, Take take) {
@@ -38,7 +42,7 @@ std::string take_name_beside(const std::string& path, std::string_view option, T
   for (int attempt = 1;; ++attempt) {
     std::uint64_t random = 0;
     check(::getrandom(&random, sizeof random, 0), "getrandom");
-    std::string name = fmt::format("{}.tmp{:016x}", directory_of(path), random);
+    std::string name = fmt::format("{}{}{:016x}", directory_of(path), mark_of_name_beside, random);
     if (take(name.c_str())) return name;
     if (errno != EEXIST || attempt == attempts) fail(errno, option, path);
   }
@@ -115,6 +119,14 @@ void check_replaceable(std::string_view option, const std::string& path) {
   if (there && !S_ISREG(status.st_mode))
     throw Failure(std::string(option) + ' ' + printable(path) + ": there, and not a regular file");
   check(::faccessat(AT_FDCWD, directory_of(path).c_str(), W_OK | X_OK, AT_EACCESS), option, path);
+}
+
+bool is_name_beside(std::string_view name) {
+  constexpr std::size_t digits = 16;
+  if (!name.starts_with(mark_of_name_beside) || name.size() != mark_of_name_beside.size() + digits)
+    return false;
+  return std::ranges::all_of(name.substr(mark_of_name_beside.size()),
+                             [](unsigned char c) { return std::isxdigit(c) != 0; });
 }
 
 FileBeside create_beside(const std::string& path, int flags, mode_t mode, std::string_view option) {

@@ -25,6 +25,9 @@ struct FileBeside {
 };
 FileBeside create_beside(const std::string& path, int flags, mode_t mode, std::string_view option);
 
+/// Whether a file of this name, without its directory, is one that a killed writer may have left.
+bool is_name_beside(std::string_view name);
+
 /// Whether a file shall survive a power cut. That costs two fsync(2), so it is for what nobody can write
 /// again.
 enum class Durable { no, yes };

@@ -411,13 +411,13 @@ TEST_F(OciProcess, AStateOfSomebodyElsesGoesByForceWithWhatIsThisRuntimes) {
   EXPECT_FALSE(fs::exists(path));
   // What is not this runtime's stays, whatever directory --root is.
   fs::create_directories(path + "/foreign");
-  std::ofstream(path + "/config.json.tmp7") << "";
+  std::ofstream(path + "/.tmp0123456789abcdef") << "";
   const Result result = run(runtime({"delete", "--force", "c"}));
   EXPECT_EQ(result.err, "runtime-shim: container c: " + path +
                             "/ has something in it that is not this runtime's, and stays\n");
   EXPECT_EQ(result.status, WaitStatus::for_exit_code(1));
   EXPECT_TRUE(fs::exists(path + "/foreign"));
-  EXPECT_FALSE(fs::exists(path + "/config.json.tmp7"));
+  EXPECT_FALSE(fs::exists(path + "/.tmp0123456789abcdef"));
   fs::remove_all(path);
 }
 

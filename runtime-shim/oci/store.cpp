@@ -35,8 +35,7 @@ void make_directories(const std::string& path) {
 
 // One of them, or a temporary file of a writer of it that was killed.
 bool is_own_file(const std::string& name) {
-  return std::ranges::any_of(
-      entry_files, [&](const std::string& own) { return name == own || name.starts_with(own + '.'); });
+  return std::ranges::find(entry_files, name) != entry_files.end() || is_name_beside(name);
 }
 
 OwnedFd open_directory(const std::string& path) {
