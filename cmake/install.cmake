@@ -6,6 +6,8 @@ install(TARGETS monitor runtime-shim payload DESTINATION ${programs_dir})
 install(FILES ${CMAKE_RUNTIME_OUTPUT_DIRECTORY}/fdchain DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(FILES fdchain/protocol/trace.schema.json DESTINATION ${CMAKE_INSTALL_DATADIR}/fdchain)
 install(FILES README.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+file(GLOB pages CONFIGURE_DEPENDS docs/*.md)
+install(FILES ${pages} DESTINATION ${CMAKE_INSTALL_DOCDIR}/docs)
 
 # Units for the user's own manager, as in podman's tutorial. The prefix is only known when installing.
 install(FILES integration/units/echo.socket DESTINATION lib/systemd/user)

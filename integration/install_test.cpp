@@ -75,11 +75,18 @@ std::set<std::string> lines_of(const std::string& path) {
 TEST_F(Install, TheManifestNamesAllThatIsThere) {
   install("/usr");
   EXPECT_EQ(lines_of(manifest), installed());
-  EXPECT_THAT(installed(), ::testing::ElementsAre(
-                               "/usr/bin/fdchain", "/usr/bin/launcher", "/usr/lib/systemd/user/echo.service",
-                               "/usr/lib/systemd/user/echo.socket", "/usr/libexec/fdchain/monitor",
-                               "/usr/libexec/fdchain/payload", "/usr/libexec/fdchain/runtime-shim",
-                               "/usr/share/doc/fdchain/README.md", "/usr/share/fdchain/trace.schema.json"));
+  std::set<std::string> expected{"/usr/bin/fdchain",
+                                 "/usr/bin/launcher",
+                                 "/usr/lib/systemd/user/echo.service",
+                                 "/usr/lib/systemd/user/echo.socket",
+                                 "/usr/libexec/fdchain/monitor",
+                                 "/usr/libexec/fdchain/payload",
+                                 "/usr/libexec/fdchain/runtime-shim",
+                                 "/usr/share/doc/fdchain/README.md",
+                                 "/usr/share/fdchain/trace.schema.json"};
+  for (const auto& page : fs::directory_iterator(FDCHAIN_SOURCE_DIR "/docs"))
+    expected.insert("/usr/share/doc/fdchain/docs/" + page.path().filename().native());
+  EXPECT_EQ(installed(), expected);
 }
 
 TEST_F(Install, UninstallLeavesNothing) {

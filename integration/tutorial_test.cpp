@@ -1,4 +1,4 @@
-// README's tutorial, run as it stands there: whoever follows it gets what it shows.
+// The manual's tutorial, run as it stands there: whoever follows it gets what it shows.
 
 #include <chrono>
 #include <filesystem>
@@ -22,16 +22,13 @@ void replace_all(std::string& text, const std::string& old, const std::string& w
     text.replace(at, old.size(), with);
 }
 
-// The ```sh blocks of a section, each with the plain block that follows it, if one does before the next.
-std::vector<Block> blocks_of(const std::string& markdown, const std::string& heading) {
+// The ```sh blocks of a page, each with the plain block that follows it, if one does before the next.
+std::vector<Block> blocks_of(const std::string& markdown) {
   std::istringstream lines(markdown);
   std::vector<Block> blocks;
   std::string other;  // a block that is neither
   std::string* into = nullptr;
-  bool in_section = false;
   for (std::string line; std::getline(lines, line);) {
-    if (into == nullptr && line.starts_with("## ")) in_section = line == "## " + heading;
-    if (!in_section) continue;
     if (into != nullptr) {
       if (line == "```")
         into = nullptr;
@@ -82,7 +79,7 @@ class Tutorial : public ChainTest {
     return result.out + result.err;
   }
 
-  // The names that the reader's home and programs have in README.
+  // The names that the reader's home and programs have in the manual.
   std::string as_shown(std::string text) {
     replace_all(text, manager_.home(), "/home/you");
     return without_trailing_blanks(text);
@@ -91,12 +88,9 @@ class Tutorial : public ChainTest {
   UserManager manager_{file("systemd")};
 };
 
-TEST(TutorialBlocks, AreTheCommandsOfOneSectionWithWhatTheyPrint) {
+TEST(TutorialBlocks, AreTheCommandsWithWhatTheyPrint) {
   const auto blocks = blocks_of(
-      "## a\n```sh\nno\n```\n## "
-      "b\ntext\n```sh\none\ntwo\n```\nmore\n```\nprinted\n```\n```ini\nno\n```\n```sh\n"
-      "## three\n```\n## c\n```sh\nno\n```\n",
-      "b");
+      "## b\ntext\n```sh\none\ntwo\n```\nmore\n```\nprinted\n```\n```ini\nno\n```\n```sh\n## three\n```\n");
   ASSERT_EQ(blocks.size(), 2U);
   EXPECT_EQ(blocks[0].commands, "one\ntwo\n");
   EXPECT_EQ(blocks[0].output, "printed\n");
@@ -104,10 +98,9 @@ TEST(TutorialBlocks, AreTheCommandsOfOneSectionWithWhatTheyPrint) {
   EXPECT_EQ(blocks[1].output, "");
 }
 
-TEST_F(Tutorial, EveryBlockPrintsWhatReadmeShows) {
-  const auto blocks =
-      blocks_of(read_file(FDCHAIN_SOURCE_DIR "/README.md"), "podman's tutorial, with launcher");
-  ASSERT_GE(blocks.size(), 10U) << "the section is not found";
+TEST_F(Tutorial, EveryBlockPrintsWhatTheManualShows) {
+  const auto blocks = blocks_of(read_file(FDCHAIN_SOURCE_DIR "/docs/tutorial.md"));
+  ASSERT_GE(blocks.size(), 10U) << "the commands are not found";
   std::filesystem::create_directory(file("bin"));
   std::filesystem::create_symlink(bin("launcher"), file("bin/launcher"));
   const std::string said = shell(blocks);
