@@ -16,8 +16,8 @@ std::optional<FdRow> observe_fd(int fd);
 /// Opens, reads and closes /proc/self/fd, and changes nothing.
 FdTable observe_fds();
 
-/// A whole row out of these numbers: described as `known` is, a row of the same object, else by its mode and by
-/// what its link in /proc/PID/fd says.
+/// A whole row out of these numbers: described as `known` is, a row of the same object, else by its mode and
+/// by what its link in /proc/PID/fd says.
 FdRow describe_row(const RawRow& raw, const std::string& link, const FdRow* known);
 
 }  // namespace fdchain
