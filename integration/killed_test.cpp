@@ -5,6 +5,7 @@
 
 #include <csignal>
 #include <filesystem>
+#include <sstream>
 
 #include "integration/harness/chain_test.h"
 
@@ -142,8 +143,10 @@ TEST_F(KilledMonitor, ToBeEndsWithItsIntermediate) {
   Program chain(start);
   const pid_t to_be_monitor = stopped_process(chain);
   const std::string launcher_pid = std::to_string(chain.pid());
-  const pid_t intermediate =
-      std::stoi(read_file("/proc/" + launcher_pid + "/task/" + launcher_pid + "/children"));
+  std::istringstream children(read_file("/proc/" + launcher_pid + "/task/" + launcher_pid + "/children"));
+  pid_t intermediate = 0;
+  while (children >> intermediate) {  // the last: before it there is who takes care of the path
+  }
   ASSERT_NE(intermediate, to_be_monitor);
   ::kill(intermediate, SIGKILL);
   const Result result = chain.finish();

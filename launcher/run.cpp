@@ -12,6 +12,7 @@
 #include "fdchain/program/log.h"
 #include "fdchain/system/files.h"
 #include "fdchain/system/handshake.h"
+#include "launcher/caretaker.h"
 #include "launcher/container/container.h"
 #include "launcher/monitor_link.h"
 #include "launcher/plan.h"
@@ -80,6 +81,20 @@ void leave_names_to_monitor(Sockets& sockets) {
   }
 }
 
+using Names = std::vector<std::pair<MadeName::Kind, std::string>>;
+
+Names names_of(const Sockets& sockets) {
+  Names names;
+  for (const Opened& opened : sockets.opened) {
+    if (opened.made) names.emplace_back(opened.made->kind(), opened.made->to_words());
+  }
+  return names;
+}
+
+void remove_names(const Names& names) {
+  for (const auto& [kind, words] : names) MadeName::known(kind, words).remove();
+}
+
 // Says the payload's pid; only then may the launcher leave.
 int detach(const Arrival& arrival, Sockets& sockets, MonitorLink& link, pid_t payload) {
   if (!arrival.stdio_open[STDOUT_FILENO])
@@ -108,7 +123,10 @@ int run_hops(const RunOptions& options, Arrival& arrival, const Accepted& accept
   sockets.inherited = accepted.sockets;
   open_sockets(options, sockets);
   if (witness.trace().on()) witness.saw_arrival(make_contract(options, arrival, sockets));
+  std::optional<Caretaker> caretaker;  // of the names, until there is a monitor to remove them
+  if (const auto names = names_of(sockets); !names.empty()) caretaker.emplace([&] { remove_names(names); });
   const pid_t monitor = start_monitor(options, arrival, accepted, sockets, link, witness.trace());
+  caretaker.reset();
   const pid_t payload = link.start_payload();
   try {
     notify_systemd(options, arrival, monitor);
