@@ -3,6 +3,7 @@
 #include <bitset>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <csignal>
 #include <cstdint>
 #include <optional>

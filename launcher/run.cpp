@@ -86,7 +86,7 @@ using Names = std::vector<std::pair<MadeName::Kind, std::string>>;
 Names names_of(const Sockets& sockets) {
   Names names;
   for (const Opened& opened : sockets.opened) {
-    if (opened.made) names.emplace_back(opened.made->kind(), opened.made->to_words());
+    for (const MadeName& made : opened.made) names.emplace_back(made.kind(), made.to_words());
   }
   return names;
 }

@@ -43,7 +43,7 @@ void send_to_syslog(std::string_view text) {
 }
 
 // As logrus writes it, and so podman's and runc's readers expect it.
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   std::string result = "\"";
   for (const char c : text) {
     if (c == '"' || c == '\\') result += '\\';
@@ -97,7 +97,7 @@ std::string Journal::line(std::string_view level, std::string_view text) const {
   if (json_)
     return boost::json::serialize(boost::json::object{{"msg", shown}, {"level", level}, {"time", now()}}) +
            '\n';
-  return "time=\"" + now() + "\" level=" + std::string(level) + " msg=" + quoted(shown) + '\n';
+  return "time=\"" + now() + "\" level=" + std::string(level) + " msg=" + in_quotes(shown) + '\n';
 }
 
 void Journal::append(std::string_view level, std::string_view text) const {
