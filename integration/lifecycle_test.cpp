@@ -409,7 +409,7 @@ TEST_F(Alone, TheMonitorsHelpHasConmonsOptionsToo) {
   const Result result = run(start);
   EXPECT_EQ(result.status, WaitStatus::for_exit_code(0));
   for (const char* const text :
-       {"\n  --runtime-sync-fd FD", "dialect of conmon", "\n  -c, --cid=TEXT", "journald"})
+       {"\n      --runtime-sync-fd FD", "dialect of conmon", "\n  -c, --cid=TEXT", "journald"})
     EXPECT_THAT(result.out, ::testing::HasSubstr(text));
 }
 

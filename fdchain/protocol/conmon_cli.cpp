@@ -340,9 +340,8 @@ bool is_conmon_option(std::string_view word) {
 std::string conmon_option_help() {
   std::string text;
   for (const Option& option : known_options) {
-    const std::string letter = option.letter == 0 ? "" : std::string("-") + option.letter + ", ";
-    text += fmt::format("  {:<38} {}\n", fmt::format("{}--{}{}", letter, option.name, value_name(option)),
-                        option.help);
+    const std::string letter = option.letter == 0 ? "    " : std::string("-") + option.letter + ", ";
+    text += fmt::format("{}--{}{}\t{}\n", letter, option.name, value_name(option), option.help);
   }
   return text;
 }

@@ -113,7 +113,7 @@ ConmonRefusal conmon_refusal(std::string_view text);
 /// Whether `word` is an option of conmon's, one of unknown value included: `--cid`, `--cid=x`, `-c`, `-ti`.
 bool is_conmon_option(std::string_view word);
 
-/// Its options, a line each.
+/// Its options, a line each: the option, a tab, what it means.
 std::string conmon_option_help();
 
 /// What --help prints.

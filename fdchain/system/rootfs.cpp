@@ -30,8 +30,8 @@ struct Link {
 constexpr std::array device_links{Link{"/proc/self/fd", "fd"}, Link{"/proc/self/fd/0", "stdin"},
                                   Link{"/proc/self/fd/1", "stdout"}, Link{"/proc/self/fd/2", "stderr"}};
 
-void bind(const std::string& source, const std::string& target, const std::string& shown,
-          unsigned long more = 0) {
+void bind_mount(const std::string& source, const std::string& target, const std::string& shown,
+                unsigned long more = 0) {
   check(::mount(source.c_str(), target.c_str(), nullptr, MS_BIND | more, nullptr), "mount", shown);
 }
 
@@ -52,7 +52,7 @@ void furnish_dev(const std::string& dev) {
     const std::string target = dev + '/' + name;
     // A device node cannot be made in a user namespace; the host's can be shown.
     const OwnedFd made(check(::open(target.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0666), "open", target));
-    bind(device, target, device);
+    bind_mount(device, target, device);
   }
   for (const Link& link : device_links) {
     check(::symlink(link.target, (dev + '/' + link.name).c_str()), "symlink", link.name);
@@ -198,18 +198,18 @@ void make_mount_points(const std::string& root, std::string_view notify_socket) 
 
 void furnish_rootfs(const std::string& root) {
   // pivot_root(2) wants a mount point; and nothing the host mounts below it later shall appear in it.
-  bind(root, root, root, MS_REC);
+  bind_mount(root, root, root, MS_REC);
   check(::mount(nullptr, root.c_str(), nullptr, MS_REC | MS_PRIVATE, nullptr), "mount", root + " as private");
   furnish_dev(root + "/dev");
 }
 
-void show_proc_in(const std::string& root) { bind("/proc", root + "/proc", "/proc", MS_REC); }
+void show_proc_in(const std::string& root) { bind_mount("/proc", root + "/proc", "/proc", MS_REC); }
 
 void show_notify_socket_in(const std::string& root, std::string_view path) {
   const std::string socket(path);
   const OwnedFd place = look_up_in(root, socket);
   if (!place) fail(errno, "open", root + socket);
-  bind(socket, "/proc/self/fd/" + std::to_string(place.get()), socket);
+  bind_mount(socket, "/proc/self/fd/" + std::to_string(place.get()), socket);
 }
 
 }  // namespace fdchain

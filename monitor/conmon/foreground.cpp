@@ -20,7 +20,9 @@
 #include "fdchain/model/variables.h"
 #include "fdchain/program/checkpoint.h"
 #include "fdchain/program/guard.h"
+#include "fdchain/program/help.h"
 #include "fdchain/program/log.h"
+#include "fdchain/program/terminal.h"
 #include "fdchain/protocol/conmon_cli.h"
 #include "fdchain/system/daemon.h"
 #include "fdchain/system/files.h"
@@ -222,7 +224,7 @@ int run_as_conmon(Arrival arrival, const std::vector<std::string>& words) {
   const auto parsed = parse_conmon_options(words);
   if (const auto* const refusal = std::get_if<ConmonRefusal>(&parsed)) return refuse(*refusal);
   const auto& options = std::get<ConmonOptions>(parsed);
-  if (options.help) return answer(conmon_help());
+  if (options.help) return answer(help_text(conmon_help(), columns_of(STDOUT_FILENO, usual_help_columns)));
   if (options.version) return answer(conmon_version(FDCHAIN_VERSION));
   if (auto refusal = check_conmon_options(options, why_not_runnable)) {
     // Neither dialect can do anything with no words at all.

@@ -70,7 +70,7 @@ TEST(CommandLine, NamesTheWordThatIsWrong) {
   EXPECT_EQ(complaint({"--nam", "x"}), "unrecognised option '--nam'; see --help");
   EXPECT_EQ(complaint({"--name"}), "the required argument for option '--name' is missing; see --help");
   EXPECT_EQ(complaint({"--name", "", "daemon"}), "--name: its value is empty");
-  EXPECT_THAT(complaint({"--name=", "daemon"}), ::testing::HasSubstr("'--name'"));
+  EXPECT_EQ(complaint({"--name=", "daemon"}), "--name: its value is empty");
   EXPECT_EQ(complaint({"-x"}), "unrecognised option '-x'; see --help");
   EXPECT_EQ(complaint({"--number", "x"}), "the argument ('x') for option '--number' is invalid; see --help");
   EXPECT_EQ(complaint({"--log-level", "loud"}), "--log-level loud: not one of debug, info, warn, error, off");
