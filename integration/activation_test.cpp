@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <csignal>
 
-#include "fdchain/system/observe.h"
+#include "fdchain/system/proc/observe.h"
 #include "integration/harness/chain_test.h"
 
 namespace fdchain::test {

@@ -14,8 +14,8 @@
 #include <fstream>
 #include <map>
 
-#include "fdchain/system/owned_fd.h"
-#include "fdchain/system/sys.h"
+#include "fdchain/system/fd/owned_fd.h"
+#include "fdchain/system/fd/sys.h"
 #include "integration/harness/chain_test.h"
 
 namespace fdchain::test {

@@ -8,8 +8,8 @@
 
 #include "fdchain/model/hop_record.h"
 #include "fdchain/protocol/trace.h"
-#include "fdchain/system/files.h"
-#include "fdchain/system/sys.h"
+#include "fdchain/system/fd/sys.h"
+#include "fdchain/system/fs/files.h"
 #include "integration/harness/chain_test.h"
 
 namespace fdchain::test {

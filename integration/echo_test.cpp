@@ -5,8 +5,8 @@
 
 #include <csignal>
 
-#include "fdchain/system/observe.h"
-#include "fdchain/system/sys.h"
+#include "fdchain/system/fd/sys.h"
+#include "fdchain/system/proc/observe.h"
 #include "integration/harness/chain_test.h"
 
 namespace fdchain::test {

@@ -10,10 +10,10 @@
 #include <set>
 #include <sstream>
 
-#include "fdchain/plan/fault.h"
-#include "fdchain/system/files.h"
-#include "fdchain/system/listening_socket.h"
-#include "fdchain/system/trace_reader.h"
+#include "fdchain/plan/edits/fault.h"
+#include "fdchain/system/fs/files.h"
+#include "fdchain/system/socket/listening_socket.h"
+#include "fdchain/system/trace/trace_reader.h"
 #include "integration/harness/chain_test.h"
 
 namespace fdchain::test {

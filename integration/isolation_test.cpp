@@ -12,10 +12,10 @@
 #include <filesystem>
 #include <sstream>
 
-#include "fdchain/system/observe.h"
-#include "fdchain/system/owned_fd.h"
-#include "fdchain/system/processes.h"
-#include "fdchain/system/sys.h"
+#include "fdchain/system/fd/owned_fd.h"
+#include "fdchain/system/fd/sys.h"
+#include "fdchain/system/proc/observe.h"
+#include "fdchain/system/proc/processes.h"
 #include "integration/harness/chain_test.h"
 #include "integration/harness/notify_socket.h"
 #include "integration/harness/rootfs.h"

@@ -12,7 +12,7 @@
 #include <map>
 #include <regex>
 
-#include "fdchain/system/sys.h"
+#include "fdchain/system/fd/sys.h"
 #include "integration/harness/chain_test.h"
 #include "integration/harness/notify_socket.h"
 #include "integration/harness/wait_until.h"

@@ -6,9 +6,9 @@
 #include <filesystem>
 #include <fstream>
 
-#include "fdchain/system/files.h"
-#include "fdchain/system/listening_socket.h"
-#include "fdchain/system/sys.h"
+#include "fdchain/system/fd/sys.h"
+#include "fdchain/system/fs/files.h"
+#include "fdchain/system/socket/listening_socket.h"
 #include "integration/harness/chain_test.h"
 
 namespace fdchain::test {

@@ -8,8 +8,8 @@
 #include <set>
 
 #include "fdchain/model/finding.h"
-#include "fdchain/plan/fault.h"
-#include "fdchain/plan/profile.h"
+#include "fdchain/plan/edits/fault.h"
+#include "fdchain/plan/edits/profile.h"
 
 namespace fdchain::test {
 namespace {

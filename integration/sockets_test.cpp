@@ -7,9 +7,9 @@
 
 #include <numeric>
 
-#include "fdchain/system/observe.h"
-#include "fdchain/system/owned_fd.h"
-#include "fdchain/system/sys.h"
+#include "fdchain/system/fd/owned_fd.h"
+#include "fdchain/system/fd/sys.h"
+#include "fdchain/system/proc/observe.h"
 #include "integration/harness/chain_test.h"
 
 namespace fdchain::test {

@@ -10,7 +10,7 @@
 #include <regex>
 #include <set>
 
-#include "fdchain/system/sys.h"
+#include "fdchain/system/fd/sys.h"
 #include "integration/harness/chain_test.h"
 #include "integration/harness/user_manager.h"
 #include "integration/harness/wait_until.h"

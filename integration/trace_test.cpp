@@ -13,9 +13,9 @@
 #include <regex>
 
 #include "fdchain/judge/judge.h"
-#include "fdchain/system/listening_socket.h"
-#include "fdchain/system/sys.h"
-#include "fdchain/system/trace_reader.h"
+#include "fdchain/system/fd/sys.h"
+#include "fdchain/system/socket/listening_socket.h"
+#include "fdchain/system/trace/trace_reader.h"
 #include "integration/harness/chain_test.h"
 #include "integration/harness/trace_watch.h"
 

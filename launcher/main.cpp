@@ -4,20 +4,24 @@
 #include "fdchain/program/checkpoint.h"
 #include "fdchain/program/guard.h"
 #include "fdchain/program/log.h"
-#include "fdchain/system/arrival.h"
-#include "launcher/activator.h"
-#include "launcher/commands.h"
-#include "launcher/connections.h"
-#include "launcher/container/clean_up.h"
-#include "launcher/container/dialect.h"
-#include "launcher/diagnose.h"
-#include "launcher/dry_run.h"
-#include "launcher/generate.h"
-#include "launcher/list_faults.h"
-#include "launcher/list_profiles.h"
-#include "launcher/options.h"
-#include "launcher/run.h"
-#include "launcher/trace.h"
+#include "fdchain/system/trace/arrival.h"
+#include "launcher/accept/connections.h"
+#include "launcher/native/dry_run.h"
+#include "launcher/native/run.h"
+#include "launcher/oci/clean_up.h"
+#include "launcher/oci/container.h"
+#include "launcher/oci/dialect.h"
+#include "launcher/oci/dry_run.h"
+#include "launcher/report/diagnose.h"
+#include "launcher/report/generate.h"
+#include "launcher/report/list_faults.h"
+#include "launcher/report/list_profiles.h"
+#include "launcher/shared/activator.h"
+#include "launcher/shared/commands.h"
+#include "launcher/shared/dry_run.h"
+#include "launcher/shared/options.h"
+#include "launcher/shared/run.h"
+#include "launcher/trace/trace.h"
 
 namespace fdchain {
 namespace {
@@ -33,9 +37,10 @@ int run_or_plan(std::vector<std::string> words, Arrival arrival) {
   if (per_connection && dry) throw Failure("dry-run with accept: each connection has a plan of its own");
   if (per_connection) return serve_connections(*options, arrival);
   choose_dialect(*options, arrival.environment);
-  if (dry) return dry_run(*options, arrival), 0;
+  const bool oci = options->dialect == Dialect::oci;
+  if (dry) return dry_run(*options, arrival, oci ? plan_container : plan_chain), 0;
   commit_activator_faults(*options, arrival, words);
-  return run_chain(*options, std::move(arrival));
+  return run_chain(*options, std::move(arrival), oci ? run_container : run_hops);
 }
 
 }  // namespace

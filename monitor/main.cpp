@@ -9,13 +9,13 @@
 #include "fdchain/program/checkpoint.h"
 #include "fdchain/program/guard.h"
 #include "fdchain/program/log.h"
-#include "fdchain/system/arrival.h"
-#include "fdchain/system/handshake.h"
-#include "fdchain/system/trace_file.h"
+#include "fdchain/system/fd/handshake.h"
+#include "fdchain/system/trace/arrival.h"
+#include "fdchain/system/trace/trace_file.h"
 #include "monitor/conmon/foreground.h"
 #include "monitor/dialect.h"
-#include "monitor/options.h"
-#include "monitor/supervisor.h"
+#include "monitor/native/options.h"
+#include "monitor/native/supervisor.h"
 
 namespace fdchain {
 namespace {

@@ -21,11 +21,11 @@
 
 #include "fdchain/model/number.h"
 #include "fdchain/program/log.h"
-#include "fdchain/system/files.h"
-#include "fdchain/system/notify.h"
-#include "fdchain/system/observe.h"
-#include "fdchain/system/owned_fd.h"
-#include "fdchain/system/sys.h"
+#include "fdchain/system/fd/owned_fd.h"
+#include "fdchain/system/fd/sys.h"
+#include "fdchain/system/fs/files.h"
+#include "fdchain/system/proc/observe.h"
+#include "fdchain/system/socket/notify.h"
 #include "payload/shared_readiness.h"
 
 namespace fdchain {

@@ -5,7 +5,7 @@
 #include <boost/json.hpp>
 
 #include "fdchain/protocol/trace.h"
-#include "fdchain/system/files.h"
+#include "fdchain/system/fs/files.h"
 
 namespace fdchain {
 

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "fdchain/model/hop_record.h"
-#include "fdchain/system/adopt.h"
+#include "fdchain/system/socket/adopt.h"
 
 namespace fdchain {
 

@@ -5,7 +5,7 @@
 
 #include <array>
 
-#include "fdchain/system/sys.h"
+#include "fdchain/system/fd/sys.h"
 
 namespace fdchain {
 

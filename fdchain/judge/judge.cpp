@@ -2,7 +2,7 @@
 
 #include <array>
 
-#include "fdchain/judge/evidence.h"
+#include "fdchain/judge/rules/evidence.h"
 #include "fdchain/judge/rules/rules.h"
 
 namespace fdchain {

@@ -2,8 +2,8 @@
 
 #include <vector>
 
-#include "fdchain/plan/profile.h"
-#include "fdchain/system/arrival.h"
+#include "fdchain/plan/edits/profile.h"
+#include "fdchain/system/trace/arrival.h"
 
 namespace fdchain {
 

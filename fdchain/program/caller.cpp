@@ -3,7 +3,7 @@
 #include <string>
 
 #include "fdchain/program/guard.h"
-#include "fdchain/system/handshake.h"
+#include "fdchain/system/fd/handshake.h"
 
 namespace fdchain {
 

@@ -4,7 +4,7 @@
 
 #include "fdchain/model/hop.h"
 #include "fdchain/protocol/sync_pipe.h"
-#include "fdchain/system/owned_fd.h"
+#include "fdchain/system/fd/owned_fd.h"
 
 namespace fdchain {
 

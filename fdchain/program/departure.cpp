@@ -5,16 +5,16 @@
 #include "fdchain/model/failure.h"
 #include "fdchain/model/variables.h"
 #include "fdchain/program/checkpoint.h"
-#include "fdchain/system/departure.h"
-#include "fdchain/system/find_program.h"
-#include "fdchain/system/observe.h"
-#include "fdchain/system/signals.h"
+#include "fdchain/system/exec/find_program.h"
+#include "fdchain/system/fd/signals.h"
+#include "fdchain/system/proc/observe.h"
+#include "fdchain/system/trace/departure.h"
 
 namespace fdchain {
 namespace {
 
-FaultContext context_of(const Arrival& arrival, int sockets, int preserved) {
-  FaultContext context{arrival.environment, ::getpid(), sockets, preserved, {}};
+HopContext context_of(const Arrival& arrival, int sockets, int preserved) {
+  HopContext context{arrival.environment, ::getpid(), sockets, preserved, {}};
   if (!arrival.record) return context;
   for (const FdRow& row : arrival.record->fds) {
     if (row.number >= arrival.window.end() && row.number > STDERR_FILENO)
@@ -50,7 +50,7 @@ void edit_plan(HopPlan& plan, const Arrival& arrival, const Accepted& accepted,
                const ProfileMatters& matters) {
   const int sockets = accepted.sockets.count + matters.own_sockets;
   if (const Profile* const profile = profiles_in(arrival.environment).of(plan.next.from)) {
-    FaultContext context = context_of(arrival, sockets, accepted.preserved);
+    HopContext context = context_of(arrival, sockets, accepted.preserved);
     const auto* const env = std::get_if<ListenEnv>(&arrival.listen);
     context.own_sockets = matters.own_sockets;
     context.preserve_fds = accepted.preserve_fds;

@@ -1,12 +1,12 @@
 // From a plan to the next hop: what users may ask of a plan is done to it, and then it is carried out.
 #pragma once
 
-#include "fdchain/plan/fault.h"
+#include "fdchain/plan/edits/fault.h"
 #include "fdchain/program/announcement.h"
-#include "fdchain/system/arrival.h"
-#include "fdchain/system/find_program.h"
-#include "fdchain/system/spawn.h"
-#include "fdchain/system/trace_file.h"
+#include "fdchain/system/exec/find_program.h"
+#include "fdchain/system/exec/spawn.h"
+#include "fdchain/system/trace/arrival.h"
+#include "fdchain/system/trace/trace_file.h"
 
 namespace fdchain {
 

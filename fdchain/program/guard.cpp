@@ -9,7 +9,7 @@
 
 #include "fdchain/model/failure.h"
 #include "fdchain/model/printable.h"
-#include "fdchain/system/stderr.h"
+#include "fdchain/system/fd/stderr.h"
 
 namespace fdchain {
 namespace {

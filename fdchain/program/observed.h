@@ -3,7 +3,7 @@
 #include <functional>
 
 #include "fdchain/model/hop_record.h"
-#include "fdchain/system/trace_file.h"
+#include "fdchain/system/trace/trace_file.h"
 
 namespace fdchain {
 

@@ -13,7 +13,7 @@
 #include "fdchain/program/help.h"
 #include "fdchain/program/log.h"
 #include "fdchain/program/terminal.h"
-#include "fdchain/system/sys.h"
+#include "fdchain/system/fd/sys.h"
 
 namespace fdchain {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "fdchain/judge/evidence.h"
+#include "fdchain/judge/rules/evidence.h"
 #include "fdchain/model/listen_env.h"
 #include "fdchain/model/printable.h"
 #include "fdchain/report/ledger.h"

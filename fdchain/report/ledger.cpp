@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <set>
 
-#include "fdchain/judge/evidence.h"
+#include "fdchain/judge/rules/evidence.h"
 #include "fdchain/model/listen_env.h"
 #include "fdchain/model/variables.h"
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "fdchain/model/listen_spec.h"
-#include "fdchain/plan/fault.h"
+#include "fdchain/plan/edits/fault.h"
 
 namespace fdchain::campaign {
 

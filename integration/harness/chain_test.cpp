@@ -6,8 +6,8 @@
 
 #include <algorithm>
 
-#include "fdchain/system/processes.h"
-#include "fdchain/system/sys.h"
+#include "fdchain/system/fd/sys.h"
+#include "fdchain/system/proc/processes.h"
 #include "integration/harness/network.h"
 #include "integration/harness/wait_until.h"
 

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "fdchain/model/listen_spec.h"
-#include "fdchain/system/sys.h"
+#include "fdchain/system/fd/sys.h"
 
 namespace fdchain::test {
 namespace {

@@ -3,7 +3,7 @@
 #include <string>
 #include <string_view>
 
-#include "fdchain/system/owned_fd.h"
+#include "fdchain/system/fd/owned_fd.h"
 
 namespace fdchain::test {
 

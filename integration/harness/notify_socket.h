@@ -7,8 +7,8 @@
 #include <cstring>
 #include <string>
 
-#include "fdchain/system/owned_fd.h"
-#include "fdchain/system/sys.h"
+#include "fdchain/system/fd/owned_fd.h"
+#include "fdchain/system/fd/sys.h"
 
 namespace fdchain::test {
 

@@ -17,11 +17,11 @@
 #include <sstream>
 #include <stdexcept>
 
-#include "fdchain/system/child_side.h"
-#include "fdchain/system/files.h"
-#include "fdchain/system/find_program.h"
-#include "fdchain/system/pidfd.h"
-#include "fdchain/system/sys.h"
+#include "fdchain/system/exec/child_side.h"
+#include "fdchain/system/exec/find_program.h"
+#include "fdchain/system/exec/pidfd.h"
+#include "fdchain/system/fd/sys.h"
+#include "fdchain/system/fs/files.h"
 
 namespace fdchain::test {
 namespace {

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "fdchain/model/wait_status.h"
-#include "fdchain/system/owned_fd.h"
+#include "fdchain/system/fd/owned_fd.h"
 
 namespace fdchain::test {
 

@@ -9,9 +9,9 @@
 #include <stdexcept>
 #include <utility>
 
-#include "fdchain/system/files.h"
-#include "fdchain/system/pidfd.h"
-#include "fdchain/system/sys.h"
+#include "fdchain/system/exec/pidfd.h"
+#include "fdchain/system/fd/sys.h"
+#include "fdchain/system/fs/files.h"
 #include "integration/harness/program.h"
 
 namespace fdchain::test {

@@ -8,9 +8,9 @@
 
 #include "fdchain/model/listen_env.h"
 #include "fdchain/plan/hand_over.h"
-#include "fdchain/system/signals.h"
-#include "fdchain/system/spawn.h"
-#include "fdchain/system/sys.h"
+#include "fdchain/system/exec/spawn.h"
+#include "fdchain/system/fd/signals.h"
+#include "fdchain/system/fd/sys.h"
 #include "integration/harness/program.h"
 
 namespace fdchain::load {

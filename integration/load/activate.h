@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "fdchain/system/listening_socket.h"
+#include "fdchain/system/socket/listening_socket.h"
 
 namespace fdchain::load {
 

@@ -9,11 +9,11 @@
 #include <optional>
 #include <set>
 
-#include "fdchain/system/observe.h"
-#include "fdchain/system/pidfd.h"
-#include "fdchain/system/processes.h"
-#include "fdchain/system/spawn.h"
-#include "fdchain/system/sys.h"
+#include "fdchain/system/exec/pidfd.h"
+#include "fdchain/system/exec/spawn.h"
+#include "fdchain/system/fd/sys.h"
+#include "fdchain/system/proc/observe.h"
+#include "fdchain/system/proc/processes.h"
 #include "integration/harness/client.h"
 #include "integration/harness/progress.h"
 #include "integration/load/activate.h"

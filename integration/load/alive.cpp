@@ -14,9 +14,9 @@
 #include <optional>
 
 #include "fdchain/model/number.h"
-#include "fdchain/system/processes.h"
-#include "fdchain/system/spawn.h"
-#include "fdchain/system/sys.h"
+#include "fdchain/system/exec/spawn.h"
+#include "fdchain/system/fd/sys.h"
+#include "fdchain/system/proc/processes.h"
 #include "integration/harness/client.h"
 #include "integration/harness/progress.h"
 #include "integration/load/activate.h"

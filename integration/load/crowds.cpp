@@ -11,8 +11,8 @@
 #include <chrono>
 #include <stdexcept>
 
-#include "fdchain/system/spawn.h"
-#include "fdchain/system/sys.h"
+#include "fdchain/system/exec/spawn.h"
+#include "fdchain/system/fd/sys.h"
 #include "integration/harness/client.h"
 #include "integration/harness/progress.h"
 #include "integration/load/activate.h"

@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <utility>
 
-#include "fdchain/system/sys.h"
+#include "fdchain/system/fd/sys.h"
 
 namespace fdchain::test {
 

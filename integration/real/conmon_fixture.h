@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "fdchain/system/owned_fd.h"
+#include "fdchain/system/fd/owned_fd.h"
 #include "integration/harness/chain_test.h"
 #include "integration/real/monitored.h"
 

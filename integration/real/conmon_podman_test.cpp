@@ -5,8 +5,8 @@
 
 #include <regex>
 
-#include "fdchain/system/listening_socket.h"
-#include "fdchain/system/observe.h"
+#include "fdchain/system/proc/observe.h"
+#include "fdchain/system/socket/listening_socket.h"
 #include "integration/real/conmon_fixture.h"
 
 namespace fdchain::test {

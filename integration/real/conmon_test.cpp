@@ -19,7 +19,7 @@
 
 #include "fdchain/protocol/attach.h"
 #include "fdchain/protocol/conmon_sync.h"
-#include "fdchain/system/sys.h"
+#include "fdchain/system/fd/sys.h"
 #include "integration/harness/wait_until.h"
 #include "integration/real/conmon_fixture.h"
 #include "tests/support/process_memory.h"

@@ -8,9 +8,9 @@
 #include <filesystem>
 
 #include "fdchain/judge/judge.h"
-#include "fdchain/system/listening_socket.h"
-#include "fdchain/system/observe.h"
-#include "fdchain/system/trace_reader.h"
+#include "fdchain/system/proc/observe.h"
+#include "fdchain/system/socket/listening_socket.h"
+#include "fdchain/system/trace/trace_reader.h"
 #include "integration/harness/chain_test.h"
 #include "integration/harness/notify_socket.h"
 #include "integration/harness/rootfs.h"

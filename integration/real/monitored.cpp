@@ -19,7 +19,7 @@
 
 #include "fdchain/protocol/attach.h"
 #include "fdchain/protocol/conmon_sync.h"
-#include "fdchain/system/sys.h"
+#include "fdchain/system/fd/sys.h"
 #include "integration/harness/chain_test.h"
 #include "integration/harness/rootfs.h"
 

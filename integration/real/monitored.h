@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "fdchain/system/handshake.h"
+#include "fdchain/system/fd/handshake.h"
 #include "integration/harness/program.h"
 
 namespace fdchain::test {

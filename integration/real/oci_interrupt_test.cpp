@@ -13,8 +13,8 @@
 #include <fstream>
 
 #include "fdchain/protocol/oci_config.h"
-#include "fdchain/system/owned_fd.h"
-#include "fdchain/system/sys.h"
+#include "fdchain/system/fd/owned_fd.h"
+#include "fdchain/system/fd/sys.h"
 #include "integration/real/oci_bundle.h"
 
 namespace fdchain::test {

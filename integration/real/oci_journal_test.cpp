@@ -9,7 +9,7 @@
 #include <regex>
 
 #include "fdchain/protocol/oci_config.h"
-#include "fdchain/system/owned_fd.h"
+#include "fdchain/system/fd/owned_fd.h"
 #include "integration/real/conmon_fixture.h"
 #include "integration/real/oci_bundle.h"
 

@@ -10,8 +10,8 @@
 #include <fstream>
 
 #include "fdchain/protocol/oci_config.h"
-#include "fdchain/system/owned_fd.h"
-#include "fdchain/system/sys.h"
+#include "fdchain/system/fd/owned_fd.h"
+#include "fdchain/system/fd/sys.h"
 #include "integration/harness/wait_until.h"
 #include "integration/real/oci_bundle.h"
 

@@ -6,7 +6,7 @@
 #include <fstream>
 #include <functional>
 
-#include "fdchain/system/sys.h"
+#include "fdchain/system/fd/sys.h"
 #include "integration/real/monitored.h"
 #include "integration/real/oci_beside.h"
 

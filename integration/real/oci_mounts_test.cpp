@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "fdchain/system/sys.h"
+#include "fdchain/system/fd/sys.h"
 #include "integration/real/oci_bundle.h"
 
 namespace fdchain::test {

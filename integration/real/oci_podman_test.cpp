@@ -8,9 +8,9 @@
 #include <fstream>
 #include <iterator>
 
-#include "fdchain/system/observe.h"
-#include "fdchain/system/owned_fd.h"
-#include "fdchain/system/sys.h"
+#include "fdchain/system/fd/owned_fd.h"
+#include "fdchain/system/fd/sys.h"
+#include "fdchain/system/proc/observe.h"
 #include "integration/real/oci_bundle.h"
 
 namespace fdchain::test {

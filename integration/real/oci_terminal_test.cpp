@@ -6,8 +6,8 @@
 
 #include <csignal>
 
-#include "fdchain/system/owned_fd.h"
-#include "fdchain/system/sys.h"
+#include "fdchain/system/fd/owned_fd.h"
+#include "fdchain/system/fd/sys.h"
 #include "integration/real/oci_bundle.h"
 
 namespace fdchain::test {

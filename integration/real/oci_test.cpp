@@ -14,9 +14,9 @@
 #include <sstream>
 
 #include "fdchain/protocol/oci_config.h"
-#include "fdchain/system/observe.h"
-#include "fdchain/system/owned_fd.h"
-#include "fdchain/system/sys.h"
+#include "fdchain/system/fd/owned_fd.h"
+#include "fdchain/system/fd/sys.h"
+#include "fdchain/system/proc/observe.h"
 #include "integration/real/oci_beside.h"
 
 namespace fdchain::test {

@@ -11,8 +11,8 @@
 #include <filesystem>
 
 #include "fdchain/protocol/oci_config.h"
-#include "fdchain/system/owned_fd.h"
-#include "fdchain/system/sys.h"
+#include "fdchain/system/fd/owned_fd.h"
+#include "fdchain/system/fd/sys.h"
 #include "integration/real/oci_bundle.h"
 
 namespace fdchain::test {

@@ -10,7 +10,7 @@
 #include <csignal>
 #include <filesystem>
 
-#include "fdchain/system/sys.h"
+#include "fdchain/system/fd/sys.h"
 #include "integration/harness/chain_test.h"
 #include "integration/harness/wait_until.h"
 #include "integration/real/monitored.h"

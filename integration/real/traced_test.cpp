@@ -11,10 +11,10 @@
 #include <fstream>
 
 #include "fdchain/judge/judge.h"
-#include "fdchain/system/listening_socket.h"
-#include "fdchain/system/observe.h"
-#include "fdchain/system/sys.h"
-#include "fdchain/system/trace_reader.h"
+#include "fdchain/system/fd/sys.h"
+#include "fdchain/system/proc/observe.h"
+#include "fdchain/system/socket/listening_socket.h"
+#include "fdchain/system/trace/trace_reader.h"
 #include "integration/harness/chain_test.h"
 #include "integration/harness/wait_until.h"
 #include "integration/real/monitored.h"

@@ -9,7 +9,7 @@
 #include <fstream>
 #include <iostream>
 
-#include "fdchain/system/sys.h"
+#include "fdchain/system/fd/sys.h"
 #include "integration/harness/network.h"
 #include "integration/harness/program.h"
 #include "integration/runner/play.h"

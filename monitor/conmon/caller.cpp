@@ -5,7 +5,7 @@
 #include <optional>
 #include <utility>
 
-#include "fdchain/system/sys.h"
+#include "fdchain/system/fd/sys.h"
 
 namespace fdchain {
 

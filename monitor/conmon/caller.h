@@ -6,7 +6,7 @@
 
 #include "fdchain/protocol/conmon_cli.h"
 #include "fdchain/protocol/conmon_sync.h"
-#include "fdchain/system/owned_fd.h"
+#include "fdchain/system/fd/owned_fd.h"
 
 namespace fdchain {
 

@@ -5,8 +5,8 @@
 
 #include "fdchain/plan/hand_over.h"
 #include "fdchain/protocol/conmon_cli.h"
-#include "fdchain/system/arrival.h"
-#include "fdchain/system/owned_fd.h"
+#include "fdchain/system/fd/owned_fd.h"
+#include "fdchain/system/trace/arrival.h"
 #include "monitor/conmon/streams/container_log.h"
 
 namespace fdchain {

@@ -13,9 +13,9 @@
 #include "fdchain/model/wait_status.h"
 #include "fdchain/plan/roles.h"
 #include "fdchain/program/departure.h"
-#include "fdchain/system/signals.h"
-#include "fdchain/system/sys.h"
-#include "fdchain/system/trace_file.h"
+#include "fdchain/system/fd/signals.h"
+#include "fdchain/system/fd/sys.h"
+#include "fdchain/system/trace/trace_file.h"
 
 namespace fdchain {
 

@@ -24,10 +24,10 @@
 #include "fdchain/program/log.h"
 #include "fdchain/program/terminal.h"
 #include "fdchain/protocol/conmon_cli.h"
-#include "fdchain/system/daemon.h"
-#include "fdchain/system/files.h"
-#include "fdchain/system/handshake.h"
-#include "fdchain/system/sys.h"
+#include "fdchain/system/exec/daemon.h"
+#include "fdchain/system/fd/handshake.h"
+#include "fdchain/system/fd/sys.h"
+#include "fdchain/system/fs/files.h"
 #include "monitor/conmon/container.h"
 
 namespace fdchain {

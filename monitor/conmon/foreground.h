@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "fdchain/system/arrival.h"
+#include "fdchain/system/trace/arrival.h"
 
 namespace fdchain {
 

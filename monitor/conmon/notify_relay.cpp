@@ -8,8 +8,8 @@
 
 #include "fdchain/program/log.h"
 #include "fdchain/protocol/attach.h"
-#include "fdchain/system/sys.h"
-#include "fdchain/system/unix_socket.h"
+#include "fdchain/system/fd/sys.h"
+#include "fdchain/system/fd/unix_socket.h"
 
 namespace fdchain {
 namespace {

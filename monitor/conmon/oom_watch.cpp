@@ -14,7 +14,7 @@
 #include <utility>
 
 #include "fdchain/program/log.h"
-#include "fdchain/system/sys.h"
+#include "fdchain/system/fd/sys.h"
 
 namespace fdchain {
 namespace {

@@ -11,10 +11,10 @@
 
 #include "fdchain/model/failure.h"
 #include "fdchain/model/number.h"
-#include "fdchain/system/files.h"
-#include "fdchain/system/handshake.h"
-#include "fdchain/system/spawn.h"
-#include "fdchain/system/sys.h"
+#include "fdchain/system/exec/spawn.h"
+#include "fdchain/system/fd/handshake.h"
+#include "fdchain/system/fd/sys.h"
+#include "fdchain/system/fs/files.h"
 
 namespace fdchain::oci {
 namespace {

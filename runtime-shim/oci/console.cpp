@@ -18,11 +18,11 @@
 #include "fdchain/model/failure.h"
 #include "fdchain/model/printable.h"
 #include "fdchain/model/wait_status.h"
-#include "fdchain/system/files.h"
-#include "fdchain/system/flow.h"
-#include "fdchain/system/process_1.h"
-#include "fdchain/system/rootfs.h"
-#include "fdchain/system/sys.h"
+#include "fdchain/system/fd/flow.h"
+#include "fdchain/system/fd/sys.h"
+#include "fdchain/system/fs/files.h"
+#include "fdchain/system/fs/rootfs.h"
+#include "fdchain/system/proc/process_1.h"
 
 namespace fdchain::oci {
 namespace {

@@ -7,9 +7,9 @@
 #include <string>
 
 #include "fdchain/model/oci_config.h"
-#include "fdchain/system/owned_fd.h"
-#include "fdchain/system/rootfs.h"
-#include "fdchain/system/signals.h"
+#include "fdchain/system/fd/owned_fd.h"
+#include "fdchain/system/fd/signals.h"
+#include "fdchain/system/fs/rootfs.h"
 #include "runtime-shim/oci/interruption.h"
 
 namespace fdchain::oci {

@@ -11,7 +11,7 @@
 
 #include "fdchain/model/listen_env.h"
 #include "fdchain/model/oci_config.h"
-#include "fdchain/system/owned_fd.h"
+#include "fdchain/system/fd/owned_fd.h"
 #include "runtime-shim/oci/console.h"
 #include "runtime-shim/oci/privileges.h"
 #include "runtime-shim/oci/stage_pipe.h"

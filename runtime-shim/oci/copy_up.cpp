@@ -11,9 +11,9 @@
 #include <memory>
 
 #include "fdchain/model/failure.h"
-#include "fdchain/system/owned_fd.h"
-#include "fdchain/system/rootfs.h"
-#include "fdchain/system/sys.h"
+#include "fdchain/system/fd/owned_fd.h"
+#include "fdchain/system/fd/sys.h"
+#include "fdchain/system/fs/rootfs.h"
 
 namespace fdchain::oci {
 namespace {

@@ -18,11 +18,10 @@
 #include "fdchain/model/printable.h"
 #include "fdchain/plan/bundle_paths.h"
 #include "fdchain/protocol/oci_config.h"
-#include "fdchain/system/files.h"
-#include "fdchain/system/handshake.h"
-#include "fdchain/system/signals.h"
-#include "fdchain/system/sys.h"
-#include "runtime-shim/attend.h"
+#include "fdchain/system/fd/handshake.h"
+#include "fdchain/system/fd/signals.h"
+#include "fdchain/system/fd/sys.h"
+#include "fdchain/system/fs/files.h"
 #include "runtime-shim/oci/birth.h"
 #include "runtime-shim/oci/console.h"
 #include "runtime-shim/oci/hooks.h"
@@ -33,6 +32,7 @@
 #include "runtime-shim/oci/remove.h"
 #include "runtime-shim/oci/scope.h"
 #include "runtime-shim/oci/store.h"
+#include "runtime-shim/shared/attend.h"
 
 namespace fdchain::oci {
 namespace {

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "fdchain/protocol/oci_cli.h"
-#include "fdchain/system/arrival.h"
+#include "fdchain/system/trace/arrival.h"
 #include "runtime-shim/oci/journal.h"
 
 namespace fdchain::oci {

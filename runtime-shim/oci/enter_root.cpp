@@ -12,7 +12,7 @@
 #include "fdchain/model/failure.h"
 #include "fdchain/model/printable.h"
 #include "fdchain/protocol/mountinfo.h"
-#include "fdchain/system/sys.h"
+#include "fdchain/system/fd/sys.h"
 #include "runtime-shim/oci/mount_calls.h"
 
 namespace fdchain::oci {

@@ -1,7 +1,7 @@
 // The way from the host's root to the container's.
 #pragma once
 
-#include "fdchain/system/rootfs.h"
+#include "fdchain/system/fs/rootfs.h"
 
 namespace fdchain::oci {
 

@@ -11,11 +11,10 @@
 #include "fdchain/model/number.h"
 #include "fdchain/model/printable.h"
 #include "fdchain/protocol/oci_config.h"
-#include "fdchain/system/handshake.h"
-#include "fdchain/system/pidfd.h"
-#include "fdchain/system/signals.h"
-#include "fdchain/system/sys.h"
-#include "runtime-shim/attend.h"
+#include "fdchain/system/exec/pidfd.h"
+#include "fdchain/system/fd/handshake.h"
+#include "fdchain/system/fd/signals.h"
+#include "fdchain/system/fd/sys.h"
 #include "runtime-shim/oci/birth.h"
 #include "runtime-shim/oci/console.h"
 #include "runtime-shim/oci/create.h"
@@ -23,6 +22,7 @@
 #include "runtime-shim/oci/newborn.h"
 #include "runtime-shim/oci/scope.h"
 #include "runtime-shim/oci/store.h"
+#include "runtime-shim/shared/attend.h"
 
 namespace fdchain::oci {
 namespace {

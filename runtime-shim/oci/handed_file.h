@@ -1,7 +1,7 @@
 #pragma once
 
 #include "fdchain/protocol/oci_cli.h"
-#include "fdchain/system/owned_fd.h"
+#include "fdchain/system/fd/owned_fd.h"
 
 namespace fdchain::oci {
 

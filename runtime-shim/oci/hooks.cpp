@@ -14,11 +14,12 @@
 #include "fdchain/model/listen_env.h"
 #include "fdchain/model/printable.h"
 #include "fdchain/plan/hand_over.h"
-#include "fdchain/system/arrival.h"
-#include "fdchain/system/files.h"
-#include "fdchain/system/pidfd.h"
-#include "fdchain/system/spawn.h"
-#include "fdchain/system/sys.h"
+#include "fdchain/system/exec/pidfd.h"
+#include "fdchain/system/exec/spawn.h"
+#include "fdchain/system/fd/sys.h"
+#include "fdchain/system/fs/files.h"
+#include "fdchain/system/proc/self.h"
+#include "fdchain/system/trace/arrival.h"
 
 namespace fdchain::oci {
 namespace {

@@ -9,8 +9,8 @@
 
 #include "fdchain/model/failure.h"
 #include "fdchain/model/wait_status.h"
-#include "fdchain/system/signals.h"
-#include "fdchain/system/sys.h"
+#include "fdchain/system/fd/signals.h"
+#include "fdchain/system/fd/sys.h"
 
 namespace fdchain::oci {
 

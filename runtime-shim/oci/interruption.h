@@ -1,7 +1,7 @@
 // Somebody's wish, while a container is being made, that it were not.
 #pragma once
 
-#include "fdchain/system/owned_fd.h"
+#include "fdchain/system/fd/owned_fd.h"
 
 namespace fdchain::oci {
 

@@ -12,8 +12,8 @@
 
 #include "fdchain/model/printable.h"
 #include "fdchain/program/guard.h"
-#include "fdchain/system/stderr.h"
-#include "fdchain/system/sys.h"
+#include "fdchain/system/fd/stderr.h"
+#include "fdchain/system/fd/sys.h"
 
 namespace fdchain::oci {
 namespace {

@@ -10,7 +10,7 @@
 #include <cstring>
 
 #include "fdchain/model/printable.h"
-#include "fdchain/system/sys.h"
+#include "fdchain/system/fd/sys.h"
 
 namespace fdchain::oci {
 namespace {

@@ -7,7 +7,7 @@
 
 #include "fdchain/model/failure.h"
 #include "fdchain/plan/mount_options.h"
-#include "fdchain/system/owned_fd.h"
+#include "fdchain/system/fd/owned_fd.h"
 
 namespace fdchain::oci {
 

@@ -22,9 +22,9 @@
 #include "fdchain/plan/mount_options.h"
 #include "fdchain/plan/mount_place.h"
 #include "fdchain/plan/sysctl.h"
-#include "fdchain/system/files.h"
-#include "fdchain/system/rootfs.h"
-#include "fdchain/system/sys.h"
+#include "fdchain/system/fd/sys.h"
+#include "fdchain/system/fs/files.h"
+#include "fdchain/system/fs/rootfs.h"
 #include "runtime-shim/oci/copy_up.h"
 #include "runtime-shim/oci/mount_calls.h"
 

@@ -11,7 +11,7 @@
 
 #include "fdchain/model/oci_config.h"
 #include "fdchain/plan/mount_options.h"
-#include "fdchain/system/rootfs.h"
+#include "fdchain/system/fs/rootfs.h"
 
 namespace fdchain::oci {
 

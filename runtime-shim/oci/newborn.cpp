@@ -1,8 +1,8 @@
 #include "runtime-shim/oci/newborn.h"
 
 #include "fdchain/model/failure.h"
-#include "fdchain/system/files.h"
-#include "fdchain/system/handshake.h"
+#include "fdchain/system/fd/handshake.h"
+#include "fdchain/system/fs/files.h"
 #include "runtime-shim/oci/console.h"
 
 namespace fdchain::oci {

@@ -6,7 +6,7 @@
 #include <optional>
 
 #include "fdchain/protocol/oci_cli.h"
-#include "fdchain/system/arrival.h"
+#include "fdchain/system/trace/arrival.h"
 #include "runtime-shim/oci/birth.h"
 #include "runtime-shim/oci/interruption.h"
 #include "runtime-shim/oci/journal.h"

@@ -4,7 +4,7 @@
 
 #include "fdchain/model/oci_config.h"
 #include "fdchain/program/guard.h"
-#include "fdchain/system/files.h"
+#include "fdchain/system/fs/files.h"
 #include "runtime-shim/oci/create.h"
 #include "runtime-shim/oci/handed_file.h"
 #include "runtime-shim/oci/journal.h"

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "fdchain/system/arrival.h"
+#include "fdchain/system/trace/arrival.h"
 
 namespace fdchain::oci {
 

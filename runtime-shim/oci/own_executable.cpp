@@ -14,8 +14,8 @@
 
 #include "fdchain/model/failure.h"
 #include "fdchain/model/listen_env.h"
-#include "fdchain/system/owned_fd.h"
-#include "fdchain/system/sys.h"
+#include "fdchain/system/fd/owned_fd.h"
+#include "fdchain/system/fd/sys.h"
 
 namespace fdchain::oci {
 namespace {

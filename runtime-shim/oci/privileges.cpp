@@ -15,7 +15,7 @@
 #include "fdchain/model/capability.h"
 #include "fdchain/model/failure.h"
 #include "fdchain/model/printable.h"
-#include "fdchain/system/sys.h"
+#include "fdchain/system/fd/sys.h"
 
 namespace fdchain::oci {
 namespace {

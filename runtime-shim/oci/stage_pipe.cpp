@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "fdchain/model/failure.h"
-#include "fdchain/system/sys.h"
+#include "fdchain/system/fd/sys.h"
 
 namespace fdchain::oci {
 namespace {

@@ -14,8 +14,8 @@
 #include "fdchain/model/failure.h"
 #include "fdchain/model/printable.h"
 #include "fdchain/protocol/oci_config.h"
-#include "fdchain/system/files.h"
-#include "fdchain/system/sys.h"
+#include "fdchain/system/fd/sys.h"
+#include "fdchain/system/fs/files.h"
 
 namespace fdchain::oci {
 namespace {

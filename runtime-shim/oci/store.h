@@ -14,7 +14,7 @@
 
 #include "fdchain/protocol/oci_cli.h"
 #include "fdchain/protocol/oci_state.h"
-#include "fdchain/system/owned_fd.h"
+#include "fdchain/system/fd/owned_fd.h"
 
 namespace fdchain::oci {
 

@@ -17,8 +17,8 @@
 #include <string>
 #include <vector>
 
-#include "fdchain/system/files.h"
-#include "fdchain/system/namespaces.h"
+#include "fdchain/system/fs/files.h"
+#include "fdchain/system/fs/namespaces.h"
 #include "tests/bench/connection.h"
 #include "tests/bench/contenders.h"
 #include "tests/bench/hops.h"

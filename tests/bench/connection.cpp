@@ -17,7 +17,7 @@
 #include <cstring>
 #include <stdexcept>
 
-#include "fdchain/system/sys.h"
+#include "fdchain/system/fd/sys.h"
 #include "tests/bench/contenders.h"
 #include "tests/support/process_memory.h"
 

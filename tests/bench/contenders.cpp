@@ -20,13 +20,13 @@
 #include "fdchain/model/listen_env.h"
 #include "fdchain/model/wait_status.h"
 #include "fdchain/plan/hand_over.h"
-#include "fdchain/system/files.h"
-#include "fdchain/system/find_program.h"
-#include "fdchain/system/handshake.h"
-#include "fdchain/system/processes.h"
-#include "fdchain/system/signals.h"
-#include "fdchain/system/spawn.h"
-#include "fdchain/system/sys.h"
+#include "fdchain/system/exec/find_program.h"
+#include "fdchain/system/exec/spawn.h"
+#include "fdchain/system/fd/handshake.h"
+#include "fdchain/system/fd/signals.h"
+#include "fdchain/system/fd/sys.h"
+#include "fdchain/system/fs/files.h"
+#include "fdchain/system/proc/processes.h"
 
 namespace fdchain::bench {
 namespace {

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "fdchain/plan/hand_over.h"
-#include "fdchain/system/owned_fd.h"
+#include "fdchain/system/fd/owned_fd.h"
 
 namespace fdchain::bench {
 

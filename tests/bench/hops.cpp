@@ -10,9 +10,9 @@
 #include <stdexcept>
 
 #include "fdchain/protocol/conmon_sync.h"
-#include "fdchain/system/handshake.h"
-#include "fdchain/system/processes.h"
-#include "fdchain/system/sys.h"
+#include "fdchain/system/fd/handshake.h"
+#include "fdchain/system/fd/sys.h"
+#include "fdchain/system/proc/processes.h"
 #include "tests/bench/contenders.h"
 #include "tests/support/process_memory.h"
 

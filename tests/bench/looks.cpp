@@ -10,11 +10,11 @@
 #include <stdexcept>
 #include <vector>
 
-#include "fdchain/system/nofile.h"
-#include "fdchain/system/observe.h"
-#include "fdchain/system/observe_process.h"
-#include "fdchain/system/owned_fd.h"
-#include "fdchain/system/sys.h"
+#include "fdchain/system/fd/nofile.h"
+#include "fdchain/system/fd/owned_fd.h"
+#include "fdchain/system/fd/sys.h"
+#include "fdchain/system/proc/observe.h"
+#include "fdchain/system/proc/observe_process.h"
 
 namespace fdchain::bench {
 namespace {

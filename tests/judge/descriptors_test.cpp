@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
-#include "fdchain/judge/evidence.h"
+#include "fdchain/judge/rules/evidence.h"
 #include "tests/judge/run_builder.h"
 
 namespace fdchain::test {

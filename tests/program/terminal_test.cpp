@@ -11,7 +11,7 @@
 #include <string>
 
 #include "fdchain/model/failure.h"
-#include "fdchain/system/owned_fd.h"
+#include "fdchain/system/fd/owned_fd.h"
 
 namespace fdchain {
 namespace {

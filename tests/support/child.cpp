@@ -4,7 +4,7 @@
 #include <cstdlib>
 #include <filesystem>
 
-#include "fdchain/system/sys.h"
+#include "fdchain/system/fd/sys.h"
 
 namespace fdchain::test {
 

@@ -7,7 +7,7 @@
 #include <exception>
 #include <string>
 
-#include "fdchain/system/owned_fd.h"
+#include "fdchain/system/fd/owned_fd.h"
 
 namespace fdchain::test {
 

@@ -1,7 +1,7 @@
 #include "tests/support/leak_check.h"
 
-#include "fdchain/system/observe.h"
-#include "fdchain/system/processes.h"
+#include "fdchain/system/proc/observe.h"
+#include "fdchain/system/proc/processes.h"
 
 namespace fdchain::test {
 namespace {

@@ -5,7 +5,7 @@
 
 #include <climits>
 
-#include "fdchain/system/child_side.h"
+#include "fdchain/system/exec/child_side.h"
 #include "tests/support/leak_check.h"
 
 // CTest starts every test with descriptor 3 open on its log, and so do other runners with other numbers:

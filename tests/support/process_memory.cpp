@@ -4,7 +4,7 @@
 #include <stdexcept>
 #include <vector>
 
-#include "fdchain/system/processes.h"
+#include "fdchain/system/proc/processes.h"
 
 namespace fdchain::test {
 

@@ -10,8 +10,8 @@
 #include <cstdio>
 #include <exception>
 
-#include "fdchain/system/processes.h"
-#include "fdchain/system/sys.h"
+#include "fdchain/system/fd/sys.h"
+#include "fdchain/system/proc/processes.h"
 #include "tests/support/child.h"
 
 namespace fdchain::test {

@@ -12,8 +12,8 @@
 #include <filesystem>
 #include <fstream>
 
-#include "fdchain/system/pidfd.h"
-#include "fdchain/system/sys.h"
+#include "fdchain/system/exec/pidfd.h"
+#include "fdchain/system/fd/sys.h"
 #include "tests/support/child.h"
 
 namespace fdchain::test {

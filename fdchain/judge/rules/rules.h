@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "fdchain/judge/evidence.h"
+#include "fdchain/judge/rules/evidence.h"
 #include "fdchain/model/finding.h"
 
 namespace fdchain::rules {

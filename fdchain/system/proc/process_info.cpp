@@ -12,8 +12,8 @@
 #include <memory>
 
 #include "fdchain/model/number.h"
-#include "fdchain/system/pidfd.h"
-#include "fdchain/system/sys.h"
+#include "fdchain/system/exec/pidfd.h"
+#include "fdchain/system/fd/sys.h"
 
 namespace fdchain::proc {
 namespace {

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "fdchain/system/owned_fd.h"
+#include "fdchain/system/fd/owned_fd.h"
 #include "fdchain/system/proc/parse.h"
 
 namespace fdchain::proc {

@@ -14,9 +14,9 @@
 #include <set>
 #include <sstream>
 
-#include "fdchain/system/child_side.h"
-#include "fdchain/system/processes.h"
-#include "fdchain/system/sys.h"
+#include "fdchain/system/exec/child_side.h"
+#include "fdchain/system/fd/sys.h"
+#include "fdchain/system/proc/processes.h"
 #include "integration/harness/network.h"
 #include "integration/harness/program.h"
 #include "integration/real/cells/cells.h"

@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "fdchain/program/log.h"
-#include "fdchain/system/sys.h"
-#include "fdchain/system/unix_socket.h"
+#include "fdchain/system/fd/sys.h"
+#include "fdchain/system/fd/unix_socket.h"
 
 namespace fdchain {
 namespace {

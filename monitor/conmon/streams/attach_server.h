@@ -13,7 +13,7 @@
 #include <string_view>
 
 #include "fdchain/protocol/attach.h"
-#include "fdchain/system/owned_fd.h"
+#include "fdchain/system/fd/owned_fd.h"
 
 namespace fdchain {
 

@@ -10,8 +10,8 @@
 #include <utility>
 
 #include "fdchain/program/log.h"
-#include "fdchain/system/sys.h"
-#include "fdchain/system/unix_socket.h"
+#include "fdchain/system/fd/sys.h"
+#include "fdchain/system/fd/unix_socket.h"
 
 namespace fdchain {
 namespace {

@@ -5,7 +5,7 @@
 #include <functional>
 #include <string>
 
-#include "fdchain/system/owned_fd.h"
+#include "fdchain/system/fd/owned_fd.h"
 
 namespace fdchain {
 

@@ -15,9 +15,9 @@
 #include "fdchain/model/printable.h"
 #include "fdchain/program/log.h"
 #include "fdchain/protocol/k8s_log.h"
-#include "fdchain/system/files.h"
-#include "fdchain/system/sys.h"
-#include "fdchain/system/unix_socket.h"
+#include "fdchain/system/fd/sys.h"
+#include "fdchain/system/fd/unix_socket.h"
+#include "fdchain/system/fs/files.h"
 
 namespace fdchain {
 namespace {

@@ -9,7 +9,7 @@
 
 #include "fdchain/protocol/attach.h"
 #include "fdchain/protocol/conmon_cli.h"
-#include "fdchain/system/owned_fd.h"
+#include "fdchain/system/fd/owned_fd.h"
 
 namespace fdchain {
 

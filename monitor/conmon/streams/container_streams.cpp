@@ -13,8 +13,8 @@
 
 #include "fdchain/model/printable.h"
 #include "fdchain/program/log.h"
-#include "fdchain/system/files.h"
-#include "fdchain/system/sys.h"
+#include "fdchain/system/fd/sys.h"
+#include "fdchain/system/fs/files.h"
 
 namespace fdchain {
 namespace {

@@ -10,13 +10,13 @@
 
 #include "fdchain/protocol/attach.h"
 #include "fdchain/protocol/conmon_cli.h"
-#include "fdchain/system/owned_fd.h"
+#include "fdchain/system/fd/owned_fd.h"
 #include "monitor/conmon/streams/attach_server.h"
 #include "monitor/conmon/streams/console.h"
 #include "monitor/conmon/streams/container_log.h"
 #include "monitor/conmon/streams/control.h"
 #include "monitor/conmon/streams/input_queue.h"
-#include "monitor/output_pipe.h"
+#include "monitor/shared/output_pipe.h"
 
 namespace fdchain {
 

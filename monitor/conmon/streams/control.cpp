@@ -8,7 +8,7 @@
 #include <cerrno>
 
 #include "fdchain/program/log.h"
-#include "fdchain/system/sys.h"
+#include "fdchain/system/fd/sys.h"
 
 namespace fdchain {
 namespace {

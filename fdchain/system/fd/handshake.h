@@ -1,0 +1,40 @@
+// The sockets that conmon calls pipes: how launcher and monitor talk.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "fdchain/model/environment.h"
+#include "fdchain/system/fd/owned_fd.h"
+
+namespace fdchain {
+
+/// Both ends of one handshake channel; SEQPACKET, so one write is one message. Close-on-exec.
+struct SocketPair {
+  OwnedFd ours;
+  OwnedFd theirs;
+};
+
+SocketPair make_socket_pair();
+
+/// The number that the variable `name` announces; nothing when it is not set. Throws Failure when it is no
+/// number.
+std::optional<int> handshake_number(const Environment& environment, std::string_view name);
+
+/// Takes the descriptor `number`, and makes it close-on-exec. `shown` is how it was announced, for the
+/// message.
+///
+/// Throws Failure when it is not open, or below `lowest`, where stdio and what is passed on are: writing to
+/// the wrong one would be worse than not starting.
+OwnedFd take_handshake_fd(int number, std::string_view shown, int lowest);
+
+/// An epoll instance that can be read when the other side of `socket` has closed, and not before: what is
+/// said until then waits, and wakes nobody.
+OwnedFd watch_for_hang_up(int socket);
+
+/// Sends one message, on a socket or on a pipe: callers of conmon's give either. False when nobody is at the
+/// other end any more, which is no error of the sender's.
+bool send_message(const OwnedFd& end, std::string_view message);
+
+}  // namespace fdchain

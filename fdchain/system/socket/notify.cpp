@@ -1,0 +1,33 @@
+#include "fdchain/system/socket/notify.h"
+
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <cstddef>
+#include <cstring>
+
+#include "fdchain/model/failure.h"
+#include "fdchain/model/printable.h"
+#include "fdchain/system/fd/owned_fd.h"
+#include "fdchain/system/fd/sys.h"
+
+namespace fdchain {
+
+void notify(const std::string& socket, std::string_view message) {
+  const std::string shown = "NOTIFY_SOCKET=" + printable(socket, 120);
+  sockaddr_un address{};
+  const bool abstract = socket.starts_with('@');
+  if (!abstract && !socket.starts_with('/')) throw Failure(shown + ": neither a /path nor an @abstract name");
+  if (socket.size() >= sizeof address.sun_path)
+    throw Failure(shown + ": longer than a unix socket address can be");
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path, socket.data(), socket.size());
+  if (abstract) address.sun_path[0] = '\0';
+  const auto length = offsetof(sockaddr_un, sun_path) + socket.size() + (abstract ? 0 : 1);
+  const OwnedFd sender(check(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket"));
+  check(::sendto(sender.get(), message.data(), message.size(), MSG_NOSIGNAL,
+                 reinterpret_cast<const sockaddr*>(&address), static_cast<socklen_t>(length)),
+        "send to", shown);
+}
+
+}  // namespace fdchain

@@ -1,0 +1,129 @@
+// What a container's monitor runs when the container has ended, and what is done in the place of a launcher
+// that was killed.
+
+#include "launcher/oci/clean_up.h"
+
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <boost/json.hpp>
+#include <boost/program_options.hpp>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "fdchain/program/log.h"
+#include "fdchain/program/options.h"
+#include "fdchain/system/fs/files.h"
+#include "fdchain/system/proc/processes.h"
+#include "fdchain/system/socket/listening_socket.h"
+#include "launcher/oci/command.h"
+#include "launcher/oci/directory.h"
+
+namespace fdchain {
+namespace {
+
+namespace po = boost::program_options;
+
+constexpr std::string_view usage =
+    "Usage: launcher clean-up-container --directory DIR --id ID --runtime-word WORD... [OPTIONS]\n\n"
+    "What a monitor runs when a container of `launcher --dialect oci` has ended. Not for people.\n";
+
+struct CleanUp {
+  std::string directory;
+  std::string id;
+  std::vector<std::string> runtime;
+  std::string exit_file;
+  std::vector<std::string> paths;
+  std::vector<std::string> queues;
+};
+
+po::options_description describe(CleanUp& job) {
+  po::options_description own("Options");
+  own.add_options()                                                                                       //
+      ("directory", po::value(&job.directory)->value_name("DIR"), "the container's")                      //
+      ("id", po::value(&job.id)->value_name("ID"), "its name at the runtime")                             //
+      ("runtime-word", po::value(&job.runtime)->value_name("WORD"), "the runtime, and its options")       //
+      ("exit-file", po::value(&job.exit_file)->value_name("FILE"), "where the exit status shall be too")  //
+      ("remove-path", po::value(&job.paths)->value_name("PATH"), "made for the run")                      //
+      ("remove-queue", po::value(&job.queues)->value_name("NAME"), "made for the run");
+  return own.add(common_options());
+}
+
+std::string read_all(const std::string& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+Outcome call_runtime(const CleanUp& job, const std::vector<std::string>& words) {
+  std::vector<std::string> command = job.runtime;
+  command.insert(command.end(), words.begin(), words.end());
+  sigset_t none;
+  ::sigemptyset(&none);
+  return run_command(command, {}, none, clean_up_patience);
+}
+
+// The container's status, in the specification's words; empty when there is none yet, or none any more.
+std::string status_of(const CleanUp& job) {
+  const Outcome outcome = call_runtime(job, {"state", job.id});
+  if (outcome.status != WaitStatus::for_exit_code(0)) return {};
+  boost::system::error_code wrong;
+  const auto state = boost::json::parse(outcome.said, wrong);
+  const auto* const status = wrong || !state.is_object() ? nullptr : state.as_object().if_contains("status");
+  return status != nullptr && status->is_string() ? std::string(status->as_string()) : "";
+}
+
+void clean_up(const CleanUp& job) {
+  const ContainerPlace place{job.directory};
+  const OwnedFd lock = hold(place);
+  if (!lock) return;  // somebody else has done it
+  for (const std::string& path : job.paths) MadeName::known(MadeName::Kind::path, path).remove();
+  for (const std::string& queue : job.queues) MadeName::known(MadeName::Kind::message_queue, queue).remove();
+  const Outcome outcome = call_runtime(job, {"delete", "--force", job.id});
+  if (outcome.status != WaitStatus::for_exit_code(0)) log::warn("{}: {}", job.runtime.front(), outcome.said);
+  if (const std::string status = read_all(place.exits() + '/' + job.id);
+      !job.exit_file.empty() && !status.empty())
+    write_file_atomically(job.exit_file, status, "--exit-file", Durable::yes);
+  remove(place);
+}
+
+}  // namespace
+
+int clean_up_container(const std::vector<std::string>& words) {
+  CleanUp job;
+  const auto description = describe(job);
+  const CommandLine command_line = parse_command_line(words, description);
+  if (answered(command_line, Hop::launcher, usage, description)) return 0;
+  clean_up(job);
+  return 0;
+}
+
+// Monitor and runtime cannot be asked how far they have come, nor be waited for as children. But both have
+// the bundle on their command lines, and nobody else has; the exit command has the directory, and does the
+// rest when there was a container to end.
+void clean_up_unstarted(const std::vector<std::string>& words) {
+  CleanUp job;
+  parse_command_line(words, describe(job));
+  const std::string bundle = ContainerPlace{job.directory}.bundle();
+  const auto end = std::chrono::steady_clock::now() + clean_up_patience;
+  while (true) {
+    const std::vector<proc::Process> busy = processes_with_argument(bundle);
+    if (busy.empty() && processes_with_argument(job.directory).empty()) break;
+    const std::string status = status_of(job);
+    if (status == "running") return;
+    if (status == "created") call_runtime(job, {"delete", "--force", job.id});
+    if (std::chrono::steady_clock::now() >= end) {
+      // Stopped, or it hangs.
+      for (const proc::Process& process : busy) {
+        const OwnedFd pidfd = process.pidfd();
+        if (pidfd) (void)::syscall(SYS_pidfd_send_signal, pidfd.get(), SIGKILL, nullptr, 0);
+      }
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  clean_up(job);
+}
+
+}  // namespace fdchain

@@ -1,0 +1,63 @@
+#include "launcher/oci/config.h"
+
+#include <filesystem>
+
+#include "fdchain/model/variables.h"
+#include "fdchain/system/exec/find_program.h"
+
+namespace fdchain {
+namespace {
+
+std::vector<std::string> usual_capabilities() {
+  return {"CAP_CHOWN",   "CAP_DAC_OVERRIDE",     "CAP_FOWNER",    "CAP_FSETID",
+          "CAP_KILL",    "CAP_NET_BIND_SERVICE", "CAP_SETFCAP",   "CAP_SETGID",
+          "CAP_SETPCAP", "CAP_SETUID",           "CAP_SYS_CHROOT"};
+}
+
+std::vector<oci::Mount> usual_mounts(const Isolation& isolation) {
+  std::vector<oci::Mount> mounts;
+  if (isolation.pid)
+    mounts.push_back({"/proc", "proc", "proc", {"nosuid", "noexec", "nodev"}});
+  else
+    mounts.push_back({"/proc", "bind", "/proc", {"rbind"}});
+  mounts.push_back({"/dev", "tmpfs", "tmpfs", {"nosuid", "strictatime", "mode=755", "size=65536k"}});
+  mounts.push_back(
+      {"/dev/pts", "devpts", "devpts", {"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"}});
+  mounts.push_back({"/dev/shm", "tmpfs", "shm", {"nosuid", "noexec", "nodev", "mode=1777", "size=65536k"}});
+  mounts.push_back({"/sys", "bind", "/sys", {"rbind", "ro"}});
+  return mounts;
+}
+
+std::vector<oci::Namespace> namespaces(const Isolation& isolation) {
+  std::vector<oci::Namespace> list{{"mount", ""}};
+  if (isolation.pid) list.push_back({"pid", ""});
+  if (isolation.network) list.push_back({"network", ""});
+  return list;
+}
+
+}  // namespace
+
+oci::Config container_config(const RunOptions& options, const ContainerMatters& matters) {
+  oci::Config config;
+  config.root = {matters.root, options.isolation.rootfs.empty()};
+  oci::Process process;
+  process.args = options.payload;
+  process.cwd = options.workdir.empty() ? "/" : options.workdir;
+  process.env = {"PATH=" + std::string(standard_path), "HOME=/root", "container=fdchain"};
+  for (const std::string& assignment : options.environment) process.env.push_back(assignment);
+  for (const std::string& assignment : matters.announcement) process.env.push_back(assignment);
+  if (matters.notify_socket)
+    process.env.push_back(std::string(notify_socket_name) + '=' + *matters.notify_socket);
+  const auto usual = usual_capabilities();
+  process.capabilities = oci::Capabilities{usual, usual, {}, usual, {}};
+  config.process = std::move(process);
+  config.mounts = usual_mounts(options.isolation);
+  if (matters.notify_directory) {
+    const std::string directory = std::filesystem::path(*matters.notify_socket).parent_path();
+    config.mounts.push_back({directory, "bind", *matters.notify_directory, {"bind"}});
+  }
+  config.linux_.namespaces = namespaces(options.isolation);
+  return config;
+}
+
+}  // namespace fdchain

@@ -1,0 +1,172 @@
+#include "launcher/shared/witness.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <ctime>
+#include <filesystem>
+
+#include "fdchain/judge/judge.h"
+#include "fdchain/model/failure.h"
+#include "fdchain/model/variables.h"
+#include "fdchain/program/guard.h"
+#include "fdchain/program/log.h"
+#include "fdchain/program/observed.h"
+#include "fdchain/system/fd/stderr.h"
+#include "fdchain/system/fd/sys.h"
+#include "fdchain/system/fs/files.h"
+#include "fdchain/system/proc/observe_process.h"
+#include "fdchain/system/proc/processes.h"
+#include "fdchain/system/trace/trace_reader.h"
+
+namespace fdchain {
+namespace {
+
+constexpr std::string_view to_stdout = "-";
+
+OwnedFd open_report(const std::string& file, bool append = false) {
+  try {
+    const int how = append ? O_APPEND : O_TRUNC;
+    return OwnedFd(
+        check(::open(file.c_str(), O_WRONLY | O_CREAT | how | O_NONBLOCK | O_CLOEXEC, 0644), "open", file));
+  } catch (const std::system_error& error) {
+    throw Failure(std::string("--report: ") + error.what());
+  }
+}
+
+// What cannot be done after the run is refused before it.
+void check_requests(const RunOptions& options) {
+  const bool judged = options.check || !options.reports.empty();
+  if (judged && options.detach)
+    throw Failure(
+        "--detach: nobody waits for the end to report or check it; use --trace, and `launcher report` "
+        "afterwards");
+  check_reports(options.reports, options.trace);
+}
+
+Page page_for(const std::string& file, ColourChoice colour) {
+  if (file.empty()) return page_of(STDERR_FILENO, colour);
+  if (file == to_stdout) return page_of(STDOUT_FILENO, colour);
+  // Nothing forces colour upon a file but --color: what is in it is read by programs too.
+  return {colour == ColourChoice::always, usual_columns};
+}
+
+}  // namespace
+
+std::string new_run_name() {
+  std::timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  return fmt::format("{:x}-{:x}-{:x}", now.tv_sec, now.tv_nsec, ::getpid());
+}
+
+void check_reports(std::span<const ReportRequest> requests, const std::string& trace) {
+  for (const ReportRequest& request : requests) {
+    if (request.file.empty() || request.file == to_stdout) continue;
+    if (request.file == trace)
+      throw Failure("--report: " + request.file + ": that is the trace, which the report would overwrite");
+    open_report(request.file);
+  }
+}
+
+std::optional<std::string> report_run(const std::vector<HopRecord>& records,
+                                      std::span<const ReportRequest> requests, ColourChoice colour,
+                                      bool another) {
+  const JudgedRun run{records, judge(records)};
+  for (const ReportRequest& request : requests) {
+    const bool apart = another && request.format == ReportFormat::text;
+    write_out(request.file,
+              (apart ? "\n" : "") + write_report(request.format, run, page_for(request.file, colour)),
+              another);
+  }
+  const auto error = std::ranges::find_if(
+      run.diagnosis.findings, [](const Finding& finding) { return finding.severity >= Severity::error; });
+  if (error == run.diagnosis.findings.end()) return std::nullopt;
+  return fmt::format("{}, by {}, seen at {}", error->id,
+                     error->culprit ? to_string(*error->culprit) : "nobody known", to_string(error->hop));
+}
+
+Witness::Witness(const RunOptions& options, const Arrival& arrival) : options_(options), arrival_(arrival) {
+  check_requests(options);
+  const bool judged = options.check || !options.reports.empty();
+  if (!options.trace.empty()) {
+    // The hops may have another working directory than this launcher.
+    trace_ = Trace(new_run_name(), std::filesystem::absolute(options.trace));
+  } else if (arrival.environment.get(trace_name)) {
+    // A name of its own: the variable may be that of a chain which this launcher is the payload of.
+    trace_ = Trace(new_run_name(), Trace(arrival.environment).path());
+  } else if (judged) {
+    temporary_.emplace();
+    trace_ = Trace(new_run_name(), temporary_->path());
+  }
+  if (trace_.on() && has_children()) came_with_ = children_of_this_process();
+}
+
+void Witness::saw_arrival(const std::optional<Contract>& contract) {
+  if (!trace_.on() || arrival_written_) return;
+  HopRecord record = *arrival_.record;
+  record.contract = contract;
+  try {
+    trace_.append(std::move(record));
+  } catch (...) {
+    trace_ = Trace();  // said once is enough
+    throw;
+  }
+  arrival_written_ = true;
+}
+
+void Witness::saw_end(const std::vector<std::string>& heard, std::span<const pid_t> spared) {
+  append_if_possible(trace_, [&] {
+    saw_arrival(std::nullopt);  // of a run that was over before there was a contract
+    HopRecord record = observe_process(Hop::launcher, Moment::after_exit);
+    record.heard = heard;
+    record.children = observe_children();
+    std::erase_if(record.children, [&](const ProcessRow& child) {
+      return std::ranges::find(spared, child.pid) != spared.end() ||
+             std::ranges::find(came_with_, child.pid) != came_with_.end();
+    });
+    return record;
+  });
+}
+
+int Witness::conclude(int status) const {
+  // Without a record, the run was over before it began, and has said why.
+  if (!arrival_written_ || (!options_.check && options_.reports.empty())) return status;
+  if (!trace_.on()) throw Failure("the trace is incomplete: there is nothing to judge by");
+  const TraceContent content = read_trace(trace_.path(), trace_.run());
+  for (const std::string& remark : content.remarks) log::warn("trace: {}", remark);
+  const auto& records = content.runs.front();
+  const bool has_begun = std::ranges::any_of(records, [](const HopRecord& record) {
+    return record.hop != Hop::launcher || record.moment == Moment::departure;
+  });
+  if (!has_begun && status != 0 && judge(records).findings.empty()) {
+    // "No findings" would be said of a run that never was.
+    print_error(Hop::launcher, "no report: nothing was handed over");
+    return status;
+  }
+  if (records.front().hop != Hop::launcher || records.front().moment != Moment::arrival)
+    throw Failure(trace_.path() + ": somebody has removed what was recorded: there is nothing to judge by");
+  const auto error = report_run(records, options_.reports, options_.colour);
+  if (!options_.check || !error || status != 0) return status;
+  print_error(Hop::launcher, "--check: " + *error);
+  return exit_status::timed_out;
+}
+
+void write_out(const std::string& file, const std::string& text, bool append) {
+  constexpr std::size_t at_once = 4096;
+  bool written = true;
+  for (std::size_t at = 0; file.empty() && written && at < text.size(); at += at_once)
+    written = write_to_stderr(std::string_view(text).substr(at, at_once));
+  if (!written) throw Failure("--report: it could not be written to stderr");
+  if (file.empty()) return;
+  if (file == to_stdout) return write_all(STDOUT_FILENO, text, "stdout");
+  write_all(open_report(file, append).get(), text, file);
+}
+
+Page page_of(int fd, ColourChoice colour) {
+  return {wants_colour(fd, colour), columns_of(fd, usual_columns)};
+}
+
+}  // namespace fdchain

@@ -1,0 +1,206 @@
+#include "launcher/trace/trace.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <csignal>
+#include <filesystem>
+
+#include "fdchain/model/failure.h"
+#include "fdchain/model/variables.h"
+#include "fdchain/model/wait_status.h"
+#include "fdchain/program/guard.h"
+#include "fdchain/program/log.h"
+#include "fdchain/program/options.h"
+#include "fdchain/system/exec/exec_image.h"
+#include "fdchain/system/exec/find_program.h"
+#include "fdchain/system/exec/pidfd.h"
+#include "fdchain/system/exec/spawn.h"
+#include "fdchain/system/fd/signals.h"
+#include "fdchain/system/fd/sys.h"
+#include "fdchain/system/trace/trace_reader.h"
+#include "launcher/shared/follow/watcher.h"
+#include "launcher/shared/witness.h"
+
+namespace fdchain {
+namespace {
+
+namespace po = boost::program_options;
+
+constexpr std::string_view usage =
+    "Usage: launcher trace [OPTIONS] [--] COMMAND [ARG...]\n"
+    "\n"
+    "Runs COMMAND, follows whatever it starts by ptrace(2), and says of each container what podman, conmon, "
+    "the OCI "
+    "runtime and the payload were given, and who did something wrong. Nothing needs to be prepared for that. "
+    "The "
+    "exit status is COMMAND's.\n"
+    "\n"
+    "  launcher trace podman run --rm IMAGE\n"
+    "  systemd-socket-activate -l 8080 launcher trace podman run --rm IMAGE\n";
+
+struct Request {
+  std::string file;
+  std::vector<ReportRequest> reports;
+  ColourChoice colour = ColourChoice::automatic;
+  bool check = false;
+  std::vector<std::string> command;
+};
+
+// Nothing when --help or --version has been answered.
+std::optional<Request> parse(const std::vector<std::string>& words) {
+  Request request;
+  std::vector<std::string> reports;
+  std::string colour;
+  po::options_description own("Options");
+  own.add_options()                                                                                       //
+      ("trace", po::value(&request.file)->value_name("FILE"), "append what every hop was given to FILE")  //
+      ("report", po::value(&reports)->value_name("FORMAT[:FILE]"),
+       "say what happened as text, json, mermaid or dot; to stderr without FILE; repeatable. Default: text, "
+       "unless there is --trace or --check")         //
+      ("color", colour_option(colour), colour_help)  //
+      ("check", po::bool_switch(&request.check),
+       "exit 124 when the judge has an error and COMMAND itself succeeded");
+  own.add(common_options());
+  const CommandLine command_line = parse_command_line(words, own);
+  if (answered(command_line, Hop::launcher, usage, own)) return std::nullopt;
+  for (const std::string& report : reports) request.reports.push_back(parse_report_request(report));
+  if (request.reports.empty() && request.file.empty() && !request.check)
+    request.reports.push_back(parse_report_request("text"));
+  request.colour = parse_colour_choice(colour);
+  check_reports(request.reports, request.file);
+  request.command = command_line.rest;
+  if (request.command.empty()) throw Failure("a COMMAND is needed; see --help");
+  return request;
+}
+
+/// The file of the records, which goes with this object unless it was asked for.
+class TraceFile {
+ public:
+  /// Throws Failure when it cannot be written.
+  explicit TraceFile(const std::string& wanted) {
+    if (wanted.empty()) temporary_.emplace();
+    path_ = temporary_ ? temporary_->path() : std::filesystem::absolute(wanted).native();
+    try {
+      open_trace(path_);
+    } catch (const std::system_error& error) {
+      throw Failure("--trace " + path_ + ": " + error.code().message());
+    }
+  }
+  TraceFile(const TraceFile&) = delete;
+  TraceFile& operator=(const TraceFile&) = delete;
+
+  [[nodiscard]] const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+  std::optional<TemporaryTrace> temporary_;
+};
+
+// Everything as it came, what is wrong with it included, but for the pid: that is the command's now.
+HandOver hand_over_all(const std::vector<std::string>& command, const Arrival& arrival) {
+  HandOver next;
+  next.argv = command;
+  next.environment = arrival.environment;
+  next.program = find_program(command.front(), next.environment.get("PATH").value_or(standard_path));
+  for (const FdRow& row : arrival.record->fds) {
+    if (row.number > STDERR_FILENO) next.passed.push_back({row.number, row.number, 1, false, "as it came"});
+  }
+  for (int number = 0; number <= STDERR_FILENO; ++number) {
+    if (!arrival.stdio_open[static_cast<std::size_t>(number)])
+      next.extra.push_back({{Step::Kind::close, number}, "it came closed"});
+  }
+  // Here it is caught, since a process that ignores it gets no statuses.
+  if (std::ranges::find(arrival.record->ignored_signals, SIGCHLD) != arrival.record->ignored_signals.end())
+    next.extra.push_back({{Step::Kind::ignore_signal, SIGCHLD}, "as it came"});
+  next.name_pid = next.environment.get(listen_pid_name) == std::to_string(::getpid());
+  next.name_pidfdid = next.name_pid && next.environment.get(listen_pidfdid_name).has_value();
+  next.pid_variables = pid_variables_naming(next.environment, ::getpid());
+  if (next.name_pid) next.environment.unset(listen_pid_name);
+  if (next.name_pidfdid) next.environment.unset(listen_pidfdid_name);
+  return next;
+}
+
+pid_t start(const HandOver& next, const sigset_t& signal_mask) {
+  ExecImage image(next, signal_mask);
+  const Spawned spawned = spawn(image);
+  if (!spawned.failure) return spawned.pid;
+  if (spawned.failure->stage == Step::Kind::exec) throw_exec_failure(next.program, spawned.failure->error);
+  throw Failure(image.describe(*spawned.failure));
+}
+
+// What a terminal sends it sends to the command too.
+void relay_signals(const OwnedFd& signals, pid_t command) {
+  signalfd_siginfo info{};
+  while (::read(signals.get(), &info, sizeof info) == sizeof info) {
+    if (info.ssi_code != SI_KERNEL) ::kill(command, static_cast<int>(info.ssi_signo));
+  }
+}
+
+WaitStatus attend(pid_t command, const OwnedFd& signals) {
+  const OwnedFd end(check(open_pidfd(command), "pidfd_open"));
+  std::array<pollfd, 2> waiting{{{end.get(), POLLIN, 0}, {signals.get(), POLLIN, 0}}};
+  while (waiting[0].revents == 0) {
+    (void)!::poll(waiting.data(), waiting.size(), -1);
+    relay_signals(signals, command);
+  }
+  return reap(command);
+}
+
+// What this process holds only for the command, which has it now.
+void let_go(Arrival& arrival) {
+  const int end = arrival.window.end();
+  arrival.window.close();
+  for (const FdRow& row : arrival.record->fds) {
+    if (row.number >= std::max(end, STDERR_FILENO + 1)) ::close(row.number);
+  }
+}
+
+/// What came of a trace.
+struct Judged {
+  int chains = 0;
+  std::optional<std::string> error;  ///< the first, in a few words
+};
+
+Judged report_all(const Request& request, const std::string& path, const std::string& run) {
+  Judged judged;
+  std::error_code none;
+  if (std::filesystem::file_size(path, none) == 0 || none) return judged;
+  const TraceContent content = read_trace(path);
+  for (const std::string& remark : content.remarks) log::warn("trace: {}", remark);
+  for (const auto& records : content.runs) {
+    if (!records.front().run.starts_with(run)) continue;
+    auto error = report_run(records, request.reports, request.colour, judged.chains++ > 0);
+    if (!judged.error) judged.error = std::move(error);
+  }
+  return judged;
+}
+
+}  // namespace
+
+int trace(const std::vector<std::string>& words, Arrival arrival) {
+  const auto request = parse(words);
+  if (!request) return 0;
+  const TraceFile file(request->file);
+  const std::string run = new_run_name();
+  const SignalFd signals = receive_signals(signals_to_relay());
+  const HandOver next = hand_over_all(request->command, arrival);
+  Watcher watcher(Cast(Trace(run, file.path()), arrival.record->fds, {}));
+  const pid_t command = start(next, signals.mask_before);
+  let_go(arrival);
+  const WaitStatus status = attend(command, signals.fd);
+  watcher.finish();
+  const Judged judged = report_all(*request, file.path(), run);
+  if (judged.chains == 0)
+    print_error(Hop::launcher, "no container was started, or none was seen: there is nothing to judge");
+  const bool sound = judged.chains > 0 && !judged.error;
+  if (!request->check || sound || status.exit_status() != 0) return status.exit_status();
+  if (judged.error) print_error(Hop::launcher, "--check: " + *judged.error);
+  return exit_status::timed_out;
+}
+
+}  // namespace fdchain
