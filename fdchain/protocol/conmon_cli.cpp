@@ -9,27 +9,15 @@
 #include <cstdlib>
 #include <utility>
 
+#include "fdchain/protocol/cli.h"
+
 namespace fdchain {
 namespace {
-
-using Flag = bool ConmonOptions::*;
-using Text = ConmonOptions::Text ConmonOptions::*;
-using Texts = ConmonOptions::Texts ConmonOptions::*;
-using Count = ConmonOptions::Count ConmonOptions::*;
-using Place = std::variant<Flag, Text, Texts, Count>;
 
 // The journal's CONTAINER_ID; an id has to be longer.
 constexpr std::size_t journal_short_id = 12;
 
-struct Option {
-  std::string_view name;
-  char letter;  ///< 0 for none
-  Place place;
-  std::string_view help;
-  std::int64_t least = INT_MIN;
-  std::int64_t most = INT_MAX;
-};
-
+using Option = cli::Option<ConmonOptions>;
 using O = ConmonOptions;
 
 // In the order in which podman gives them; what it does not give is where it fits.
@@ -53,9 +41,22 @@ constexpr std::array known_options{
            "Where the output goes: [k8s-file:]PATH, journald, passthrough or none; repeatable"},
     Option{"log-level", 0, &O::log_level, "error, fatal, panic, warn, warning, info, debug or trace"},
     Option{"syslog", 0, &O::syslog, "Log to syslog too"},
-    Option{"log-size-max", 0, &O::log_size_max, "Size at which the log starts anew", INT64_MIN, INT64_MAX},
-    Option{"log-global-size-max", 0, &O::log_global_size_max, "Size after which nothing is logged any more",
-           INT64_MIN, INT64_MAX},
+    Option{"log-size-max",
+           0,
+           &O::log_size_max,
+           "Size at which the log starts anew",
+           {},
+           cli::anywhere,
+           INT64_MIN,
+           INT64_MAX},
+    Option{"log-global-size-max",
+           0,
+           &O::log_global_size_max,
+           "Size after which nothing is logged any more",
+           {},
+           cli::anywhere,
+           INT64_MIN,
+           INT64_MAX},
     Option{"log-tag", 0, &O::log_tag, "CONTAINER_TAG in the journal"},
     Option{"log-label", 0, &O::log_labels, "Another field in the journal, NAME=VALUE; repeatable"},
     Option{"no-container-partial-message", 0, &O::no_container_partial_message,
@@ -93,18 +94,6 @@ constexpr std::array known_options{
     Option{"help-all", '?', &O::help, "The same"},
 };
 
-const Option* find_option(std::string_view name) {
-  const auto* const found = std::ranges::find(known_options, name, &Option::name);
-  return found == known_options.end() ? nullptr : found;
-}
-
-const Option* find_letter(char letter) {
-  const auto* const found = std::ranges::find(known_options, letter, &Option::letter);
-  return found == known_options.end() || letter == 0 ? nullptr : found;
-}
-
-bool is_flag(const Option& option) { return std::holds_alternative<Flag>(option.place); }
-
 ConmonRefusal refuse_words(std::string text) {
   return {"conmon: option parsing failed: " + std::move(text), true};
 }
@@ -112,92 +101,59 @@ ConmonRefusal refuse_words(std::string text) {
 // conmon puts a colon behind it where its message has a value in it.
 ConmonRefusal refuse(std::string_view text) { return {"[conmon:e] " + std::string(text), false}; }
 
+struct Refused {
+  ConmonRefusal refusal;
+};
+
 // As strtol(3) reads with base 0: blanks and a sign may come first, 0x and 0 choose the base.
-std::variant<std::int64_t, ConmonRefusal> read_count(const Option& option, const std::string& value,
-                                                     const std::string& shown) {
+std::int64_t read_count(const Option& option, const std::string& value, const std::string& shown) {
   char* end = nullptr;
   errno = 0;
   const long long number = std::strtoll(value.c_str(), &end, 0);
   if (value.empty() || *end != '\0')
-    return refuse_words(fmt::format("Cannot parse integer value \"{}\" for {}", value, shown));
+    throw Refused{refuse_words(fmt::format("Cannot parse integer value \"{}\" for {}", value, shown))};
   if (errno == ERANGE || number < option.least || number > option.most)
-    return refuse_words(fmt::format("Integer value \"{}\" for {} out of range", value, shown));
+    throw Refused{refuse_words(fmt::format("Integer value \"{}\" for {} out of range", value, shown))};
   return number;
 }
 
-/// Reads words into options, as far as it gets.
-class Reader {
+/// Puts what an option says into a value.
+class Taker {
  public:
-  explicit Reader(const std::vector<std::string>& words) : words_(words) {}
+  explicit Taker(ConmonOptions& options) : options_(options) {}
 
-  std::variant<ConmonOptions, ConmonRefusal> read() {
-    for (; at_ < words_.size(); ++at_) {
-      const std::string& word = words_[at_];
-      if (word == "--") break;
-      if (word.size() < 2 || word[0] != '-') continue;  // GOption hands it back, and conmon does not look
-      if (word.starts_with("--"))
-        read_long(word.substr(2));
-      else
-        read_letters(word);
-      if (refusal_) return *refusal_;
-      if (result_.help) break;
+  // --help ends the reading where it stands.
+  bool take(const Option& option, const std::string& value, const std::string& shown) {
+    const auto put = [&](auto member) { assign(options_.*member, option, value, shown); };
+    std::visit(put, option.member);
+    return !options_.help;
+  }
+
+  [[noreturn]] static void refuse(cli::Trouble trouble, const std::string& word, const std::string& shown) {
+    switch (trouble) {
+      case cli::Trouble::unknown_option: throw Refused{refuse_words("Unknown option " + word)};
+      case cli::Trouble::missing_value: throw Refused{refuse_words("Missing argument for " + shown)};
+      case cli::Trouble::second_value: break;
     }
-    return result_;
+    throw Refused{refuse_words("Error parsing option " + shown)};
   }
 
  private:
-  void read_long(const std::string& text) {
-    const std::size_t equals = text.find('=');
-    const Option* const option = find_option(text.substr(0, equals));
-    if (option == nullptr) return fail("Unknown option --" + text);
-    const std::string shown = "--" + std::string(option->name);
-    // A flag takes no value, and GOption does not mind one.
-    if (is_flag(*option)) return set(*option, "", shown);
-    if (equals != std::string::npos) return set(*option, text.substr(equals + 1), shown);
-    take_next_word(*option, shown);
+  static void assign(bool& flag, const Option&, const std::string&, const std::string&) { flag = true; }
+  static void assign(ConmonOptions::Text& text, const Option&, const std::string& value, const std::string&) {
+    text = value;
   }
-
-  void read_letters(const std::string& word) {
-    bool value_taken = false;
-    for (const char letter : word.substr(1)) {
-      const Option* const option = find_letter(letter);
-      if (option == nullptr) return fail("Unknown option " + word);
-      const std::string shown = std::string("-") + letter;
-      if (is_flag(*option)) {
-        set(*option, "", shown);
-      } else if (std::exchange(value_taken, true)) {
-        fail("Error parsing option " + shown);
-      } else {
-        take_next_word(*option, shown);
-      }
-      if (refusal_ || result_.help) return;
-    }
+  static void assign(ConmonOptions::Texts& texts, const Option&, const std::string& value,
+                     const std::string&) {
+    texts.push_back(value);
   }
-
-  void take_next_word(const Option& option, const std::string& shown) {
-    if (at_ + 1 == words_.size()) return fail("Missing argument for " + shown);
-    set(option, words_[++at_], shown);
+  static void assign(ConmonOptions::Count& count, const Option& option, const std::string& value,
+                     const std::string& shown) {
+    count = read_count(option, value, shown);
   }
+  static void assign(auto&, const Option&, const std::string&, const std::string&) {}  // no such member here
 
-  void set(const Option& option, const std::string& value, const std::string& shown) {
-    if (const auto* const flag = std::get_if<Flag>(&option.place)) result_.** flag = true;
-    if (const auto* const text = std::get_if<Text>(&option.place)) result_.** text = value;
-    if (const auto* const texts = std::get_if<Texts>(&option.place)) (result_.**texts).push_back(value);
-    if (const auto* const count = std::get_if<Count>(&option.place)) {
-      const auto number = read_count(option, value, shown);
-      if (const auto* const problem = std::get_if<ConmonRefusal>(&number))
-        refusal_ = *problem;
-      else
-        result_.** count = std::get<std::int64_t>(number);
-    }
-  }
-
-  void fail(const std::string& text) { refusal_ = refuse_words(text); }
-
-  const std::vector<std::string>& words_;
-  std::size_t at_ = 0;
-  ConmonOptions result_;
-  std::optional<ConmonRefusal> refusal_;
+  ConmonOptions& options_;
 };
 
 bool is_known_level(std::string_view level) {
@@ -256,35 +212,33 @@ std::optional<ConmonRefusal> check_rotation(const ConmonOptions& options) {
 
 // What an option is followed by in the help.
 std::string_view value_name(const Option& option) {
-  if (is_flag(option)) return "";
-  return std::holds_alternative<Count>(option.place) ? "=N" : "=TEXT";
+  if (option.is_flag()) return "";
+  return std::holds_alternative<ConmonOptions::Count ConmonOptions::*>(option.member) ? "=N" : "=TEXT";
 }
 
 }  // namespace
 
 std::variant<ConmonOptions, ConmonRefusal> parse_conmon_options(const std::vector<std::string>& words) {
-  return Reader(words).read();
+  ConmonOptions options;
+  Taker taker(options);
+  cli::Words left(words);
+  cli::OptionReader<ConmonOptions, Taker> reader(known_options, {false, false}, left, taker);
+  try {
+    while (!left.at_end() && !options.help) {
+      const std::string& word = left.take();
+      if (word == "--") break;
+      // GOption hands an operand back, and conmon does not look.
+      if (cli::is_option(word)) reader.read(word);
+    }
+  } catch (const Refused& refused) {
+    return refused.refusal;
+  }
+  return options;
 }
 
 std::vector<std::string> encode(const ConmonOptions& value) {
   std::vector<std::string> words;
-  const auto add = [&](const Option& option, const std::string& text) {
-    words.push_back("--" + std::string(option.name));
-    words.push_back(text);
-  };
-  for (const Option& option : known_options) {
-    // An old name, or another of the same.
-    if (option.name == "pidfile" || option.name == "restore-arg" || option.name == "help-all") continue;
-    if (const auto* const flag = std::get_if<Flag>(&option.place)) {
-      if (value.**flag) words.push_back("--" + std::string(option.name));
-    } else if (const auto* const text = std::get_if<Text>(&option.place)) {
-      if (value.**text) add(option, *(value.**text));
-    } else if (const auto* const texts = std::get_if<Texts>(&option.place)) {
-      for (const std::string& each : value.**texts) add(option, each);
-    } else if (const auto* const count = std::get_if<Count>(&option.place)) {
-      if (value.**count) add(option, std::to_string(*(value.**count)));
-    }
-  }
+  cli::write_options<ConmonOptions>(known_options, value, {}, cli::anywhere, words);
   return words;
 }
 
@@ -332,9 +286,12 @@ std::variant<ConmonLogs, ConmonRefusal> parse_conmon_logs(const ConmonOptions& o
 ConmonRefusal conmon_refusal(std::string_view text) { return {"[conmon:e]: " + std::string(text), false}; }
 
 bool is_conmon_option(std::string_view word) {
-  if (word.size() < 2 || word[0] != '-' || word == "--") return false;
-  if (word.starts_with("--")) return find_option(word.substr(2, word.find('=') - 2)) != nullptr;
-  return std::ranges::all_of(word.substr(1), [](char letter) { return find_letter(letter) != nullptr; });
+  if (!cli::is_option(word)) return false;
+  if (word.starts_with("--"))
+    return cli::find_long<ConmonOptions>(known_options, cli::name_in(word)) != nullptr;
+  return std::ranges::all_of(word.substr(1), [](char letter) {
+    return cli::find_letter<ConmonOptions>(known_options, letter) != nullptr;
+  });
 }
 
 std::string conmon_option_help() {

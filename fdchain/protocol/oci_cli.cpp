@@ -10,6 +10,7 @@
 #include "fdchain/model/failure.h"
 #include "fdchain/model/number.h"
 #include "fdchain/model/printable.h"
+#include "fdchain/protocol/cli.h"
 
 namespace fdchain::oci {
 namespace {
@@ -45,64 +46,54 @@ constexpr unsigned before_verb = 1U << 31;
 constexpr unsigned making = of(Verb::create) | of(Verb::run);
 constexpr unsigned starting = making | of(Verb::exec);
 
-using Member = std::variant<bool Command::*, int Command::*, std::string Command::*,
-                            std::vector<std::string> Command::*>;
+using Option = cli::Option<Command>;
 
-struct Option {
-  std::string_view name;
-  char letter;
-  unsigned where;
-  Member member;
-  std::string_view value;  ///< its name in the help; empty for a flag
-  std::string_view help;
-};
-
-const std::array options{
+constexpr std::array options{
     Option{
-        "root", 0, before_verb, &Command::root, "DIR",
-        "where the states are kept; default /run/fdchain, or $XDG_RUNTIME_DIR/fdchain for an ordinary user"},
-    Option{"log", 0, before_verb, &Command::log, "FILE",
-           "append errors and warnings to FILE; default stderr"},
-    Option{"log-format", 0, before_verb, &Command::log_format, "FORMAT", "text or json"},
-    Option{"debug", 0, before_verb, &Command::debug, "", "log what is done, too"},
-    Option{"cgroup-manager", 0, before_verb, &Command::cgroup_manager, "NAME",
-           "disabled: limits of config.json are not wanted; others are accepted, none is used"},
-    Option{"systemd-cgroup", 0, before_verb, &Command::systemd_cgroup, "", "accepted; no cgroup is made"},
-    Option{"rootless", 0, before_verb, &Command::rootless, "VALUE", "accepted; found out without it"},
-    Option{"strict", 0, before_verb, &Command::strict, "", "refuse what would be ignored with a warning"},
-    Option{"bundle", 'b', making | of(Verb::spec), &Command::bundle, "DIR",
-           "the directory of config.json; default the current one"},
-    Option{"config", 'f', making, &Command::config_file, "FILE", "instead of config.json"},
-    Option{"pid-file", 0, starting, &Command::pid_file, "FILE", "write the pid there"},
-    Option{"console-socket", 0, starting, &Command::console_socket, "SOCKET",
-           "send the terminal's other end there"},
-    Option{"preserve-fds", 0, starting, &Command::preserve_fds, "N", "pass on N descriptors, from 3"},
-    Option{"no-pivot", 0, making, &Command::no_pivot, "", "chroot instead of pivot_root"},
-    Option{"no-new-keyring", 0, making, &Command::no_new_keyring, "", "keep the caller's session keyring"},
-    Option{"no-subreaper", 0, making, &Command::no_subreaper, "", "accepted; this runtime never is one"},
-    Option{"detach", 'd', of(Verb::run) | of(Verb::exec), &Command::detach, "", "return when it runs"},
-    Option{"keep", 0, of(Verb::run), &Command::keep, "", "leave the container to `delete` when it has ended"},
-    Option{"process", 'p', of(Verb::exec), &Command::process_file, "FILE", "the process as JSON"},
-    Option{"tty", 't', of(Verb::exec), &Command::tty, "", "with a terminal"},
-    Option{"env", 'e', of(Verb::exec), &Command::env, "NAME=VALUE", "set a variable; repeatable"},
-    Option{"cwd", 0, of(Verb::exec), &Command::cwd, "DIR", "the working directory"},
-    Option{"user", 'u', of(Verb::exec), &Command::user, "UID[:GID]", "the user, and the group"},
-    Option{"additional-gids", 'g', of(Verb::exec), &Command::additional_gids, "GID",
-           "one more group; repeatable"},
-    Option{"cap", 'c', of(Verb::exec), &Command::capabilities, "CAP", "add a capability; repeatable"},
-    Option{"no-new-privs", 0, of(Verb::exec), &Command::no_new_privileges, "",
-           "no program may give more privileges"},
-    Option{"apparmor", 0, of(Verb::exec), &Command::apparmor, "PROFILE", "refused"},
-    Option{"process-label", 0, of(Verb::exec), &Command::process_label, "LABEL", "refused"},
-    Option{"cgroup", 0, of(Verb::exec), &Command::cgroup, "PATH", "refused"},
-    Option{"force", 'f', of(Verb::remove), &Command::force, "", "kill it first; an unknown id is no error"},
-    Option{"all", 'a', of(Verb::kill), &Command::all, "", "every process of the container"},
-    Option{"quiet", 'q', of(Verb::list), &Command::quiet, "", "ids alone"},
-    Option{"format", 'f', of(Verb::list) | of(Verb::ps), &Command::format, "FORMAT", "table or json"},
-    Option{"file", 'f', of(Verb::spec), &Command::file, "FILE", "write there; default config.json"},
+        "root", 0, &Command::root,
+        "where the states are kept; default /run/fdchain, or $XDG_RUNTIME_DIR/fdchain for an ordinary user",
+        "DIR", before_verb},
+    Option{"log", 0, &Command::log, "append errors and warnings to FILE; default stderr", "FILE",
+           before_verb},
+    Option{"log-format", 0, &Command::log_format, "text or json", "FORMAT", before_verb},
+    Option{"debug", 0, &Command::debug, "log what is done, too", "", before_verb},
+    Option{"cgroup-manager", 0, &Command::cgroup_manager,
+           "disabled: limits of config.json are not wanted; others are accepted, none is used", "NAME",
+           before_verb},
+    Option{"systemd-cgroup", 0, &Command::systemd_cgroup, "accepted; no cgroup is made", "", before_verb},
+    Option{"rootless", 0, &Command::rootless, "accepted; found out without it", "VALUE", before_verb},
+    Option{"strict", 0, &Command::strict, "refuse what would be ignored with a warning", "", before_verb},
+    Option{"bundle", 'b', &Command::bundle, "the directory of config.json; default the current one", "DIR",
+           making | of(Verb::spec)},
+    Option{"config", 'f', &Command::config_file, "instead of config.json", "FILE", making},
+    Option{"pid-file", 0, &Command::pid_file, "write the pid there", "FILE", starting},
+    Option{"console-socket", 0, &Command::console_socket, "send the terminal's other end there", "SOCKET",
+           starting},
+    Option{"preserve-fds", 0, &Command::preserve_fds, "pass on N descriptors, from 3", "N", starting},
+    Option{"no-pivot", 0, &Command::no_pivot, "chroot instead of pivot_root", "", making},
+    Option{"no-new-keyring", 0, &Command::no_new_keyring, "keep the caller's session keyring", "", making},
+    Option{"no-subreaper", 0, &Command::no_subreaper, "accepted; this runtime never is one", "", making},
+    Option{"detach", 'd', &Command::detach, "return when it runs", "", of(Verb::run) | of(Verb::exec)},
+    Option{"keep", 0, &Command::keep, "leave the container to `delete` when it has ended", "", of(Verb::run)},
+    Option{"process", 'p', &Command::process_file, "the process as JSON", "FILE", of(Verb::exec)},
+    Option{"tty", 't', &Command::tty, "with a terminal", "", of(Verb::exec)},
+    Option{"env", 'e', &Command::env, "set a variable; repeatable", "NAME=VALUE", of(Verb::exec)},
+    Option{"cwd", 0, &Command::cwd, "the working directory", "DIR", of(Verb::exec)},
+    Option{"user", 'u', &Command::user, "the user, and the group", "UID[:GID]", of(Verb::exec)},
+    Option{"additional-gids", 'g', &Command::additional_gids, "one more group; repeatable", "GID",
+           of(Verb::exec)},
+    Option{"cap", 'c', &Command::capabilities, "add a capability; repeatable", "CAP", of(Verb::exec)},
+    Option{"no-new-privs", 0, &Command::no_new_privileges, "no program may give more privileges", "",
+           of(Verb::exec)},
+    Option{"apparmor", 0, &Command::apparmor, "refused", "PROFILE", of(Verb::exec)},
+    Option{"process-label", 0, &Command::process_label, "refused", "LABEL", of(Verb::exec)},
+    Option{"cgroup", 0, &Command::cgroup, "refused", "PATH", of(Verb::exec)},
+    Option{"force", 'f', &Command::force, "kill it first; an unknown id is no error", "", of(Verb::remove)},
+    Option{"all", 'a', &Command::all, "every process of the container", "", of(Verb::kill)},
+    Option{"quiet", 'q', &Command::quiet, "ids alone", "", of(Verb::list)},
+    Option{"format", 'f', &Command::format, "table or json", "FORMAT", of(Verb::list) | of(Verb::ps)},
+    Option{"file", 'f', &Command::file, "write there; default config.json", "FILE", of(Verb::spec)},
 };
-
-bool is_flag(const Option& option) { return option.value.empty(); }
 
 const VerbName* find_verb(std::string_view word) {
   const auto* const found = std::ranges::find(verb_names, word, &VerbName::name);
@@ -113,17 +104,7 @@ bool is_absent_verb(std::string_view word) {
   return std::ranges::find(absent_verbs, word) != absent_verbs.end();
 }
 
-const Option* find_long(std::string_view name, unsigned where) {
-  const auto* const found = std::ranges::find_if(
-      options, [&](const Option& option) { return option.name == name && (option.where & where) != 0; });
-  return found == options.end() ? nullptr : found;
-}
-
-const Option* find_letter(char letter, unsigned where) {
-  const auto* const found = std::ranges::find_if(
-      options, [&](const Option& option) { return option.letter == letter && (option.where & where) != 0; });
-  return found == options.end() ? nullptr : found;
-}
+bool is_verb(std::string_view word) { return find_verb(word) != nullptr || is_absent_verb(word); }
 
 [[noreturn]] void refuse(std::string_view word, std::string_view why) {
   throw Failure(printable(word) + ": " + std::string(why));
@@ -135,80 +116,52 @@ bool parse_truth(std::string_view word, std::string_view value) {
   refuse(word, "neither true nor false");
 }
 
-void assign(Command& command, const Option& option, std::string_view word, std::string_view value) {
-  if (const auto* const text = std::get_if<std::string Command::*>(&option.member)) {
-    command.** text = std::string(value);
-  } else if (const auto* const list = std::get_if<std::vector<std::string> Command::*>(&option.member)) {
-    (command.**list).emplace_back(value);
-  } else if (const auto* const flag = std::get_if<bool Command::*>(&option.member)) {
-    command.** flag = parse_truth(word, value);
-  } else if (const auto* const number = std::get_if<int Command::*>(&option.member)) {
-    const auto parsed = parse_decimal(value, most_preserved);
-    if (!parsed)
-      refuse("--" + std::string(option.name) + ' ' + printable(value), "not a number from 0 to 65536");
-    command.** number = static_cast<int>(*parsed);
-  }
-}
-
-/// A command line being read, word by word.
-class Reader {
+/// Puts what an option says into a command.
+class Taker {
  public:
-  explicit Reader(const std::vector<std::string>& words) : words_(words) {}
+  explicit Taker(Command& command) : command_(command) {}
 
-  [[nodiscard]] bool at_end() const { return next_ == words_.size(); }
-  const std::string& take() { return words_[next_++]; }
-
-  std::string_view value_of(std::string_view word) {
-    if (at_end()) refuse(word, "its value is missing");
-    return take();
+  bool take(const Option& option, const std::string& value, const std::string& shown) {
+    const auto put = [&](auto member) { assign(command_.*member, option, value, shown); };
+    std::visit(put, option.member);
+    return true;
   }
 
-  [[nodiscard]] std::vector<std::string> rest() const {
-    return {words_.begin() + static_cast<std::ptrdiff_t>(next_), words_.end()};
+  [[noreturn]] static void refuse(cli::Trouble trouble, const std::string& word, const std::string&) {
+    fdchain::oci::refuse(word,
+                         trouble == cli::Trouble::missing_value ? "its value is missing" : "unknown option");
   }
 
  private:
-  const std::vector<std::string>& words_;
-  std::size_t next_ = 0;
+  static void assign(bool& flag, const Option&, const std::string& value, const std::string& shown) {
+    flag = parse_truth(shown + '=' + value, value);
+  }
+  static void assign(int& number, const Option& option, const std::string& value, const std::string&) {
+    const auto parsed = parse_decimal(value, most_preserved);
+    if (!parsed)
+      fdchain::oci::refuse("--" + std::string(option.name) + ' ' + printable(value),
+                           "not a number from 0 to 65536");
+    number = static_cast<int>(*parsed);
+  }
+  static void assign(std::string& text, const Option&, const std::string& value, const std::string&) {
+    text = value;
+  }
+  static void assign(std::vector<std::string>& list, const Option&, const std::string& value,
+                     const std::string&) {
+    list.push_back(value);
+  }
+  static void assign(auto&, const Option&, const std::string&, const std::string&) {}  // no such member here
+
+  Command& command_;
 };
 
-void read_long(const std::string& word, unsigned where, Reader& reader, Command& command) {
-  const std::size_t equals = word.find('=');
-  const Option* const option = find_long(std::string_view(word).substr(2, equals - 2), where);
-  if (option == nullptr) refuse(word, "unknown option");
-  if (equals != std::string::npos) {
-    assign(command, *option, word, std::string_view(word).substr(equals + 1));
-  } else {
-    assign(command, *option, word, is_flag(*option) ? "true" : reader.value_of(word));
-  }
-}
-
-// `-b DIR`, `-bDIR`, and flags together: `-dt`.
-void read_letters(const std::string& word, unsigned where, Reader& reader, Command& command) {
-  for (std::size_t i = 1; i < word.size(); ++i) {
-    const Option* const option = find_letter(word[i], where);
-    if (option == nullptr) refuse(word, "unknown option");
-    if (is_flag(*option)) {
-      assign(command, *option, word, "true");
-      continue;
-    }
-    assign(command, *option, word, i + 1 < word.size() ? word.substr(i + 1) : reader.value_of(word));
-    return;
-  }
+void read_option(const std::string& word, unsigned where, cli::Words& words, Command& command) {
+  Taker taker(command);
+  cli::OptionReader<Command, Taker>(options, {true, true}, words, taker).read(word, where);
 }
 
 bool asks_for_help(std::string_view word) { return word == "--help" || word == "-h" || word == "-?"; }
 bool asks_for_version(std::string_view word) { return word == "--version" || word == "-v" || word == "-V"; }
-
-void read_option(const std::string& word, unsigned where, Reader& reader, Command& command) {
-  if (word.starts_with("--")) {
-    read_long(word, where, reader, command);
-  } else {
-    read_letters(word, where, reader, command);
-  }
-}
-
-bool is_option(std::string_view word) { return word.size() > 1 && word[0] == '-'; }
 
 void take_operands(Command& command, const std::vector<std::string>& operands) {
   const bool has_id =
@@ -223,7 +176,7 @@ void take_operands(Command& command, const std::vector<std::string>& operands) {
   if (command.verb == Verb::exec) command.args.assign(operands.begin() + 1, operands.end());
 }
 
-void read_after_verb(Reader& reader, Command& command) {
+void read_after_verb(cli::Words& reader, Command& command) {
   std::vector<std::string> operands;
   while (!reader.at_end()) {
     const std::string& word = reader.take();
@@ -233,7 +186,7 @@ void read_after_verb(Reader& reader, Command& command) {
       return;
     }
     if (word == "--" && (command.verb != Verb::exec || operands.empty())) continue;
-    if (is_option(word)) {
+    if (cli::is_option(word)) {
       read_option(word, of(command.verb), reader, command);
       continue;
     }
@@ -256,27 +209,10 @@ void check_choice(std::string_view option, std::string_view value, std::string_v
          "neither " + std::string(one) + " nor " + std::string(other));
 }
 
-void write_options(const Command& command, unsigned where, std::vector<std::string>& words) {
-  const Command defaults;
-  for (const Option& option : options) {
-    if ((option.where & where) == 0) continue;
-    const std::string name = "--" + std::string(option.name);
-    if (const auto* const text = std::get_if<std::string Command::*>(&option.member)) {
-      if (command.**text != defaults.**text) words.insert(words.end(), {name, command.**text});
-    } else if (const auto* const list = std::get_if<std::vector<std::string> Command::*>(&option.member)) {
-      for (const std::string& each : command.**list) words.insert(words.end(), {name, each});
-    } else if (const auto* const flag = std::get_if<bool Command::*>(&option.member)) {
-      if (command.**flag) words.push_back(name);
-    } else if (const auto* const number = std::get_if<int Command::*>(&option.member)) {
-      if (command.**number != 0) words.insert(words.end(), {name, std::to_string(command.**number)});
-    }
-  }
-}
-
 std::string help_line(const Option& option) {
   std::string left = option.letter != 0 ? std::string("  -") + option.letter + ", " : "      ";
   left += "--" + std::string(option.name);
-  if (!is_flag(option)) left += ' ' + std::string(option.value);
+  if (!option.is_flag()) left += ' ' + std::string(option.value);
   left.resize(std::max<std::size_t>(left.size() + 1, 32), ' ');
   return left + std::string(option.help) + '\n';
 }
@@ -292,19 +228,19 @@ std::string help_lines(unsigned where) {
 }  // namespace
 
 bool is_command_line(const std::vector<std::string>& words) {
-  Reader reader(words);
+  cli::Words reader(words);
   bool known = false;  // the native dialect has none of these options: what follows one is this one's to name
   while (!reader.at_end()) {
     const std::string& word = reader.take();
-    if (!is_option(word)) return known || find_verb(word) != nullptr || is_absent_verb(word);
     if (word == "--") return false;
+    if (!cli::is_option(word)) return known || is_verb(word);
     if (!word.starts_with("--")) return known || asks_for_version(word);
     const std::size_t equals = word.find('=');
-    const Option* const option = find_long(std::string_view(word).substr(2, equals - 2), before_verb);
+    const Option* const option = cli::find_long<Command>(options, cli::name_in(word), before_verb);
     // --help alone is answered in the native dialect, which points here.
     if (option == nullptr) return known || asks_for_version(word);
     known = true;
-    if (!is_flag(*option) && equals == std::string::npos) {
+    if (!option->is_flag() && equals == std::string::npos) {
       if (reader.at_end()) return true;
       reader.take();
     }
@@ -312,8 +248,19 @@ bool is_command_line(const std::vector<std::string>& words) {
   return false;
 }
 
+std::string verb_in(const std::vector<std::string>& words) {
+  constexpr std::string_view runcs_own = "--criu";  // before a verb, with a value
+  for (std::size_t i = 1; i < words.size() && words[i] != "--"; ++i) {
+    if (is_verb(words[i])) return words[i];
+    if (!words[i].starts_with("--")) continue;
+    const Option* const option = cli::find_long<Command>(options, words[i].substr(2), before_verb);
+    if ((option != nullptr && !option->is_flag()) || words[i] == runcs_own) ++i;
+  }
+  return {};
+}
+
 void decode_command(const std::vector<std::string>& words, Command& command) {
-  Reader reader(words);
+  cli::Words reader(words);
   while (!reader.at_end()) {
     const std::string& word = reader.take();
     if (asks_for_version(word)) {
@@ -321,7 +268,7 @@ void decode_command(const std::vector<std::string>& words, Command& command) {
       return;
     }
     if (asks_for_help(word)) return;
-    if (is_option(word)) {
+    if (cli::is_option(word) || word == "--") {
       read_option(word, before_verb, reader, command);
       continue;
     }
@@ -346,14 +293,14 @@ Command decode_command(const std::vector<std::string>& words) {
 
 std::vector<std::string> encode(const Command& command) {
   std::vector<std::string> words;
-  write_options(command, before_verb, words);
+  cli::write_options<Command>(options, command, Command(), before_verb, words);
   const auto* const verb = std::ranges::find(verb_names, command.verb, &VerbName::verb);
   if (verb == verb_names.end()) {
     words.emplace_back(command.verb == Verb::version ? "--version" : "--help");
     return words;
   }
   words.emplace_back(verb->name);
-  write_options(command, of(command.verb), words);
+  cli::write_options<Command>(options, command, Command(), of(command.verb), words);
   if (!command.id.empty()) words.push_back(command.id);
   if (command.verb == Verb::kill) words.push_back(command.signal);
   words.insert(words.end(), command.args.begin(), command.args.end());

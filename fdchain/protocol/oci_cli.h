@@ -66,6 +66,10 @@ struct Command {
 /// `--` never stands before a verb here, so what follows one is the native dialect's.
 bool is_command_line(const std::vector<std::string>& words);
 
+/// The verb among the words of some runtime's command line, its name first; empty where there is none. A
+/// script's own path may stand before them, and options of any runtime.
+std::string verb_in(const std::vector<std::string>& words);
+
 /// Reads such a command line. Options are taken before and after the id; the program of `exec` keeps its own.
 ///
 /// Throws Failure naming the word that is wrong; `command` then has what stood before it, such as --log.

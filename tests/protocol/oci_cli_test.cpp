@@ -27,6 +27,15 @@ std::string refusal(const Words& words) {
   return "accepted";
 }
 
+TEST(OciCli, TheVerbIsFoundAmongTheWordsOfAnyRuntime) {
+  EXPECT_EQ(oci::verb_in({"runc", "--root", "/run/start", "--log=x", "create", "--bundle", "b", "kill"}),
+            "create");
+  EXPECT_EQ(oci::verb_in({"/bin/sh", "/usr/bin/crun", "--debug", "exec", "id"}), "exec");
+  EXPECT_EQ(oci::verb_in({"runc", "--criu", "delete", "restore", "id"}), "restore");
+  EXPECT_EQ(oci::verb_in({"crun", "--", "create"}), "");
+  EXPECT_EQ(oci::verb_in({}), "");
+}
+
 TEST(OciCommandLine, ConmonsCreateIsUnderstood) {
   const Command command =
       decode_command({"--systemd-cgroup", "--log-format=json", "--log", "/l", "--cgroup-manager", "disabled",

@@ -7,6 +7,7 @@
 
 #include "fdchain/model/environment.h"
 #include "fdchain/model/variables.h"
+#include "fdchain/protocol/oci_cli.h"
 #include "fdchain/system/proc/observe_process.h"
 
 namespace fdchain {
@@ -49,22 +50,8 @@ bool contains(std::initializer_list<std::string_view> list, std::string_view wor
   return std::ranges::find(list, word) != list.end();
 }
 
-// The command among an OCI runtime's words; empty where there is none. A script's own path may stand before
-// them.
-std::string runtime_command_in(const std::vector<std::string>& words) {
-  for (std::size_t i = 1; i < words.size() && words[i] != "--"; ++i) {
-    if (contains({"--root", "--log", "--log-format", "--cgroup-manager", "--rootless", "--criu"}, words[i]))
-      ++i;
-    else if (contains({"create", "run", "restore", "exec", "start", "state", "kill", "delete", "list", "ps",
-                       "features", "spec", "update", "pause", "resume", "events", "checkpoint"},
-                      words[i]))
-      return words[i];
-  }
-  return {};
-}
-
 bool makes_container(const std::vector<std::string>& words) {
-  return contains({"create", "run", "restore", "exec"}, runtime_command_in(words));
+  return contains({"create", "run", "restore", "exec"}, oci::verb_in(words));
 }
 
 bool is_known_runtime(const std::vector<std::string>& words) {
