@@ -109,7 +109,7 @@ FaultRequest draw_fault(Dice& dice, const std::vector<Hop>& hops) {
     const Fault& fault = dice.one_of(all_faults());
     const Hop hop = dice.one_of(fault.hops);
     if (std::ranges::find(hops, hop) == hops.end()) continue;
-    return {hop, std::string(fault.name), fault.standard};
+    return {hop, std::string(fault.name), fault.standard.to_vector()};
   }
 }
 
@@ -122,9 +122,10 @@ void draw_numbers(Dice& dice, const Run& run, std::size_t which, FaultRequest& r
   const int low = listen_fds_start + (share > 0 ? share * static_cast<int>(which) : 0);
   const int high = share > 0 ? low + share - 1 : listen_fds_start + sockets - 1;
   const int fd = dice.between(low, high);
-  const bool about_sockets = fault.standard == std::vector{listen_fds_start};
+  const bool about_sockets = fault.standard.to_vector() == std::vector{listen_fds_start};
   if (fault.argument == "FD" && about_sockets) request.numbers = {fd};
-  if (fault.argument == "FD" && fault.standard == std::vector{2}) request.numbers = {dice.between(0, 2)};
+  if (fault.argument == "FD" && fault.standard.to_vector() == std::vector{2})
+    request.numbers = {dice.between(0, 2)};
   if (fault.argument == "FD:FD") {
     // One socket alone has no other to be mistaken for, and the run is refused.
     const int other = high > low ? dice.between(low, high - 1) : fd - 1;

@@ -1,13 +1,13 @@
 #pragma once
 
-#include <vector>
+#include <span>
 
 #include "fdchain/plan/edits/fault.h"
 
 namespace fdchain::faults {
 
-std::vector<Fault> environment_faults();
-std::vector<Fault> descriptor_faults();
-std::vector<Fault> conduct_faults();
+std::span<const Fault> environment_faults();
+std::span<const Fault> descriptor_faults();
+std::span<const Fault> conduct_faults();
 
 }  // namespace fdchain::faults

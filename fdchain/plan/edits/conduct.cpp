@@ -1,6 +1,7 @@
 // Faults of what a hop does around its hand-over.
 
 #include <algorithm>
+#include <array>
 
 #include "fdchain/plan/edits/catalogue.h"
 #include "fdchain/plan/edits/edits.h"
@@ -42,80 +43,79 @@ void leave_orphans(HopPlan& plan, const Numbers&, const HopContext&) {
   std::erase(plan.conduct.after_exit, AtEnd::end_leftovers);
 }
 
+constexpr std::array table{
+    Fault{
+        .name = "keep-sockets",
+        .hops = {Hop::launcher, Hop::monitor},
+        .bug_class = 'K',
+        .bug = "conmon held the port after its container had died (conmon 144, 240)",
+        .finding = "fd-retained",
+        .summary = "keep copies of the sockets to the end",
+        .edit = keep_sockets,
+    },
+    Fault{
+        .name = "publish-first",
+        .hops = {Hop::monitor},
+        .bug_class = 'K',
+        .bug = "the exit file was there before the descriptors were closed (podman 3696, 9447)",
+        .finding = "fd-retained",
+        .summary = "publish the exit status before dropping the sockets",
+        .occasion = Occasion::end,
+        .edit = publish_first,
+    },
+    Fault{
+        .name = "swallow-failure",
+        .hops = {Hop::monitor, Hop::runtime_shim},
+        .bug_class = 'L',
+        .bug = "nothing on the sync pipe when the runtime fails silently (conmon 2.1.6, crun dc9627cd)",
+        .finding = "handshake-lost-error",
+        .summary = "tell nobody why the payload did not start",
+        .occasion = Occasion::failed_start,
+        .edit = swallow_failure,
+    },
+    Fault{
+        .name = "swallow-status",
+        .hops = {Hop::monitor},
+        .bug_class = 'L',
+        .bug = "the sync pipe was closed before the exit code was written (conmon 911c786)",
+        .finding = "handshake-lost-error",
+        .summary = "tell nobody how the payload ended",
+        .occasion = Occasion::end,
+        .edit = swallow_status,
+    },
+    Fault{
+        .name = "leak-per-signal",
+        .hops = {Hop::monitor},
+        .bug_class = 'Q',
+        .bug = "one descriptor more for each event (conmon bz 1671622, containerd 3949)",
+        .finding = "fd-growth",
+        .summary = "leak a descriptor with every signal it forwards",
+        .occasion = Occasion::signal,
+        .edit = leak_per_signal,
+    },
+    Fault{
+        .name = "leave-zombie",
+        .hops = {Hop::launcher},
+        .bug_class = 'R',
+        .bug = "the API service did not wait for conmon (podman 9777, runc eab533090)",
+        .finding = "zombie-left",
+        .summary = "do not reap the intermediate of the double fork",
+        .edit = leave_zombie,
+    },
+    Fault{
+        .name = "leave-orphans",
+        .hops = {Hop::monitor},
+        .bug_class = 'R',
+        .bug = "children were not reaped, or left behind (conmon 290, 310)",
+        .finding = "zombie-left",
+        .summary = "leave what the payload started",
+        .occasion = Occasion::leftovers,
+        .edit = leave_orphans,
+    },
+};
+
 }  // namespace
 
-// NOLINTNEXTLINE(readability-function-size): a table
-std::vector<Fault> conduct_faults() {
-  return {
-      {
-          .name = "keep-sockets",
-          .hops = {Hop::launcher, Hop::monitor},
-          .bug_class = 'K',
-          .bug = "conmon held the port after its container had died (conmon 144, 240)",
-          .finding = "fd-retained",
-          .summary = "keep copies of the sockets to the end",
-          .edit = keep_sockets,
-      },
-      {
-          .name = "publish-first",
-          .hops = {Hop::monitor},
-          .bug_class = 'K',
-          .bug = "the exit file was there before the descriptors were closed (podman 3696, 9447)",
-          .finding = "fd-retained",
-          .summary = "publish the exit status before dropping the sockets",
-          .occasion = Occasion::end,
-          .edit = publish_first,
-      },
-      {
-          .name = "swallow-failure",
-          .hops = {Hop::monitor, Hop::runtime_shim},
-          .bug_class = 'L',
-          .bug = "nothing on the sync pipe when the runtime fails silently (conmon 2.1.6, crun dc9627cd)",
-          .finding = "handshake-lost-error",
-          .summary = "tell nobody why the payload did not start",
-          .occasion = Occasion::failed_start,
-          .edit = swallow_failure,
-      },
-      {
-          .name = "swallow-status",
-          .hops = {Hop::monitor},
-          .bug_class = 'L',
-          .bug = "the sync pipe was closed before the exit code was written (conmon 911c786)",
-          .finding = "handshake-lost-error",
-          .summary = "tell nobody how the payload ended",
-          .occasion = Occasion::end,
-          .edit = swallow_status,
-      },
-      {
-          .name = "leak-per-signal",
-          .hops = {Hop::monitor},
-          .bug_class = 'Q',
-          .bug = "one descriptor more for each event (conmon bz 1671622, containerd 3949)",
-          .finding = "fd-growth",
-          .summary = "leak a descriptor with every signal it forwards",
-          .occasion = Occasion::signal,
-          .edit = leak_per_signal,
-      },
-      {
-          .name = "leave-zombie",
-          .hops = {Hop::launcher},
-          .bug_class = 'R',
-          .bug = "the API service did not wait for conmon (podman 9777, runc eab533090)",
-          .finding = "zombie-left",
-          .summary = "do not reap the intermediate of the double fork",
-          .edit = leave_zombie,
-      },
-      {
-          .name = "leave-orphans",
-          .hops = {Hop::monitor},
-          .bug_class = 'R',
-          .bug = "children were not reaped, or left behind (conmon 290, 310)",
-          .finding = "zombie-left",
-          .summary = "leave what the payload started",
-          .occasion = Occasion::leftovers,
-          .edit = leave_orphans,
-      },
-  };
-}
+std::span<const Fault> conduct_faults() { return table; }
 
 }  // namespace fdchain::faults

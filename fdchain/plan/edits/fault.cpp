@@ -21,7 +21,8 @@ constexpr int usage_status = 2;
 
 std::vector<Fault> collect() {
   std::vector<Fault> faults;
-  for (auto& part : {faults::environment_faults(), faults::descriptor_faults(), faults::conduct_faults()}) {
+  for (const auto part :
+       {faults::environment_faults(), faults::descriptor_faults(), faults::conduct_faults()}) {
     faults.insert(faults.end(), part.begin(), part.end());
   }
   std::ranges::stable_sort(
@@ -59,7 +60,7 @@ std::vector<int> parse_numbers(std::string_view text, const Fault& fault,
   if (!argument) {
     if (fault.standard.empty())
       refuse(text, std::string(fault.name) + " needs an argument: " + std::string(fault.name) + form);
-    return fault.standard;
+    return fault.standard.to_vector();
   }
   std::vector<int> numbers;
   std::string_view rest = argument.value_or("");  // is set; GCC 12 at -O2 does not see it after refuse()

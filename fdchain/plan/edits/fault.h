@@ -40,21 +40,27 @@ struct Happened {
   bool leftovers = false;
 };
 
-/// Some hops, as a value that needs no code to run before main: every exec of a hop would pay for it.
-class Hops {
+/// A few values, in memory that needs no code to run before main: every exec of a hop would pay for it.
+template <typename Value, std::size_t most>
+class Few {
  public:
-  constexpr Hops(std::initializer_list<Hop> hops) : size_(hops.size()) {
-    std::copy(hops.begin(), hops.end(), hops_.begin());
+  constexpr Few(std::initializer_list<Value> values) : size_(values.size()) {
+    std::copy(values.begin(), values.end(), values_.begin());
   }
-  [[nodiscard]] constexpr const Hop* begin() const { return hops_.data(); }
-  [[nodiscard]] constexpr const Hop* end() const { return hops_.data() + size_; }
+  [[nodiscard]] constexpr const Value* begin() const { return values_.data(); }
+  [[nodiscard]] constexpr const Value* end() const { return values_.data() + size_; }
   [[nodiscard]] constexpr std::size_t size() const { return size_; }
-  constexpr const Hop& operator[](std::size_t index) const { return hops_[index]; }
+  [[nodiscard]] constexpr bool empty() const { return size_ == 0; }
+  constexpr const Value& operator[](std::size_t index) const { return values_[index]; }
+  [[nodiscard]] std::vector<Value> to_vector() const { return {begin(), end()}; }
+  friend constexpr bool operator==(const Few&, const Few&) = default;
 
  private:
-  std::array<Hop, 5> hops_{};
+  std::array<Value, most> values_{};
   std::size_t size_;
 };
+
+using Hops = Few<Hop, 5>;
 
 /// A mistake some real hop has made.
 ///
@@ -63,7 +69,7 @@ class Hops {
 struct Fault {
   std::string_view name;           ///< as typed after --fault HOP:
   std::string_view argument = {};  ///< what ARG is, for people: empty, `FD`, `FD:TO`, `N`
-  std::vector<int> standard = {};  ///< ARG when none is given; empty when one has to be
+  Few<int, 2> standard = {};       ///< ARG when none is given; empty when one has to be
   Hops hops;                       ///< who can make it
   char bug_class;                  ///< the letter of its class
   std::string_view bug;            ///< the real bug it replays

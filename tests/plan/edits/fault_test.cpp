@@ -27,7 +27,7 @@ TEST(Faults, ThatNothingHappenedForHadNoOccasion) {
 TEST(Faults, OfWhatIsHandedOverNeedNoOccasion) {
   for (const Fault& fault : all_faults()) {
     if (fault.occasion != Occasion::hand_over) continue;
-    const FaultRequest request{fault.hops[0], std::string(fault.name), fault.standard};
+    const FaultRequest request{fault.hops[0], std::string(fault.name), fault.standard.to_vector()};
     EXPECT_THAT(without_occasion(std::vector{request}, {}), IsEmpty()) << fault.name;
   }
 }
