@@ -4,7 +4,6 @@
 #include <poll.h>
 #include <sys/inotify.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -65,13 +64,7 @@ constexpr auto grace = std::chrono::seconds(10);  // from SIGTERM to SIGKILL, as
 
 using Clock = std::chrono::steady_clock;
 
-bool asks_for_end(int signal) {
-  return signal == SIGTERM || signal == SIGINT || signal == SIGHUP || signal == SIGQUIT;
-}
-
-void send_signal(const OwnedFd& pidfd, int signal) {
-  (void)::syscall(SYS_pidfd_send_signal, pidfd.get(), signal, nullptr, 0);
-}
+void send_signal(const OwnedFd& pidfd, int signal) { (void)signal_pidfd(pidfd.get(), signal); }
 
 bool has_ended(const OwnedFd& pidfd) {
   pollfd end{pidfd.get(), POLLIN, 0};
@@ -197,7 +190,12 @@ void Container::prepare() {
   const std::string search(arrival_.environment.get("PATH").value_or(standard_path));
   run_.monitor = fs::absolute(find_hop(options_.monitor, search));
   run_.runtime = fs::absolute(find_hop(options_.runtime, search));
-  open_sockets(options_, sockets_);
+  run_.place = {temporary_path("fdchain-")};
+  run_.id = fs::path(run_.place.path).filename();
+  caretaker_.emplace([words = clean_up_words(), monitor = run_.monitor](const Caretaker::Told& told) {
+    clean_up_unstarted(words, monitor, told);
+  });
+  open_sockets(options_, sockets_, &*caretaker_);
   if (witness_.trace().on()) {
     witness_.saw_arrival(make_contract(options_, arrival_, sockets_));
     known_ = observe_fds();
@@ -205,9 +203,6 @@ void Container::prepare() {
   SignalFd signals = receive_signals(signals_to_relay());
   mask_before_ = signals.mask_before;
   signals_ = std::move(signals.fd);
-  run_.place = {temporary_path("fdchain-")};
-  run_.id = fs::path(run_.place.path).filename();
-  caretaker_.emplace([words = clean_up_words()] { clean_up_unstarted(words); });
   if (has_children()) came_with_ = children_of_this_process();
   follow();
   check(::prctl(PR_SET_CHILD_SUBREAPER, 1), "prctl PR_SET_CHILD_SUBREAPER");
