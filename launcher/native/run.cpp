@@ -25,10 +25,7 @@ namespace {
 Environment environment_to_pass(const RunOptions& options, const Arrival& arrival, const Trace& trace) {
   Environment environment = arrival.environment;
   if (trace.on()) environment.set(trace_name, trace.variable());
-  std::string faults;
-  for (const FaultRequest& fault : options.faults)
-    faults.append(faults.empty() ? "" : ",").append(to_string(fault));
-  if (!faults.empty()) environment.set(fault_name, faults);
+  if (!options.faults.empty()) environment.set(fault_name, to_string(options.faults));
   if (!options.profiles.is_ideal()) environment.set(profile_name, to_string(options.profiles));
   return environment;
 }

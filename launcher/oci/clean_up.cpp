@@ -11,7 +11,6 @@
 #include <boost/program_options.hpp>
 #include <csignal>
 #include <filesystem>
-#include <fstream>
 #include <ranges>
 
 #include "fdchain/program/log.h"
@@ -54,11 +53,6 @@ po::options_description describe(CleanUp& job) {
   return own.add(common_options());
 }
 
-std::string read_all(const std::string& path) {
-  std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
 Outcome call_runtime(const CleanUp& job, const std::vector<std::string>& words) {
   std::vector<std::string> command = job.runtime;
   command.insert(command.end(), words.begin(), words.end());
@@ -85,7 +79,7 @@ void clean_up(const CleanUp& job) {
   for (const std::string& queue : job.queues) MadeName::known(MadeName::Kind::message_queue, queue).remove();
   const Outcome outcome = call_runtime(job, {"delete", "--force", job.id});
   if (outcome.status != WaitStatus::for_exit_code(0)) log::warn("{}: {}", job.runtime.front(), outcome.said);
-  if (const std::string status = read_all(place.exits() + '/' + job.id);
+  if (const std::string status = read_file(place.exits() + '/' + job.id);
       !job.exit_file.empty() && !status.empty())
     write_file_atomically(job.exit_file, status, "--exit-file", Durable::yes);
   remove(place);

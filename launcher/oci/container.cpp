@@ -91,11 +91,6 @@ std::string why_not(const Outcome& outcome) {
   return said.empty() ? outcome.status.describe() + " without a word" : said;
 }
 
-std::string read_text(const std::string& path) {
-  std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
 /// One container, from its bundle to its end.
 class Container {
  public:
@@ -258,10 +253,7 @@ void Container::start_monitor() {
   Environment environment = arrival_.environment;
   if (witness_.trace().on()) environment.set(trace_name, witness_.trace().variable());
   if (!options_.profiles.is_ideal()) environment.set(profile_name, to_string(options_.profiles));
-  std::string faults;
-  for (const FaultRequest& fault : options_.faults)
-    faults.append(faults.empty() ? "" : ",").append(to_string(fault));
-  if (!faults.empty()) environment.set(fault_name, faults);
+  if (!options_.faults.empty()) environment.set(fault_name, to_string(options_.faults));
   arrival_.environment = environment;
   Handles handles{{}, {}, sync.theirs.get(), start.theirs.get(), static_cast<int>(accepted_.free.size())};
   for (const Opened& opened : sockets_.opened) handles.own_sockets.push_back(opened.fd.get());
@@ -484,7 +476,7 @@ bool Container::wait(const OwnedFd& what, std::chrono::milliseconds limit) {
 }
 
 std::optional<int> Container::published_status() const {
-  const std::string text = read_text(run_.place.exits() + '/' + run_.id);
+  const std::string text = read_file(run_.place.exits() + '/' + run_.id);
   if (text == "-1") return exit_status::timed_out;
   const auto number = parse_decimal(text, UINT8_MAX);
   return number ? std::optional(static_cast<int>(*number)) : std::nullopt;
@@ -496,7 +488,7 @@ int Container::conclude() {
   if (!status)
     throw Failure("monitor (pid " + std::to_string(monitor_pid_) +
                   ") died before it could tell the payload's exit status");
-  const bool timed_out = read_text(run_.place.exits() + '/' + run_.id) == "-1";
+  const bool timed_out = read_file(run_.place.exits() + '/' + run_.id) == "-1";
   heard_.push_back("exit file: " + std::to_string(*status));
   // It waits for the lock with its clean-up, and so it can still be seen.
   observe_monitor(Moment::after_exit);
