@@ -88,6 +88,7 @@ void MonitorLink::end_payload() {
 void MonitorLink::leave() {
   say({StartMessage::Kind::leave});
   while (!unsaid_.empty() && !closed_) io_.run_one();
+  if (given_up_) throw Failure(*given_up_);
 }
 
 // A monitor may stand still, and this process must not with it. What there is no room for waits here, and of
