@@ -5,7 +5,6 @@
 #include <charconv>
 #include <climits>
 #include <cstdlib>
-#include <ranges>
 #include <string>
 
 namespace fdchain {
@@ -78,8 +77,8 @@ std::optional<std::uint64_t> multiply(std::string_view whole, std::string_view f
   const auto count = whole.empty() ? 0 : parse_decimal(whole, UINT64_MAX / unit);
   if (!count) return std::nullopt;
   std::uint64_t rest = 0;
-  for (const char digit : fraction | std::views::reverse)
-    rest = (static_cast<std::uint64_t>(digit - '0') * unit + rest) / 10;
+  for (auto digit = fraction.rbegin(); digit != fraction.rend(); ++digit)
+    rest = (static_cast<std::uint64_t>(*digit - '0') * unit + rest) / 10;
   const std::uint64_t product = *count * unit;
   return rest <= UINT64_MAX - product ? std::optional(product + rest) : std::nullopt;
 }

@@ -10,8 +10,8 @@
 #include <boost/json.hpp>
 #include <boost/program_options.hpp>
 #include <csignal>
+#include <cstddef>
 #include <filesystem>
-#include <ranges>
 
 #include "fdchain/program/log.h"
 #include "fdchain/program/options.h"
@@ -91,7 +91,8 @@ using Processes = std::vector<OwnedFd>;  // pidfds
 // interpreter first.
 bool is_called(const std::vector<std::string>& words, const std::vector<std::string>& programs) {
   const auto name = [](const std::string& path) { return std::filesystem::path(path).filename(); };
-  return std::ranges::any_of(words | std::views::take(2), [&](const std::string& word) {
+  const auto first_two = words.begin() + static_cast<std::ptrdiff_t>(std::min<std::size_t>(words.size(), 2));
+  return std::any_of(words.begin(), first_two, [&](const std::string& word) {
     return std::ranges::find(programs, name(word), name) != programs.end();
   });
 }
