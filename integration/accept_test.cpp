@@ -2,11 +2,22 @@
 //
 // A server that closes first leaves its port in TIME_WAIT: these ports are of no other test.
 
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <termios.h>
+#include <unistd.h>
+
 #include <csignal>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
+#include "fdchain/system/exec/pidfd.h"
+#include "fdchain/system/fd/sys.h"
 #include "integration/harness/chain_test.h"
+#include "integration/harness/notify_socket.h"
 #include "integration/harness/wait_until.h"
 
 namespace fdchain::test {
@@ -102,6 +113,93 @@ TEST_F(Accept, AKilledLauncherTakesItsRunsWithIt) {
   EXPECT_EQ(client.receive(), "");
 }
 
+TEST_F(Accept, TheLimitIsOneForEachSocket) {
+  Program chain(launcher({"--listen", "unix:" + file("a") + ",accept,max-connections=1", "--listen",
+                          "unix:" + file("b") + ",accept,max-connections=2", "--listen-report",
+                          file("report"), "sh", "-c", "echo welcome >&3; read line <&3"}));
+  wait_for_file(file("report"));
+  const Client one("unix:" + file("a"));
+  EXPECT_EQ(one.receive(), "welcome\n");
+  EXPECT_EQ(Client("unix:" + file("a")).receive(), "");
+  const Client two("unix:" + file("b"));
+  const Client three("unix:" + file("b"));
+  EXPECT_EQ(two.receive(), "welcome\n");
+  EXPECT_EQ(three.receive(), "welcome\n");
+  EXPECT_EQ(Client("unix:" + file("b")).receive(), "");
+  chain.signal(SIGTERM);
+  EXPECT_EQ(chain.finish().err,
+            "launcher: warning: max-connections=1 are served; others are closed\n"
+            "launcher: warning: max-connections=2 are served; others are closed\n");
+}
+
+// As systemd does it: not all of them come with a connection by themselves.
+TEST_F(Accept, TheConnectionHasTheOptionsOfItsSocket) {
+  const std::string ask =
+      "import socket as s; c = s.socket(fileno=3); get = lambda what: c.getsockopt(s.SOL_SOCKET, what)\n"
+      "c.sendall(f'{get(s.SO_PRIORITY)} {get(s.SO_SNDBUF)} {get(s.SO_RCVBUF)} "
+      "{get(s.SO_PASSCRED)}\\n'.encode())";
+  Program chain =
+      serve("unix:" + file("s") + ",accept,priority=3,sndbuf=8K,rcvbuf=16K,passcred", {"python3", "-c", ask});
+  EXPECT_EQ(Client("unix:" + file("s")).receive(), "3 16384 32768 1\n");
+  chain.signal(SIGTERM);
+  EXPECT_EQ(chain.finish().status, WaitStatus::for_exit_code(128 + SIGTERM));
+}
+
+// The kernel sends it to the session's leader, and to nobody else.
+TEST_F(Accept, AHangUpOfTheTerminalGoesToTheRuns) {
+  OwnedFd terminal(check(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC), "posix_openpt"));
+  check(::unlockpt(terminal.get()), "unlockpt");
+  const OwnedFd side(
+      check(::ioctl(terminal.get(), TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC), "TIOCGPTPEER"));
+  Start start =
+      launcher({"--listen", "unix:" + file("s") + ",accept", "--listen-report", file("report"), "payload"});
+  start.argv.insert(start.argv.begin(), {"setsid", "--ctty"});
+  start.pass = {{side.get(), 0}};
+  Program chain(start);
+  wait_for_file(file("report"));
+  const Client client("unix:" + file("s"));
+  EXPECT_EQ(client.ask("hello"), "hello");
+  terminal.close();
+  EXPECT_EQ(client.receive(), "");
+  EXPECT_EQ(chain.finish().status, WaitStatus::for_exit_code(128 + SIGHUP));
+}
+
+// By whoever got hold of it: here as a debugger would.
+TEST_F(Accept, ASocketThatSomebodyHasShutDownIsServedNoLonger) {
+  Program chain = serve("unix:" + file("s") + ",accept", {"true"});
+  const OwnedFd pidfd(open_pidfd(chain.pid()));
+  for (int number = 3; number < 20; ++number) {
+    const OwnedFd theirs(static_cast<int>(::syscall(SYS_pidfd_getfd, pidfd.get(), number, 0)));
+    int listens = 0;
+    socklen_t size = sizeof listens;
+    if (theirs && ::getsockopt(theirs.get(), SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens != 0)
+      ::shutdown(theirs.get(), SHUT_RDWR);
+  }
+  const Result result = chain.finish();
+  EXPECT_EQ(result.status, WaitStatus::for_exit_code(125));
+  EXPECT_EQ(result.err, "launcher: warning: --listen unix:" + file("s") +
+                            ",accept does not listen any more; it is served no longer\n"
+                            "launcher: no socket listens any more, and every run has ended\n");
+}
+
+// systemd waits for the process that it has started.
+TEST_F(Accept, TheWatchdogIsFedByWhoeverListens) {
+  const NotifySocket manager(file("notify"));
+  Start start = launcher({"--sdnotify=conmon", "--listen", "unix:" + file("s") + ",accept", "--listen-report",
+                          file("report"), "sh", "-c",
+                          "echo \"${WATCHDOG_USEC-no} ${WATCHDOG_PID-no} $((SYSTEMD_EXEC_PID == $$))\" >&3"});
+  start.argv.insert(start.argv.begin(),
+                    {"sh", "-c", "export WATCHDOG_PID=$$ SYSTEMD_EXEC_PID=$$; exec \"$@\"", "sh"});
+  start.environment = {"WATCHDOG_USEC=200000", "NOTIFY_SOCKET=" + file("notify")};
+  Program chain(start);
+  EXPECT_EQ(manager.receive(), "READY=1");
+  EXPECT_EQ(manager.receive(), "WATCHDOG=1");
+  EXPECT_EQ(Client("unix:" + file("s")).receive(), "no no 1\n");
+  EXPECT_EQ(manager.receive(), "WATCHDOG=1");
+  chain.signal(SIGTERM);
+  EXPECT_EQ(chain.finish().status, WaitStatus::for_exit_code(128 + SIGTERM));
+}
+
 TEST_F(Accept, WhatOnlyASingleRunCanHaveIsRefused) {
   const auto expect_refusal = [&](std::vector<std::string> more, const std::string& why) {
     std::vector<std::string> words{"--listen", "unix:" + file("s") + ",accept"};
@@ -115,6 +213,7 @@ TEST_F(Accept, WhatOnlyASingleRunCanHaveIsRefused) {
   expect_refusal({"--detach"}, "there is none to --detach from");
   expect_refusal({"--pidfile", file("p")}, "--pidfile has room for one");
   expect_refusal({"--exit-file", file("e")}, "--exit-file has room for one");
+  expect_refusal({"--report", "text:" + file("r")}, "--report text:FILE has room for one");
   const Result dry = run(launcher({"dry-run", "--listen", "tcp:0,accept"}));
   EXPECT_EQ(dry.status, WaitStatus::for_exit_code(125));
   EXPECT_EQ(dry.err, "launcher: dry-run with accept: each connection has a plan of its own\n");

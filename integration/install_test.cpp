@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <regex>
 #include <set>
 
 #include "integration/harness/chain_test.h"
@@ -83,10 +84,23 @@ TEST_F(Install, TheManifestNamesAllThatIsThere) {
                                  "/usr/libexec/fdchain/payload",
                                  "/usr/libexec/fdchain/runtime-shim",
                                  "/usr/share/doc/fdchain/README.md",
+                                 "/usr/share/doc/fdchain/fdchain/DESIGN.md",
+                                 "/usr/share/doc/fdchain/integration/daemons/README.md",
                                  "/usr/share/fdchain/trace.schema.json"};
   for (const auto& page : fs::directory_iterator(FDCHAIN_SOURCE_DIR "/docs"))
     expected.insert("/usr/share/doc/fdchain/docs/" + page.path().filename().native());
   EXPECT_EQ(installed(), expected);
+}
+
+TEST_F(Install, EveryPageThatTheReadmeLinksToIsThere) {
+  install("/usr");
+  const std::string place = root() + "/usr/share/doc/fdchain/";
+  const std::string text = read_file(place + "README.md");
+  const std::regex link("\\]\\(([^):#]+\\.md)");
+  const std::sregex_iterator begin(text.begin(), text.end(), link);
+  ASSERT_NE(begin, std::sregex_iterator());
+  for (std::sregex_iterator found = begin; found != std::sregex_iterator(); ++found)
+    EXPECT_TRUE(fs::exists(place + found->str(1))) << found->str(1);
 }
 
 TEST_F(Install, UninstallLeavesNothing) {

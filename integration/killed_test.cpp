@@ -1,12 +1,15 @@
 // Each hop is killed with SIGKILL at each moment: the others notice, clean up, and the launcher says which
 // hop died.
 
+#include <fcntl.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <filesystem>
 #include <sstream>
 
+#include "fdchain/system/fd/sys.h"
 #include "integration/harness/chain_test.h"
 
 namespace fdchain::test {
@@ -87,6 +90,42 @@ INSTANTIATE_TEST_SUITE_P(
         Death{"payload:running", 137,
               "launcher: payload \\(pid [0-9]+\\) was killed by signal 9 \\(Killed\\)\n"}),
     [](const auto& param_info) { return label(param_info.param.place); });
+
+class KilledListener : public ChainTest, public ::testing::WithParamInterface<const char*> {};
+
+// As soon as anybody can know of the path.
+TEST_P(KilledListener, LeavesNoPath) {
+  for (int i = 0; i < 20; ++i) {
+    int ends[2];
+    check(::pipe2(ends, O_CLOEXEC), "pipe2");
+    const OwnedFd report(ends[0]);
+    OwnedFd theirs(ends[1]);
+    Start start =
+        launcher({"--listen", "unix:" + file("s") + GetParam(), "--listen-report", "fd:9", "sleep", "100"});
+    start.pass = {{theirs.get(), 9}};
+    Program chain(start);
+    theirs.close();
+    char byte = 0;
+    ASSERT_EQ(::read(report.get(), &byte, 1), 1);
+    chain.signal(SIGKILL);
+    EXPECT_EQ(chain.finish().status, WaitStatus::for_signal(SIGKILL));
+    expect_nobody_left();
+    ASSERT_FALSE(std::filesystem::exists(file("s"))) << "run " << i;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, KilledListener, ::testing::Values("", ",accept"),
+                         [](const auto& param_info) { return *param_info.param == '\0' ? "Run" : "Accept"; });
+
+// The kernel reaps the children of a process that was started so.
+TEST_F(ChainTest, WhoIsStartedWithSigchldIgnoredFailsInOneLine) {
+  Start start = launcher({"--report", "text", "--preserve-fds", "5", "true"});
+  start.argv.insert(start.argv.begin(), {"env", "--ignore-signal=CHLD"});
+  const Result result = run(start);
+  EXPECT_EQ(result.status, WaitStatus::for_exit_code(125));
+  EXPECT_THAT(result.err, MatchesRegex("launcher: --preserve-fds 5: descriptor [0-9]+ is not open\n"
+                                       "launcher: no report: nothing was handed over\n"));
+}
 
 class KilledMonitor : public ChainTest {
  protected:

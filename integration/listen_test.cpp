@@ -135,7 +135,8 @@ TEST_F(Listen, WhatTheKernelRefusesEndsTheRunInALine) {
   expect_refusal("tcp:0,congestion=none-such", "setsockopt TCP_CONGESTION: No such file or directory");
   expect_refusal("fifo:" + file("f") + ",pipe-size=2147483647",
                  "fcntl F_SETPIPE_SZ: Operation not permitted");
-  expect_refusal("unix:" + file("d/s") + ",user=nobody-of-that-name", "there is no user nobody-of-that-name");
+  expect_refusal("unix:" + file("d/s") + ",user=nobody-of-that-name",
+                 "there is no user nobody-of-that-name in /etc/passwd");
   EXPECT_TRUE(std::filesystem::is_empty(directory_.path()));
 }
 

@@ -57,6 +57,32 @@ TEST_F(Stopped, MonitorDoesNotHoldUpASignal) {
                  "\\) had not read it; killed\n");
 }
 
+TEST_F(Stopped, MonitorThatReadsNoneOfManySignalsDoesNotHoldUpTheTimeout) {
+  Program chain(chain_of({"--timeout", "5"}));
+  const std::string monitor = std::to_string(stop_monitor(chain));
+  // More than a socket holds, and of these the kernel merges none.
+  for (int i = 0; i < 1000; ++i) chain.signal(SIGRTMIN);
+  expect_end(chain, 124,
+             "launcher: --timeout 5 is over, and 10 seconds later monitor \\(pid " + monitor +
+                 "\\) had not ended the run; killed\n");
+}
+
+TEST_F(Stopped, MonitorThatGoesOnReadsEverySignal) {
+  Program chain(
+      launcher({"--pidfile", file("pid"), "sh", "-c",
+                "trap '' 34; trap 'echo told; exit 7' USR1; echo $PPID up; while :; do sleep 0.1; done"}));
+  const pid_t monitor = stop_monitor(chain);
+  const auto signal_until_taken = [&](int number, int times) {
+    for (int i = 0; i < times; ++i) chain.signal(number);
+    wait_for_text("/proc/" + std::to_string(chain.pid()) + "/status", "\nShdPnd:\t0000000000000000\n");
+  };
+  signal_until_taken(SIGRTMIN, 1000);
+  signal_until_taken(SIGUSR1, 1);
+  ::kill(monitor, SIGCONT);
+  chain.wait_for_out("told\n");
+  EXPECT_EQ(chain.finish().status, WaitStatus::for_exit_code(7));
+}
+
 TEST_F(Stopped, MonitorAtTheEndDoesNotHoldUpASignal) {
   Start start = launcher({"--listen", "unix:" + file("s"), "sh", "-c", "exit 3"});
   start.environment = {"FDCHAIN_STOP=monitor:after-exit"};

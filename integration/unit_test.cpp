@@ -75,6 +75,43 @@ TEST_F(Unit, DropInsBesideItAreReadInSystemdsOrder) {
       << "one of the same name in a more special directory stands for the other, and an empty one for none";
 }
 
+TEST_F(Unit, ADropInThatCannotBeReadIsLeftOut) {
+  const std::string unit = write("a.socket", "[Socket]\nListenStream=@a\n");
+  write("a.socket.d/1.conf", "[Socket]\nListenStream=@b\n");
+  fs::create_directory(file("a.socket.d/2.conf"));
+  fs::create_symlink("nowhere", file("a.socket.d/3.conf"));
+  const Result result = run(launcher({"--unit", unit, "sh", "-c", "exit $LISTEN_FDS"}));
+  EXPECT_EQ(result.status, WaitStatus::for_exit_code(2));
+  EXPECT_EQ(result.err, "launcher: warning: --unit " + file("a.socket.d/2.conf") +
+                            ": not a regular file; the drop-in is left out\n"
+                            "launcher: warning: --unit " +
+                            file("a.socket.d/3.conf") +
+                            ": No such file or directory; the drop-in is left out\n");
+}
+
+// A package's unit is changed where the administrator changes it.
+TEST_F(Unit, DropInsOfSystemdsOtherDirectoriesAreRead) {
+  constexpr const char* in_own_places = R"(
+    for place in /usr/lib/systemd/system /etc/systemd /run; do mount -t tmpfs none $place || exit 1; done
+    at() { mkdir -p ${1%/*} && printf '[Socket]\nListenStream=@%s\n' $2 > $1; }
+    at /usr/lib/systemd/system/a.socket one
+    at /usr/lib/systemd/system/a.socket.d/1.conf two
+    at /run/systemd/system/a.socket.d/2.conf not-this
+    at /etc/systemd/system/a.socket.d/2.conf three
+    at /run/systemd/system/socket.d/3.conf four
+    at /etc/systemd/user/a.socket.d/4.conf not-this
+    exec "$@")";
+  Start start = launcher({"--unit", "/usr/lib/systemd/system/a.socket", "--listen-report", "fd:1", "true"});
+  start.argv.insert(start.argv.begin(), {"unshare", "-m", "sh", "-c", in_own_places, "sh"});
+  const Result result = run(start);
+  EXPECT_EQ(result.err, "");
+  std::vector<std::string> addresses;
+  const auto report = boost::json::parse(result.out);
+  for (const auto& socket : report.at("sockets").as_array())
+    addresses.emplace_back(socket.at("address").as_string());
+  EXPECT_THAT(addresses, ElementsAre("unix:@one", "unix:@two", "unix:@three", "unix:@four"));
+}
+
 TEST_F(Unit, AnInstanceIsReadFromItsTemplate) {
   write("db@.socket", "[Socket]\nListenStream=" + file("%p/%i.sock") + "\n");
   EXPECT_THAT(listened_on({"--unit", file("db@one.socket")}),
@@ -86,6 +123,8 @@ TEST_F(Unit, AnInstanceIsReadFromItsTemplate) {
 TEST_F(Unit, AUsersUnitHasTheUsersDirectories) {
   const std::string text = "[Socket]\nListenStream=%t/s\nListenStream=%S/s\nListenStream=%h/s\n";
   const std::string own = write("systemd/user/own.socket", text);
+  EXPECT_THAT(listened_on({"--unit", write("systemd/users/x.socket", "[Socket]\nListenStream=@%C\n")}),
+              ElementsAre("unix:@/var/cache x.socket"));
   Start start = launcher({"--unit", own, "--listen-report", "fd:1", "true"});
   start.environment = {"XDG_RUNTIME_DIR=" + file("runtime"), "HOME=" + file("home")};
   const Result result = run(start);
@@ -145,7 +184,11 @@ TEST_F(Unit, WhatIsNoUnitIsRefusedInALine) {
   write("nothing.socket", "[Socket]\nAccept=no\n");
   expect("nothing.socket", "there is nothing to listen on (ListenStream=, ListenDatagram=, ...)");
   write("user.socket", "[Socket]\nListenStream=" + file("d/s") + "\nSocketUser=nobody-of-that-name\n");
-  expect("user.socket", "unix:" + file("d/s") + ": there is no user nobody-of-that-name");
+  expect("user.socket", "unix:" + file("d/s") + ": there is no user nobody-of-that-name in /etc/passwd");
+  write("number.socket", "[Socket]\nListenStream=" + file("d/s") + "\nSocketUser=4000000\n");
+  expect("number.socket", "unix:" + file("d/s") + ": there is no user 4000000 in /etc/passwd");
+  write("group.socket", "[Socket]\nListenStream=" + file("d/s") + "\nSocketGroup=4000000\n");
+  expect("group.socket", "unix:" + file("d/s") + ": there is no group 4000000 in /etc/group");
   EXPECT_FALSE(fs::exists(file("d")));
   write("sctp.socket", "[Socket]\nListenStream=80\nSocketProtocol=sctp\n");
   expect("sctp.socket", file("sctp.socket") + ":3: fdchain cannot open SocketProtocol=sctp");

@@ -21,11 +21,11 @@
 
 #include "fdchain/model/number.h"
 #include "fdchain/program/log.h"
+#include "fdchain/program/notice.h"
 #include "fdchain/system/fd/owned_fd.h"
 #include "fdchain/system/fd/sys.h"
 #include "fdchain/system/fs/files.h"
 #include "fdchain/system/proc/observe.h"
-#include "fdchain/system/socket/notify.h"
 #include "payload/shared_readiness.h"
 
 namespace fdchain {
@@ -94,7 +94,7 @@ class Echo {
   void tell(const std::string& state) const;
 
   PayloadOptions options_;
-  std::string notify_socket_;
+  const Environment& environment_;
   std::chrono::microseconds watchdog_{0};
   asio::io_context io_;
   asio::signal_set signals_{io_, SIGTERM, SIGINT};
@@ -181,17 +181,8 @@ class PacketSession : public std::enable_shared_from_this<PacketSession> {
   std::vector<char> buffer_ = std::vector<char>(4096);
 };
 
-// As sd_watchdog_enabled(3) reads it: nothing when it is set for another process.
-std::chrono::microseconds watchdog_interval(const Environment& environment) {
-  constexpr std::uint64_t longest = 365ULL * 24 * 3600 * 1'000'000;
-  const auto interval = environment.get("WATCHDOG_USEC");
-  const auto pid = environment.get("WATCHDOG_PID");
-  if (!interval || (pid && *pid != std::to_string(::getpid()))) return {};
-  return std::chrono::microseconds(parse_decimal(*interval, longest).value_or(0));
-}
-
 Echo::Echo(const PayloadOptions& options, const Environment& environment)
-    : options_(options), notify_socket_(environment.get("NOTIFY_SOCKET").value_or("")), packet_(65536) {
+    : options_(options), environment_(environment), packet_(65536) {
   clients_->first_came = [this] { idle_.cancel(); };
   clients_->last_left = [this] { last_client_left(); };
   watchdog_ = watchdog_interval(environment);
@@ -350,14 +341,7 @@ void Echo::feed_watchdog() {
   });
 }
 
-void Echo::tell(const std::string& state) const {
-  if (notify_socket_.empty()) return;
-  try {
-    notify(notify_socket_, state);
-  } catch (const std::exception& error) {
-    log::warn("{}", error.what());
-  }
-}
+void Echo::tell(const std::string& state) const { tell_service_manager(environment_, state); }
 
 }  // namespace
 

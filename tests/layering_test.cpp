@@ -37,8 +37,8 @@ const std::map<std::string, Folders> allowed{
     {"fdchain/judge/rules", {"fdchain/model"}},
     {"fdchain/report", {"fdchain/judge", "fdchain/judge/rules", "fdchain/protocol", "fdchain/model"}},
     {"fdchain/program",
-     {"fdchain/system/trace", "fdchain/system/proc", "fdchain/system/exec", "fdchain/system/fd",
-      "fdchain/plan/edits", "fdchain/plan", "fdchain/protocol", "fdchain/model"}},
+     {"fdchain/system/trace", "fdchain/system/proc", "fdchain/system/socket", "fdchain/system/exec",
+      "fdchain/system/fd", "fdchain/plan/edits", "fdchain/plan", "fdchain/protocol", "fdchain/model"}},
     // A program is main, then what it can be told to do, then what those share.
     {"launcher",
      {"launcher/accept", "launcher/native", "launcher/oci", "launcher/report", "launcher/trace",

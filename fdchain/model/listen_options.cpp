@@ -81,7 +81,7 @@ template <Number ListenSpec::*member, int least, int most>
 constexpr OptionValue number{[](ListenSpec& spec, std::string_view value) -> std::string_view {
                                static const std::string range =
                                    "a number from " + std::to_string(least) + " to " + std::to_string(most);
-                               const auto read = parse_decimal(value, most);
+                               const auto read = parse_as_systemd(value, most);
                                if (!read || static_cast<int>(*read) < least) return range;
                                spec.*member = static_cast<int>(*read);
                                return taken;
@@ -92,18 +92,13 @@ constexpr int largest = std::numeric_limits<int>::max();
 
 // `8M` and the like, to the base of 1024.
 std::optional<std::uint64_t> parse_size(std::string_view text) {
-  constexpr std::string_view suffixes = "BKMGT";
-  std::size_t shift = 0;
-  if (!text.empty()) {
-    const std::size_t suffix = suffixes.find(text.back());
-    if (suffix != std::string_view::npos) {
-      shift = 10 * suffix;
-      text.remove_suffix(1);
-    }
-  }
-  const auto count = parse_decimal(text, UINT64_MAX >> shift);
-  if (!count) return std::nullopt;
-  return *count << shift;
+  static constexpr std::array units{AmountUnit("", 1),
+                                    AmountUnit("B", 1),
+                                    AmountUnit("K", 1ULL << 10U),
+                                    AmountUnit("M", 1ULL << 20U),
+                                    AmountUnit("G", 1ULL << 30U),
+                                    AmountUnit("T", 1ULL << 40U)};
+  return parse_amounts(text, units);
 }
 
 template <Number ListenSpec::*member>
@@ -116,26 +111,41 @@ constexpr OptionValue size_in_bytes{[](ListenSpec& spec, std::string_view value)
                                     },
                                     [](const ListenSpec& spec) { return to_text(spec.*member); }};
 
-// Seconds, or a span with one unit: `5`, `2min`. systemd rounds up to whole seconds.
+// Seconds, or spans with units: `5`, `1min 30s`. systemd rounds up to whole seconds.
 std::optional<std::uint64_t> parse_seconds(std::string_view text) {
-  static constexpr std::array units{std::pair<std::string_view, std::uint64_t>("", 1'000'000),
-                                    std::pair<std::string_view, std::uint64_t>("s", 1'000'000),
-                                    std::pair<std::string_view, std::uint64_t>("sec", 1'000'000),
-                                    std::pair<std::string_view, std::uint64_t>("us", 1),
-                                    std::pair<std::string_view, std::uint64_t>("usec", 1),
-                                    std::pair<std::string_view, std::uint64_t>("ms", 1'000),
-                                    std::pair<std::string_view, std::uint64_t>("msec", 1'000),
-                                    std::pair<std::string_view, std::uint64_t>("m", 60'000'000),
-                                    std::pair<std::string_view, std::uint64_t>("min", 60'000'000),
-                                    std::pair<std::string_view, std::uint64_t>("h", 3'600'000'000),
-                                    std::pair<std::string_view, std::uint64_t>("hr", 3'600'000'000)};
-  const std::size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
-  std::string_view unit = text.substr(digits);
-  while (unit.starts_with(' ')) unit.remove_prefix(1);
-  const auto* const found = std::ranges::find(units, unit, [](const auto& entry) { return entry.first; });
-  const auto count = parse_decimal(text.substr(0, digits), largest);
-  if (found == units.end() || !count) return std::nullopt;
-  return (*count * found->second + 999'999) / 1'000'000;
+  static constexpr std::array units{AmountUnit("us", 1ULL),
+                                    AmountUnit("usec", 1ULL),
+                                    AmountUnit("µs", 1ULL),
+                                    AmountUnit("ms", 1000ULL),
+                                    AmountUnit("msec", 1000ULL),
+                                    AmountUnit("", 1000000ULL),
+                                    AmountUnit("s", 1000000ULL),
+                                    AmountUnit("sec", 1000000ULL),
+                                    AmountUnit("second", 1000000ULL),
+                                    AmountUnit("seconds", 1000000ULL),
+                                    AmountUnit("m", 60000000ULL),
+                                    AmountUnit("min", 60000000ULL),
+                                    AmountUnit("minute", 60000000ULL),
+                                    AmountUnit("minutes", 60000000ULL),
+                                    AmountUnit("h", 3600000000ULL),
+                                    AmountUnit("hr", 3600000000ULL),
+                                    AmountUnit("hour", 3600000000ULL),
+                                    AmountUnit("hours", 3600000000ULL),
+                                    AmountUnit("d", 86400000000ULL),
+                                    AmountUnit("day", 86400000000ULL),
+                                    AmountUnit("days", 86400000000ULL),
+                                    AmountUnit("w", 604800000000ULL),
+                                    AmountUnit("week", 604800000000ULL),
+                                    AmountUnit("weeks", 604800000000ULL),
+                                    AmountUnit("M", 2629800000000ULL),
+                                    AmountUnit("month", 2629800000000ULL),
+                                    AmountUnit("months", 2629800000000ULL),
+                                    AmountUnit("y", 31557600000000ULL),
+                                    AmountUnit("year", 31557600000000ULL),
+                                    AmountUnit("years", 31557600000000ULL)};
+  const auto span = parse_amounts(text, units);
+  if (!span) return std::nullopt;
+  return *span / 1'000'000 + (*span % 1'000'000 == 0 ? 0 : 1);
 }
 
 template <Number ListenSpec::*member, int most>
@@ -163,7 +173,7 @@ constexpr OptionValue descriptor_name{[](ListenSpec& spec, std::string_view valu
 
 constexpr OptionValue queue_of_clients{
     [](ListenSpec& spec, std::string_view value) -> std::string_view {
-      const auto read = parse_decimal(value, std::numeric_limits<std::uint32_t>::max());
+      const auto read = parse_as_systemd(value, std::numeric_limits<std::uint32_t>::max());
       if (!read) return "a number";
       spec.backlog = static_cast<int>(std::min<std::uint64_t>(*read, largest));  // the kernel's cap is lower
       return taken;
@@ -172,7 +182,7 @@ constexpr OptionValue queue_of_clients{
 
 constexpr OptionValue most_connections{
     [](ListenSpec& spec, std::string_view value) -> std::string_view {
-      const auto read = parse_decimal(value, 100'000);
+      const auto read = parse_as_systemd(value, 100'000);
       if (!read || *read == 0) return "a number from 1 to 100000";
       spec.max_connections = static_cast<int>(*read);
       return taken;
@@ -217,7 +227,7 @@ constexpr OptionValue type_of_service{
                                         std::pair<std::string_view, int>("low-cost", 2)};
       const auto* const found =
           std::ranges::find(names, value, [](const auto& entry) { return entry.first; });
-      const auto read = parse_decimal(value, 255);
+      const auto read = parse_as_systemd(value, 255);
       if (found == names.end() && !read) return "0 to 255, low-delay, throughput, reliability or low-cost";
       spec.ip_tos = found != names.end() ? found->second : static_cast<int>(*read);
       return taken;

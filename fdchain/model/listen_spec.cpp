@@ -64,7 +64,9 @@ auto find(const Table& table, std::string_view name) {
 
 std::uint16_t parse_port(std::string_view port) {
   if (port.empty()) refuse("no port given");
-  const auto number = parse_decimal(port, 65535);
+  // As systemd reads it: in any base but that of a leading zero.
+  const bool has_leading_zero = port.size() > 1 && port[0] == '0' && port[1] >= '0' && port[1] <= '9';
+  const auto number = has_leading_zero ? std::nullopt : parse_as_systemd(port, 65535);
   if (!number) refuse("not a port from 0 to 65535");
   return static_cast<std::uint16_t>(*number);
 }

@@ -1,5 +1,6 @@
 #include "fdchain/model/number.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <climits>
@@ -53,6 +54,61 @@ Number<int> parse_int_as_systemd(std::string_view text) {
   if (wide.error != 0) return {0, wide.error};
   if (wide.value < INT_MIN || wide.value > INT_MAX) return {0, ERANGE};
   return {static_cast<int>(wide.value), 0};
+}
+
+std::optional<std::uint64_t> parse_as_systemd(std::string_view text, std::uint64_t max) {
+  const auto number = parse_unsigned_as_systemd(text);
+  return number.error == 0 && number.value <= max ? std::optional<std::uint64_t>(number.value) : std::nullopt;
+}
+
+namespace {
+
+constexpr std::string_view digits = "0123456789";
+
+std::string_view take_while(std::string_view& text, std::string_view of, bool while_in) {
+  const std::size_t end = while_in ? text.find_first_not_of(of) : text.find_first_of(of);
+  const std::string_view taken = text.substr(0, end);
+  text.remove_prefix(taken.size());
+  return taken;
+}
+
+// `1.5` of a unit. Nothing when it is too large.
+std::optional<std::uint64_t> multiply(std::string_view whole, std::string_view fraction, std::uint64_t unit) {
+  const auto count = whole.empty() ? 0 : parse_decimal(whole, UINT64_MAX / unit);
+  if (!count) return std::nullopt;
+  std::uint64_t rest = 0;
+  for (auto digit = fraction.rbegin(); digit != fraction.rend(); ++digit)
+    rest = (static_cast<std::uint64_t>(*digit - '0') * unit + rest) / 10;
+  const std::uint64_t product = *count * unit;
+  return rest <= UINT64_MAX - product ? std::optional(product + rest) : std::nullopt;
+}
+
+}  // namespace
+
+std::optional<std::uint64_t> parse_amounts(std::string_view text, std::span<const AmountUnit> units) {
+  constexpr std::string_view blanks = " \t\n\r";
+  std::uint64_t sum = 0;
+  take_while(text, blanks, true);
+  if (text.empty()) return std::nullopt;
+  while (!text.empty()) {
+    const std::string_view whole = take_while(text, digits, true);
+    std::string_view fraction;
+    if (text.starts_with('.')) {
+      text.remove_prefix(1);
+      fraction = take_while(text, digits, true);
+      if (fraction.empty()) return std::nullopt;
+    }
+    if (whole.empty() && fraction.empty()) return std::nullopt;
+    take_while(text, blanks, true);
+    const std::string_view name = take_while(text, " \t\n\r.0123456789", false);
+    const auto unit = std::ranges::find(units, name, &AmountUnit::first);
+    if (unit == units.end()) return std::nullopt;
+    const auto amount = multiply(whole, fraction, unit->second);
+    if (!amount || *amount > UINT64_MAX - sum) return std::nullopt;
+    sum += *amount;
+    take_while(text, blanks, true);
+  }
+  return sum;
 }
 
 std::optional<std::uint64_t> parse_decimal(std::string_view text, std::uint64_t max) {

@@ -2,7 +2,9 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string_view>
+#include <utility>
 
 namespace fdchain {
 
@@ -18,6 +20,16 @@ struct Number {
 
 Number<unsigned long> parse_unsigned_as_systemd(std::string_view text);
 Number<int> parse_int_as_systemd(std::string_view text);
+
+/// The same, from 0 to `max`.
+std::optional<std::uint64_t> parse_as_systemd(std::string_view text, std::uint64_t max);
+
+/// What one unit of an amount is worth: `{"min", 60}`.
+using AmountUnit = std::pair<std::string_view, std::uint64_t>;
+
+/// A sum of amounts as systemd reads spans of time and sizes: `1min 30s`, `1.5M`. The unit without a name is
+/// for a number without one. Nothing when it is none, or more than 64 bits hold.
+std::optional<std::uint64_t> parse_amounts(std::string_view text, std::span<const AmountUnit> units);
 
 /// A plain decimal number from 0 to `max` and nothing else, for our own options and protocols.
 std::optional<std::uint64_t> parse_decimal(std::string_view text, std::uint64_t max);

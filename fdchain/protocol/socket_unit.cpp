@@ -11,6 +11,7 @@
 #include "fdchain/model/listen_options.h"
 #include "fdchain/model/number.h"
 #include "fdchain/model/printable.h"
+#include "fdchain/protocol/socket_keys.h"
 #include "fdchain/protocol/unit_syntax.h"
 
 namespace fdchain {
@@ -19,17 +20,14 @@ namespace {
 using Kind = ListenSpec::Kind;
 
 constexpr std::string_view suffix = ".socket";
-constexpr std::size_t longest_unit_name = 255;
 
 /// What has no effect here and does not need one: on when and as what a service starts, and how long it
 /// takes.
-constexpr std::array<std::string_view, 8> about_the_service{
-    "Service",      "TimeoutSec",   "TriggerLimitIntervalSec", "TriggerLimitBurst",
-    "RemoveOnStop", "FlushPending", "PollLimitIntervalSec",    "PollLimitBurst"};
+constexpr std::array<std::string_view, 7> about_the_service{
+    "TimeoutSec",   "TriggerLimitIntervalSec", "TriggerLimitBurst", "RemoveOnStop",
+    "FlushPending", "PollLimitIntervalSec",    "PollLimitBurst"};
 constexpr std::array<std::string_view, 4> commands{"ExecStartPre", "ExecStartPost", "ExecStopPre",
                                                    "ExecStopPost"};
-constexpr std::array<std::string_view, 5> not_carried_out{"SmackLabel", "SmackLabelIPIn", "SmackLabelIPOut",
-                                                          "SELinuxContextFromNet", "MaxConnectionsPerSource"};
 constexpr std::array<std::string_view, 7> listen_keys{
     "ListenStream",  "ListenDatagram",     "ListenSequentialPacket", "ListenFIFO",
     "ListenSpecial", "ListenMessageQueue", "ListenNetlink"};
@@ -89,6 +87,10 @@ class Parser {
   void listen(const UnitLine& line);
   void set_option(const ListenOption& option, const UnitLine& line);
   void apply(const ListenOption& option, const Setting& setting);
+  void check() const;
+  [[noreturn]] void refuse(std::string_view where, std::string_view why) const {
+    throw Failure(fmt::format("--unit {}: {}: {}", printable(file_), where, why));
+  }
   void note(const UnitLine& line, std::string_view what) {
     unit_.notes.push_back(fmt::format("{}: {}", line.where, what));
   }
@@ -102,11 +104,11 @@ class Parser {
   const Specifiers& specifiers_;
   SocketUnit unit_;
   std::map<std::string_view, Setting> settings_;  // the last one counts
+  Setting service_;
 };
 
-// A letter that systemd does not know stays as it is.
+// What is no letter and no digit stays as it is.
 std::optional<std::string> Parser::expand(std::string_view value, char& unknown) const {
-  constexpr std::string_view letters = "aAbBCdEfgGhHiIjJlLmMnNopPqsStTuUvVwWyY";
   std::string text;
   for (std::size_t i = 0; i < value.size(); ++i) {
     if (value[i] != '%' || i + 1 == value.size()) {
@@ -121,7 +123,7 @@ std::optional<std::string> Parser::expand(std::string_view value, char& unknown)
       text += *part;
     } else if (given != specifiers_.end()) {
       text += given->second;
-    } else if (letters.find(letter) == std::string_view::npos) {
+    } else if (std::isalnum(static_cast<unsigned char>(letter)) == 0) {
       text.append(1, '%').append(1, letter);
     } else {
       unknown = letter;
@@ -132,7 +134,8 @@ std::optional<std::string> Parser::expand(std::string_view value, char& unknown)
 }
 
 void Parser::read(const UnitText& text) {
-  for (UnitLine& line : parse_unit_lines(text.file, text.text, unit_.notes)) {
+  const auto kind = text.is_drop_in ? UnitFileKind::drop_in : UnitFileKind::unit;
+  for (UnitLine& line : parse_unit_lines(text.file, text.text, kind, unit_.notes)) {
     if (line.section == "Socket")
       read_socket_line(std::move(line));
     else if (line.section == "Unit" && (line.key.starts_with("Condition") || line.key.starts_with("Assert")))
@@ -152,15 +155,18 @@ void Parser::read_socket_line(UnitLine line) {
   line.value = *value;
   if (contains(listen_keys, line.key)) return listen(line);
   if (const auto* const option = find_option_by_key(line.key)) return set_option(*option, line);
-  if (contains(not_carried_out, line.key)) {
+  if (line.key == "Service") {
+    service_ = {line.value, line.where};
+    return;
+  }
+  if (contains(keys_not_carried_out, line.key)) {
     if (!line.value.empty() && parse_boolean(line.value) != false)
       note(line, line.key + "= is not carried out by fdchain");
     return;
   }
   const bool decides_what_is_opened = line.key == "SocketProtocol" || line.key == "ListenUSBFunction";
   if (decides_what_is_opened && !line.value.empty())
-    throw Failure(fmt::format("--unit {}: {}: fdchain cannot open {}={}", printable(file_), line.where,
-                              line.key, printable(line.value)));
+    refuse(line.where, fmt::format("fdchain cannot open {}={}", line.key, printable(line.value)));
   if (!decides_what_is_opened)
     note(line, "unknown key '" + printable(line.key) + "' in section [Socket]; ignored");
 }
@@ -212,6 +218,10 @@ std::string in_words_of_listen(const ListenOption& option, const std::string& va
   return value == "both" ? "no" : value;
 }
 
+bool serves_nobody(const ListenOption& option, const std::string& value) {
+  return option.word == "max-connections" && parse_as_systemd(value, 0);
+}
+
 void Parser::set_option(const ListenOption& option, const UnitLine& line) {
   const bool is_default = line.value.empty() || (option.word == "v6only" && line.value == "default") ||
                           (option.word == "bind-to-device" && line.value == "*");
@@ -228,6 +238,7 @@ void Parser::set_option(const ListenOption& option, const UnitLine& line) {
   }
   ListenSpec scratch;
   for (const std::string& each : values) {
+    if (serves_nobody(option, each)) continue;  // finish() refuses it, unless another one follows
     const std::string_view wanted = option.value.set(scratch, each);
     if (!wanted.empty()) return ignore(line, "not " + std::string(wanted));
   }
@@ -251,11 +262,31 @@ void Parser::apply(const ListenOption& option, const Setting& setting) {
     unit_.notes.push_back(fmt::format("{}: {}= means nothing for these sockets", setting.where, option.key));
 }
 
+// What systemd does not start.
+void Parser::check() const {
+  const bool accepts = std::ranges::any_of(unit_.listen, &ListenSpec::accept);
+  const auto none = settings_.end();
+  if (accepts && !service_.value.empty())
+    refuse(service_.where,
+           "Service= is not for a unit with Accept=yes, which has a service for each connection");
+  const auto most = settings_.find("MaxConnections");
+  if (accepts && most != none && serves_nobody(*find_option_by_key("MaxConnections"), most->second.value))
+    refuse(most->second.where, "MaxConnections=0 serves nobody");
+  const auto links = settings_.find("Symlinks");
+  const auto paths = std::ranges::count_if(unit_.listen, [](const ListenSpec& spec) {
+    const auto* const option = find_option_by_key("Symlinks");
+    return applies(*option, spec);
+  });
+  if (links != none && paths != 1)
+    refuse(links->second.where, fmt::format("Symlinks= is for one path, and there are {}", paths));
+}
+
 SocketUnit Parser::finish() {
   for (const ListenOption& option : listen_options()) {
     const auto found = settings_.find(option.key);
     if (found != settings_.end() && !unit_.listen.empty()) apply(option, found->second);
   }
+  check();
   for (ListenSpec& spec : unit_.listen) {
     if (spec.accept) {
       spec.name.reset();  // systemd names a connection itself
@@ -274,8 +305,7 @@ SocketUnit Parser::finish() {
 }
 
 bool is_of_a_unit_name(char character) {
-  return std::isalnum(static_cast<unsigned char>(character)) != 0 ||
-         std::string_view(":-_.\\@").find(character) != std::string_view::npos;
+  return is_plain_in_unit_name(character) || character == '\\' || character == '@';
 }
 
 }  // namespace

@@ -14,6 +14,7 @@ namespace fdchain {
 struct UnitText {
   std::string file;  ///< for messages
   std::string text;
+  bool is_drop_in = false;
 };
 
 /// What the letters behind `%` stand for in systemd.unit(5), as far as it is not in the unit's name.

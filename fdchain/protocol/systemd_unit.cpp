@@ -8,19 +8,13 @@
 #include "fdchain/model/failure.h"
 #include "fdchain/model/listen_options.h"
 #include "fdchain/model/printable.h"
+#include "fdchain/protocol/unit_syntax.h"
 
 namespace fdchain {
 namespace {
 
-constexpr std::size_t longest_unit_name = 255;
 constexpr std::string_view longest_suffix = ".service";
 constexpr std::string_view quoted_anyway = "\"'\\;";
-
-// As systemd's VALID_CHARS, but for `@`: a template would need an instance to be started.
-bool is_of_a_unit_name(char character) {
-  return std::isalnum(static_cast<unsigned char>(character)) != 0 ||
-         std::string_view(":-_.").find(character) != std::string_view::npos;
-}
 
 [[noreturn]] void refuse_name(const std::string& name, std::string_view why) {
   throw Failure(fmt::format("generate systemd {}: {}", printable(name), why));
@@ -30,7 +24,7 @@ void check_unit_name(const std::string& name) {
   if (name.empty()) refuse_name("''", "a unit needs a name");
   if (name.size() + longest_suffix.size() > longest_unit_name)
     refuse_name(name.substr(0, 40) + "...", "a unit's name has 255 characters at most, .service and all");
-  if (!std::ranges::all_of(name, is_of_a_unit_name))
+  if (!std::ranges::all_of(name, is_plain_in_unit_name))
     refuse_name(name, "a unit's name has letters, digits and : - _ . only");
   if (name.ends_with(".service") || name.ends_with(".socket"))
     refuse_name(name, "the name without .service or .socket is asked for");
@@ -40,7 +34,7 @@ void check_unit_name(const std::string& name) {
 std::string escape_for_name(std::string_view text) {
   std::string escaped;
   for (const char character : text) {
-    if (is_of_a_unit_name(character))
+    if (is_plain_in_unit_name(character))
       escaped += character;
     else
       escaped += fmt::format("\\x{:02x}", static_cast<unsigned char>(character));

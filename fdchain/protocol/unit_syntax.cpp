@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <charconv>
 
 #include "fdchain/model/failure.h"
 #include "fdchain/model/printable.h"
+#include "fdchain/model/utf8.h"
 
 namespace fdchain {
 namespace {
@@ -32,20 +34,10 @@ bool is_comment(std::string_view line) {
   return first != std::string_view::npos && (line[first] == '#' || line[first] == ';');
 }
 
-std::size_t utf8_length(unsigned char first) {
-  if (first < 0x80) return 1;
-  if (first >= 0xc2 && first < 0xe0) return 2;
-  if (first >= 0xe0 && first < 0xf0) return 3;
-  if (first >= 0xf0 && first < 0xf5) return 4;
-  return 0;
-}
-
 bool is_utf8(std::string_view text) {
   while (!text.empty()) {
-    const std::size_t length = utf8_length(static_cast<unsigned char>(text.front()));
-    if (length == 0 || length > text.size()) return false;
-    const auto continues = [](char byte) { return (static_cast<unsigned char>(byte) & 0xc0U) == 0x80U; };
-    if (!std::ranges::all_of(text.substr(1, length - 1), continues)) return false;
+    const std::size_t length = utf8_length(text);
+    if (length == 0) return false;
     text.remove_prefix(length);
   }
   return true;
@@ -94,13 +86,7 @@ void Reader::read(std::string_view text, std::size_t number) {
                     std::string(strip(line.substr(equals + 1))), fmt::format("{}:{}", file_, number)});
 }
 
-}  // namespace
-
-std::vector<UnitLine> parse_unit_lines(std::string_view file, std::string_view text,
-                                       std::vector<std::string>& notes) {
-  constexpr std::string_view byte_order_mark = "\xef\xbb\xbf";
-  if (text.starts_with(byte_order_mark)) text.remove_prefix(byte_order_mark.size());
-  Reader reader(file, notes);
+void read_lines(Reader& reader, std::string_view text) {
   std::string joined;
   std::size_t number = 0;
   std::size_t first = 0;  // of the lines that are joined
@@ -120,7 +106,27 @@ std::vector<UnitLine> parse_unit_lines(std::string_view file, std::string_view t
     joined.clear();
   }
   if (!joined.empty()) reader.read(joined, first);
+}
+
+}  // namespace
+
+std::vector<UnitLine> parse_unit_lines(std::string_view file, std::string_view text, UnitFileKind kind,
+                                       std::vector<std::string>& notes) {
+  constexpr std::string_view byte_order_mark = "\xef\xbb\xbf";
+  if (text.starts_with(byte_order_mark)) text.remove_prefix(byte_order_mark.size());
+  Reader reader(file, notes);
+  try {
+    read_lines(reader, text);
+  } catch (const Failure& failure) {
+    if (kind == UnitFileKind::unit) throw;
+    notes.push_back(std::string(failure.what()) + "; the rest of the file is ignored");
+  }
   return reader.take();
+}
+
+bool is_plain_in_unit_name(char character) {
+  return std::isalnum(static_cast<unsigned char>(character)) != 0 ||
+         std::string_view(":-_.").find(character) != std::string_view::npos;
 }
 
 std::optional<std::vector<std::string>> split_unit_words(std::string_view value) {

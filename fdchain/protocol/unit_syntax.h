@@ -1,6 +1,7 @@
 // The syntax of unit files, systemd.syntax(7), and the specifiers of systemd.unit(5).
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -17,9 +18,16 @@ struct UnitLine {
 };
 
 /// All assignments of one file in their order. What is no line of a unit file is left out, with a note.
-/// Throws Failure for a section header that does not end.
-std::vector<UnitLine> parse_unit_lines(std::string_view file, std::string_view text,
+/// A section header that does not end is a Failure in a unit; a drop-in is read up to there, with a note.
+enum class UnitFileKind { unit, drop_in };
+std::vector<UnitLine> parse_unit_lines(std::string_view file, std::string_view text, UnitFileKind kind,
                                        std::vector<std::string>& notes);
+
+inline constexpr std::size_t longest_unit_name = 255;
+
+/// Whether a unit's name may have this character: systemd's VALID_CHARS, but for those of templates and
+/// escapes.
+bool is_plain_in_unit_name(char character);
 
 /// The words of a value that is a list: blanks part them, quotes keep them together. Nothing when a quote
 /// does not end.

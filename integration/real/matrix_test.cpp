@@ -1,13 +1,16 @@
 // Every hop can be the real one: all mixtures, with the sockets' identity from end to end and the judge's
 // verdict.
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <filesystem>
 
 #include "fdchain/judge/judge.h"
+#include "fdchain/system/fd/sys.h"
 #include "fdchain/system/proc/observe.h"
 #include "fdchain/system/socket/listening_socket.h"
 #include "fdchain/system/trace/trace_reader.h"
@@ -283,6 +286,33 @@ TEST_P(Matrix, AKilledLauncherLeavesNoContainerThatWasNeverStarted) {
     EXPECT_THAT(left_in(file("tmp")), IsEmpty()) << at;
     EXPECT_FALSE(std::filesystem::exists(file("admin"))) << at;
   }
+}
+
+// Any user can write any word on a command line.
+TEST_F(Real, AKilledLaunchersRunIsNotMistakenForAStrangersProcess) {
+  std::filesystem::create_directory(file("tmp"));
+  Start start = launcher({"--dialect", "oci", "--listen", "unix:" + file("s"), "sleep", "100"});
+  start.environment = {"TMPDIR=" + file("tmp"), "FDCHAIN_STOP=monitor:arrival"};
+  Program chain(start);
+  const pid_t monitor = stopped_process(chain);
+  const std::string place = file("tmp") + '/' + left_in(file("tmp")).front();
+  Start stranger;
+  stranger.argv = {"setpriv", "--reuid", "65534",          "--clear-groups", "sh", "-c", "echo up; read line",
+                   "sh",      place,     place + "/bundle"};
+  int ends[2];
+  check(::pipe2(ends, O_CLOEXEC), "pipe2");
+  const OwnedFd theirs(ends[0]);
+  OwnedFd ours(ends[1]);
+  stranger.pass = {{theirs.get(), 0}};
+  Program reader(stranger);
+  reader.wait_for_out("up");
+  chain.signal(SIGKILL);
+  ::kill(monitor, SIGKILL);
+  EXPECT_EQ(chain.finish().status, WaitStatus::for_signal(SIGKILL));
+  wait_until("the end of the run's directory", [&] { return left_in(file("tmp")).empty(); });
+  EXPECT_FALSE(std::filesystem::exists(file("s")));
+  ours.close();
+  EXPECT_EQ(reader.finish().status, WaitStatus::for_exit_code(1));
 }
 
 TEST_P(Matrix, ADetachedRunCleansUpAfterItself) {

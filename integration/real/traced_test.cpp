@@ -5,6 +5,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/ioctl.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -92,6 +94,21 @@ TEST_F(TraceCommand, SaysThatWhoIsTracedAlreadyCannotBe) {
   EXPECT_EQ(result.status, WaitStatus::for_exit_code(125));
   EXPECT_THAT(result.err, StartsWith("launcher: nobody can be followed: ptrace PTRACE_SEIZE: Operation not "
                                      "permitted\n"));
+}
+
+TEST_F(TraceCommand, RelaysAHangUpOfTheTerminal) {
+  OwnedFd terminal(check(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC), "posix_openpt"));
+  check(::unlockpt(terminal.get()), "unlockpt");
+  const OwnedFd side(
+      check(::ioctl(terminal.get(), TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC), "TIOCGPTPEER"));
+  Start start;
+  start.argv = traced({}, {"sh", "-c", "trap 'exit 7' HUP; echo up; while :; do sleep 0.01; done"});
+  start.argv.insert(start.argv.begin(), {"setsid", "--ctty"});
+  start.pass = {{side.get(), 0}};
+  Program program(start);
+  program.wait_for_out("up");
+  terminal.close();
+  EXPECT_EQ(program.finish().status, WaitStatus::for_exit_code(7));
 }
 
 TEST_F(TraceCommand, RelaysSignals) {

@@ -11,7 +11,10 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
+#include <climits>
 #include <csignal>
+#include <set>
 
 #include "fdchain/model/failure.h"
 #include "fdchain/model/variables.h"
@@ -19,11 +22,14 @@
 #include "fdchain/plan/roles.h"
 #include "fdchain/program/departure.h"
 #include "fdchain/program/log.h"
+#include "fdchain/program/notice.h"
 #include "fdchain/system/fd/signals.h"
 #include "fdchain/system/fd/sys.h"
 #include "fdchain/system/fs/files.h"
 #include "fdchain/system/proc/observe.h"
 #include "fdchain/system/proc/self.h"
+#include "fdchain/system/socket/socket_options.h"
+#include "launcher/shared/caretaker.h"
 #include "launcher/shared/run_words.h"
 #include "launcher/shared/sockets.h"
 #include "launcher/shared/systemd_notice.h"
@@ -58,9 +64,12 @@ Peer peer_of(const OwnedFd& connection) {
   return {text.data(), std::to_string(ntohs(in6.sin6_port))};
 }
 
-bool ends_a_process(int signal) {
-  return signal == SIGTERM || signal == SIGINT || signal == SIGHUP || signal == SIGQUIT;
-}
+/// A socket that listens, and of whom it is one: a unit has one limit for all of its sockets.
+struct Listener {
+  const ListenSpec* spec;
+  OwnedFd fd;
+  std::string of;
+};
 
 class Connections {
  public:
@@ -71,25 +80,34 @@ class Connections {
   struct Run {
     pid_t pid = 0;
     std::string whose;
+    std::string of;  ///< its listener's
   };
+  using Clock = std::chrono::steady_clock;
 
   void wait_for_something();
-  void take(std::size_t index);
-  void start(const OwnedFd& connection);
+  [[nodiscard]] int patience() const;
+  void feed_watchdog();
+  void take(Listener& listener, bool is_hung_up);
+  void start(const OwnedFd& connection, const Listener& listener);
   [[nodiscard]] HandOver hand_over(const OwnedFd& connection, const Peer& peer) const;
   void hear_signal();
   void reap_runs();
-  [[nodiscard]] bool is_full() const { return static_cast<int>(runs_.size()) >= most_; }
+  [[nodiscard]] bool is_full(const std::string& of, int most) const {
+    return std::ranges::count(runs_, of, &Run::of) >= most;
+  }
 
   RunOptions options_;
   const Arrival& arrival_;
   SignalFd signals_;
+  std::optional<Caretaker> caretaker_;  // of the names
   Sockets sockets_;
+  std::vector<Listener> listeners_;
   std::vector<Run> runs_;
-  int most_ = 0;
   int ended_by_ = 0;
-  bool told_that_full_ = false;
+  std::set<std::string> told_that_full_;
   bool out_of_descriptors_ = false;
+  std::chrono::microseconds watchdog_{};
+  Clock::time_point fed_at_;
 };
 
 sigset_t signals_and_deaths() {
@@ -100,13 +118,16 @@ sigset_t signals_and_deaths() {
 
 Connections::Connections(const RunOptions& options, const Arrival& arrival)
     : options_(options), arrival_(arrival), signals_(receive_signals(signals_and_deaths())) {
-  open_sockets(options_, sockets_);
-  for (const Opened& opened : sockets_.opened) {
+  if (makes_names(options_)) caretaker_.emplace(remove_names);
+  open_sockets(options_, sockets_, caretaker_ ? &*caretaker_ : nullptr);
+  for (std::size_t i = 0; i < sockets_.opened.size(); ++i) {
+    const ListenSpec& spec = options_.listen[i];
+    OwnedFd& fd = sockets_.opened[i].fd;
     // A client that has gone again must not leave accept(2) waiting for the next one.
-    check(::fcntl(opened.fd.get(), F_SETFL, O_NONBLOCK), "fcntl F_SETFL");
+    check(::fcntl(fd.get(), F_SETFL, O_NONBLOCK), "fcntl F_SETFL");
+    listeners_.push_back({&spec, std::move(fd), spec.unit.empty() ? std::to_string(i) : spec.unit});
   }
-  // One limit for all, as a unit has it.
-  most_ = std::ranges::max(options_.listen, {}, &ListenSpec::max_connections).max_connections;
+  watchdog_ = watchdog_interval(arrival_.environment);
   RunOptions ready = options_;
   if (ready.sdnotify == SdNotify::container) ready.sdnotify = SdNotify::conmon;
   notify_systemd(ready, arrival_, 0);
@@ -114,39 +135,64 @@ Connections::Connections(const RunOptions& options, const Arrival& arrival)
 }
 
 int Connections::serve() {
-  while (ended_by_ == 0 || !runs_.empty()) wait_for_something();
+  while (!runs_.empty() || (ended_by_ == 0 && !listeners_.empty())) wait_for_something();
+  if (ended_by_ == 0) throw Failure("no socket listens any more, and every run has ended");
   return exit_status::by_signal + ended_by_;
 }
 
+// How long nothing may happen.
+int Connections::patience() const {
+  int most = out_of_descriptors_ ? moment_without_descriptors : -1;
+  if (watchdog_.count() == 0) return most;
+  const auto left =
+      std::chrono::ceil<std::chrono::milliseconds>(fed_at_ + watchdog_ / 2 - Clock::now()).count();
+  const int until_fed = static_cast<int>(std::clamp<std::int64_t>(left, 1, INT_MAX));
+  return most < 0 ? until_fed : std::min(most, until_fed);
+}
+
+// It is this process whom the manager has started: no run of a connection could do it.
+void Connections::feed_watchdog() {
+  if (watchdog_.count() == 0 || Clock::now() < fed_at_ + watchdog_ / 2) return;
+  tell_service_manager(arrival_.environment, "WATCHDOG=1");
+  fed_at_ = Clock::now();
+}
+
 void Connections::wait_for_something() {
+  feed_watchdog();
   std::vector<pollfd> waiting{{signals_.fd.get(), POLLIN, 0}};
   if (!out_of_descriptors_) {
-    for (const Opened& opened : sockets_.opened) waiting.push_back({opened.fd.get(), POLLIN, 0});
+    for (const Listener& listener : listeners_) waiting.push_back({listener.fd.get(), POLLIN, 0});
   }
-  retry([&] {
-    return ::poll(waiting.data(), waiting.size(), out_of_descriptors_ ? moment_without_descriptors : -1);
-  });
+  retry([&] { return ::poll(waiting.data(), waiting.size(), patience()); });
   out_of_descriptors_ = false;
   if (waiting[0].revents != 0) hear_signal();
   for (std::size_t i = 1; i < waiting.size() && ended_by_ == 0; ++i) {
-    if (waiting[i].revents != 0) take(i - 1);
+    if (waiting[i].revents != 0) take(listeners_[i - 1], (waiting[i].revents & POLLHUP) != 0);
   }
+  std::erase_if(listeners_, [](const Listener& listener) { return !listener.fd; });
 }
 
-void Connections::take(std::size_t index) {
-  const OwnedFd connection(::accept4(sockets_.opened[index].fd.get(), nullptr, nullptr, SOCK_CLOEXEC));
+void Connections::take(Listener& listener, bool is_hung_up) {
+  const OwnedFd connection(::accept4(listener.fd.get(), nullptr, nullptr, SOCK_CLOEXEC));
+  if (!connection && (errno == EINVAL || is_hung_up)) {
+    // Somebody has shut it down: it would be readable for ever. A unix socket says no more than EAGAIN.
+    log::warn("{} does not listen any more; it is served no longer", who_asks(*listener.spec));
+    return listener.fd.close();
+  }
   if (!connection) {
     // Anything else is about this one client, who has gone.
     out_of_descriptors_ = errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS;
     return;
   }
-  if (is_full()) {
-    if (!told_that_full_) log::warn("max-connections={} are served; others are closed", most_);
-    told_that_full_ = true;
+  const int most = listener.spec->max_connections;
+  if (is_full(listener.of, most)) {
+    if (told_that_full_.insert(listener.of).second)
+      log::warn("max-connections={} are served; others are closed", most);
     return;
   }
+  told_that_full_.erase(listener.of);
   try {
-    start(connection);
+    start(connection, listener);
   } catch (const std::exception& error) {
     log::error("connection: {}", error.what());  // the next one may fare better
   }
@@ -160,7 +206,10 @@ HandOver Connections::hand_over(const OwnedFd& connection, const Peer& peer) con
   announce(next.environment, 1, std::string(connection_name));
   next.name_pid = true;
   next.name_pidfdid = observe_self().pidfdid.has_value();
-  next.environment.unset(notify_socket_name);
+  // These are for this process alone.
+  for (const auto name : {notify_socket_name, watchdog_usec_name, watchdog_pid_name})
+    next.environment.unset(name);
+  next.pid_variables = pid_variables_naming(next.environment, ::getpid());
   if (!peer.address.empty()) {
     next.environment.set("REMOTE_ADDR", peer.address);
     next.environment.set("REMOTE_PORT", peer.port);
@@ -172,13 +221,16 @@ HandOver Connections::hand_over(const OwnedFd& connection, const Peer& peer) con
   return next;
 }
 
-void Connections::start(const OwnedFd& connection) {
+void Connections::start(const OwnedFd& connection, const Listener& listener) {
+  // Not all of them come with the connection. What the kernel refuses it has refused to the listener too.
+  (void)set_options_after_bind(connection, *listener.spec);
   const Peer peer = peer_of(connection);
   const Spawned spawned = depart(hand_over(connection, peer), signals_.mask_before, Trace());
   const bool v6 = peer.address.find(':') != std::string::npos;
   const std::string address = v6 ? '[' + peer.address + ']' : peer.address;
-  runs_.push_back(
-      {spawned.pid, peer.address.empty() ? "a connection" : "connection of " + address + ':' + peer.port});
+  runs_.push_back({spawned.pid,
+                   peer.address.empty() ? "a connection" : "connection of " + address + ':' + peer.port,
+                   listener.of});
 }
 
 void Connections::hear_signal() {
@@ -186,12 +238,12 @@ void Connections::hear_signal() {
   if (retry([&] { return ::read(signals_.fd.get(), &info, sizeof info); }) != sizeof info) return;
   const int signal = static_cast<int>(info.ssi_signo);
   if (signal == SIGCHLD) return reap_runs();
-  // What a terminal sends, it sends to the runs as well.
   for (const Run& run : runs_) {
-    if (info.ssi_code != SI_KERNEL) ::kill(run.pid, signal);
+    if (!is_from_keyboard(info)) ::kill(run.pid, signal);
   }
-  if (!ends_a_process(signal) || ended_by_ != 0) return;
+  if (!asks_for_end(signal) || ended_by_ != 0) return;
   ended_by_ = signal;
+  listeners_.clear();
   sockets_.opened.clear();  // and the paths with them
 }
 
@@ -204,7 +256,6 @@ void Connections::reap_runs() {
     if (ended.exit_status() != 0 && !as_told) log::warn("{}: its run {}", run.whose, ended.describe());
     return true;
   });
-  told_that_full_ = told_that_full_ && is_full();
 }
 
 }  // namespace
@@ -222,6 +273,9 @@ bool wants_run_per_connection(const RunOptions& options, const Arrival& arrival)
   if (options.detach) refuse("there is none to --detach from");
   if (!options.pidfile.empty()) refuse("--pidfile has room for one");
   if (!options.exit_file.empty()) refuse("--exit-file has room for one");
+  for (const ReportRequest& report : options.reports) {
+    if (!report.file.empty()) refuse("--report " + report.format_name + ":FILE has room for one");
+  }
   return true;
 }
 

@@ -11,7 +11,6 @@
 #include <utility>
 
 #include "fdchain/program/log.h"
-#include "fdchain/protocol/start_pipe.h"
 #include "fdchain/system/exec/pidfd.h"
 #include "fdchain/system/fd/handshake.h"
 #include "fdchain/system/fd/signals.h"
@@ -23,13 +22,6 @@ namespace {
 
 // How much longer than it should take a hop may take for its part, before it is given up.
 constexpr auto grace = std::chrono::seconds(10);
-
-// Whether the other side of a socket has left something unread. A process that stands still cannot say so
-// itself.
-bool has_unread(const OwnedFd& socket) {
-  int bytes = 0;
-  return socket && ::ioctl(socket.get(), SIOCOUTQ, &bytes) == 0 && bytes > 0;
-}
 
 [[noreturn]] void throw_failure(const SyncMessage& told) {
   throw Failure(told.message.value_or("the monitor failed without a word"),
@@ -49,7 +41,7 @@ MonitorLink::MonitorLink() {
 
 void MonitorLink::connect(OwnedFd sync_pipe, OwnedFd start_pipe, const Spawned& monitor, int timeout) {
   sync_pipe_.assign(sync_pipe.release());
-  start_pipe_ = std::move(start_pipe);
+  start_pipe_.assign(start_pipe.release());
   monitor_ = monitor.pid;
   spared_.push_back(monitor.intermediate);
   relay_signals();
@@ -65,7 +57,7 @@ void MonitorLink::connect(OwnedFd sync_pipe, OwnedFd start_pipe, const Spawned& 
 }
 
 pid_t MonitorLink::start_payload() {
-  say(encode(StartMessage{StartMessage::Kind::go}));
+  say({StartMessage::Kind::go});
   const auto message = next_message();
   if (!message) monitor_died("the payload ran");
   payload_runs_ = message->data > 0;
@@ -87,16 +79,43 @@ SyncMessage MonitorLink::wait_for_end() {
 }
 
 void MonitorLink::end_payload() {
-  say(encode(StartMessage{StartMessage::Kind::signal, SIGKILL}));
+  say({StartMessage::Kind::signal, SIGKILL});
   heed(SIGKILL);
   wait_for_monitor();
 }
 
-void MonitorLink::leave() { say(encode(StartMessage{StartMessage::Kind::leave})); }
+// Lost, it would cost the payload its life: a launcher that goes without it has died.
+void MonitorLink::leave() {
+  say({StartMessage::Kind::leave});
+  while (!unsaid_.empty() && !closed_) io_.run_one();
+  if (given_up_) throw Failure(*given_up_);
+}
 
-void MonitorLink::say(std::uint8_t byte) {
-  const char character = static_cast<char>(byte);
-  if (start_pipe_ && !send_message(start_pipe_, {&character, 1})) start_pipe_.close();
+// A monitor may stand still, and this process must not with it. What there is no room for waits here, and of
+// a signal that waits already one is enough, as in the kernel; only real-time signals count.
+void MonitorLink::say(const StartMessage& message) {
+  const char byte = static_cast<char>(encode(message));
+  const bool is_counted = message.kind == StartMessage::Kind::signal && message.signal >= SIGRTMIN;
+  if (!is_counted && unsaid_.find(byte) != std::string::npos) return;
+  unsaid_ += byte;
+  if (unsaid_.size() == 1) say_what_waits();
+}
+
+void MonitorLink::say_what_waits() {
+  std::size_t said = 0;
+  auto sent = Sent::yes;
+  while (said < unsaid_.size() && start_pipe_.is_open()) {
+    sent = send_at_once(start_pipe_.native_handle(), {&unsaid_[said], 1});
+    if (sent != Sent::yes) break;
+    ++said;
+  }
+  unsaid_.erase(0, said);
+  if (sent == Sent::nobody_there) start_pipe_.close();
+  if (!start_pipe_.is_open()) return unsaid_.clear();
+  if (unsaid_.empty()) return;
+  start_pipe_.async_wait(boost::asio::posix::stream_descriptor::wait_write, [this](auto error) {
+    if (!error) say_what_waits();
+  });
 }
 
 void MonitorLink::relay_signals() {
@@ -106,17 +125,23 @@ void MonitorLink::relay_signals() {
       log::debug("relaying {}", number);
       relayed_.set(static_cast<std::size_t>(number));
       heed(number);
-      say(encode(StartMessage{StartMessage::Kind::signal, number}));
+      say({StartMessage::Kind::signal, number});
     }
     relay_signals();
   });
 }
 
+// A process that stands still cannot say so itself.
+bool MonitorLink::leaves_words_unread() {
+  int bytes = 0;
+  return !unsaid_.empty() ||
+         (start_pipe_.is_open() && ::ioctl(start_pipe_.native_handle(), SIOCOUTQ, &bytes) == 0 && bytes > 0);
+}
+
 // Whoever asks for the end gets it: the payload may have its reasons to go on, a hop has none to stand still.
 void MonitorLink::heed(int number) {
-  const bool asks_for_end =
-      number == SIGTERM || number == SIGINT || number == SIGHUP || number == SIGQUIT || number == SIGKILL;
-  if (!asks_for_end || (answer_due_ && has_unread(start_pipe_))) return;
+  if (!asks_for_end(number) && number != SIGKILL) return;
+  if (answer_due_ && leaves_words_unread()) return;
   answer_due_ = true;
   answer_.expires_after(grace);
   answer_.async_wait([this, number](auto error) {
@@ -131,7 +156,7 @@ void MonitorLink::look_for_answer(int asked_to_end) {
   const int status = exit_status::by_signal + asked_to_end;
   if (!payload_runs_)
     give_up(asked + "neither " + monitor + " nor its runtime-shim had said that the payload runs", status);
-  else if (has_unread(start_pipe_))
+  else if (leaves_words_unread())
     give_up(asked + monitor + " had not read it", status);
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "fdchain/model/failure.h"
+#include "fdchain/protocol/start_pipe.h"
 #include "fdchain/protocol/sync_pipe.h"
 #include "fdchain/system/exec/spawn.h"
 #include "fdchain/system/fd/owned_fd.h"
@@ -45,7 +46,7 @@ class MonitorLink {
   /// Kills the payload and waits until nothing of the run is left.
   void end_payload();
 
-  /// Tells the monitor that this launcher will go away, and shall.
+  /// Tells the monitor that this launcher will go away, and shall. Throws Failure when it was given up instead.
   void leave();
 
   /// Children that are not of this run: the launcher was started with them.
@@ -58,7 +59,9 @@ class MonitorLink {
   [[nodiscard]] bool has_relayed(int signal) const { return relayed_.test(static_cast<std::size_t>(signal)); }
 
  private:
-  void say(std::uint8_t byte);
+  void say(const StartMessage& message);
+  void say_what_waits();
+  bool leaves_words_unread();
   void relay_signals();
   void listen();
   std::optional<SyncMessage> next_message();
@@ -72,7 +75,8 @@ class MonitorLink {
   sigset_t mask_before_{};
   boost::asio::posix::stream_descriptor signals_{io_};
   boost::asio::posix::stream_descriptor sync_pipe_{io_};
-  OwnedFd start_pipe_;
+  boost::asio::posix::stream_descriptor start_pipe_{io_};
+  std::string unsaid_;  ///< bytes for the start pipe that there was no room for
   pid_t monitor_ = 0;
   boost::asio::steady_timer answer_{io_};    ///< to a signal that asks for the end
   boost::asio::steady_timer deadline_{io_};  ///< behind the monitor's own

@@ -25,10 +25,7 @@ namespace {
 Environment environment_to_pass(const RunOptions& options, const Arrival& arrival, const Trace& trace) {
   Environment environment = arrival.environment;
   if (trace.on()) environment.set(trace_name, trace.variable());
-  std::string faults;
-  for (const FaultRequest& fault : options.faults)
-    faults.append(faults.empty() ? "" : ",").append(to_string(fault));
-  if (!faults.empty()) environment.set(fault_name, faults);
+  if (!options.faults.empty()) environment.set(fault_name, to_string(options.faults));
   if (!options.profiles.is_ideal()) environment.set(profile_name, to_string(options.profiles));
   return environment;
 }
@@ -79,20 +76,6 @@ void leave_names_to_monitor(Sockets& sockets) {
   }
 }
 
-using Names = std::vector<std::pair<MadeName::Kind, std::string>>;
-
-Names names_of(const Sockets& sockets) {
-  Names names;
-  for (const Opened& opened : sockets.opened) {
-    for (const MadeName& made : opened.made) names.emplace_back(made.kind(), made.to_words());
-  }
-  return names;
-}
-
-void remove_names(const Names& names) {
-  for (const auto& [kind, words] : names) MadeName::known(kind, words).remove();
-}
-
 // Says the payload's pid; only then may the launcher leave.
 int detach(const Arrival& arrival, Sockets& sockets, MonitorLink& link, pid_t payload) {
   if (!arrival.stdio_open[STDOUT_FILENO])
@@ -119,10 +102,10 @@ int run_linked(const RunOptions& options, Arrival& arrival, const Accepted& acce
                Sockets& sockets, Witness& witness) {
   if (!options.pidfile.empty()) check_replaceable("--pidfile", options.pidfile);
   sockets.inherited = accepted.sockets;
-  open_sockets(options, sockets);
-  if (witness.trace().on()) witness.saw_arrival(make_contract(options, arrival, sockets));
   std::optional<Caretaker> caretaker;  // of the names, until there is a monitor to remove them
-  if (const auto names = names_of(sockets); !names.empty()) caretaker.emplace([&] { remove_names(names); });
+  if (makes_names(options)) caretaker.emplace(remove_names);
+  open_sockets(options, sockets, caretaker ? &*caretaker : nullptr);
+  if (witness.trace().on()) witness.saw_arrival(make_contract(options, arrival, sockets));
   const pid_t monitor = start_monitor(options, arrival, accepted, sockets, link, witness.trace());
   caretaker.reset();
   const pid_t payload = link.start_payload();

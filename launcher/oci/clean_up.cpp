@@ -3,24 +3,25 @@
 
 #include "launcher/oci/clean_up.h"
 
-#include <sys/syscall.h>
-#include <sys/wait.h>
+#include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <boost/program_options.hpp>
 #include <csignal>
+#include <cstddef>
 #include <filesystem>
-#include <fstream>
-#include <thread>
 
 #include "fdchain/program/log.h"
 #include "fdchain/program/options.h"
+#include "fdchain/system/exec/pidfd.h"
 #include "fdchain/system/fs/files.h"
 #include "fdchain/system/proc/processes.h"
 #include "fdchain/system/socket/listening_socket.h"
 #include "launcher/oci/command.h"
 #include "launcher/oci/directory.h"
+#include "launcher/shared/sockets.h"
 
 namespace fdchain {
 namespace {
@@ -52,11 +53,6 @@ po::options_description describe(CleanUp& job) {
   return own.add(common_options());
 }
 
-std::string read_all(const std::string& path) {
-  std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
 Outcome call_runtime(const CleanUp& job, const std::vector<std::string>& words) {
   std::vector<std::string> command = job.runtime;
   command.insert(command.end(), words.begin(), words.end());
@@ -83,10 +79,44 @@ void clean_up(const CleanUp& job) {
   for (const std::string& queue : job.queues) MadeName::known(MadeName::Kind::message_queue, queue).remove();
   const Outcome outcome = call_runtime(job, {"delete", "--force", job.id});
   if (outcome.status != WaitStatus::for_exit_code(0)) log::warn("{}: {}", job.runtime.front(), outcome.said);
-  if (const std::string status = read_all(place.exits() + '/' + job.id);
+  if (const std::string status = read_file(place.exits() + '/' + job.id);
       !job.exit_file.empty() && !status.empty())
     write_file_atomically(job.exit_file, status, "--exit-file", Durable::yes);
   remove(place);
+}
+
+using Processes = std::vector<OwnedFd>;  // pidfds
+
+// By its file's name: a script that stands in for a program may become it. The script itself is called by its
+// interpreter first.
+bool is_called(const std::vector<std::string>& words, const std::vector<std::string>& programs) {
+  const auto name = [](const std::string& path) { return std::filesystem::path(path).filename(); };
+  const auto first_two = words.begin() + static_cast<std::ptrdiff_t>(std::min<std::size_t>(words.size(), 2));
+  return std::any_of(words.begin(), first_two, [&](const std::string& word) {
+    return std::ranges::find(programs, name(word), name) != programs.end();
+  });
+}
+
+// Any user can have any word on a command line, and this may be root.
+Processes processes_of_run(const std::vector<std::string>& programs, const std::string& argument) {
+  Processes found;
+  for (const proc::Process& process : processes_with_argument(argument)) {
+    const auto words = process.command_line();
+    if (process.owner() != ::geteuid() || !words || !is_called(*words, programs)) continue;
+    if (OwnedFd pidfd = process.pidfd()) found.push_back(std::move(pidfd));
+  }
+  return found;
+}
+
+// Each step of the making ends with a process; what else happens is looked for once a second.
+void wait_for_one_of(const Processes& busy, const Processes& cleaning,
+                     std::chrono::steady_clock::time_point end) {
+  std::vector<pollfd> waiting;
+  for (const Processes* const list : {&busy, &cleaning})
+    for (const OwnedFd& process : *list) waiting.push_back({process.get(), POLLIN, 0});
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
+  const auto limit = std::clamp<std::int64_t>(left.count(), 0, 1000);
+  (void)!::poll(waiting.data(), waiting.size(), static_cast<int>(limit));
 }
 
 }  // namespace
@@ -100,30 +130,33 @@ int clean_up_container(const std::vector<std::string>& words) {
   return 0;
 }
 
-// Monitor and runtime cannot be asked how far they have come, nor be waited for as children. But both have
-// the bundle on their command lines, and nobody else has; the exit command has the directory, and does the
-// rest when there was a container to end.
-void clean_up_unstarted(const std::vector<std::string>& words) {
+// Monitor and runtime cannot be asked how far they have come, nor be waited for as children. But they are of
+// this user's, are called by the names that the launcher has called them by, and have the bundle on their
+// command lines. The exit command is this program, has the directory, and does the rest when there was a
+// container to end.
+void clean_up_unstarted(const std::vector<std::string>& words, const std::string& monitor,
+                        const Caretaker::Told& told) {
   CleanUp job;
   parse_command_line(words, describe(job));
   const std::string bundle = ContainerPlace{job.directory}.bundle();
   const auto end = std::chrono::steady_clock::now() + clean_up_patience;
   while (true) {
-    const std::vector<proc::Process> busy = processes_with_argument(bundle);
-    if (busy.empty() && processes_with_argument(job.directory).empty()) break;
+    const Processes busy = processes_of_run({monitor, job.runtime.front()}, bundle);
+    const Processes cleaning = processes_of_run({find_own_program("launcher")}, job.directory);
+    if (busy.empty() && cleaning.empty()) break;
     const std::string status = status_of(job);
     if (status == "running") return;
     if (status == "created") call_runtime(job, {"delete", "--force", job.id});
     if (std::chrono::steady_clock::now() >= end) {
       // Stopped, or it hangs.
-      for (const proc::Process& process : busy) {
-        const OwnedFd pidfd = process.pidfd();
-        if (pidfd) (void)::syscall(SYS_pidfd_send_signal, pidfd.get(), SIGKILL, nullptr, 0);
-      }
+      for (const Processes* const late : {&busy, &cleaning})
+        for (const OwnedFd& process : *late) signal_pidfd(process.get(), SIGKILL);
+      break;
     }
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    wait_for_one_of(busy, cleaning, end);
   }
   clean_up(job);
+  remove_names(told);
 }
 
 }  // namespace fdchain

@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "launcher/shared/caretaker.h"
+
 namespace fdchain {
 
 /// How long a runtime may take to remove a container.
@@ -15,7 +17,9 @@ int clean_up_container(const std::vector<std::string>& words);
 
 /// What is left to do, with the same words, for a launcher that was killed before it had started its
 /// container: one that was created and never started is removed, so that its monitor ends, and what is being
-/// created is waited for. A container that runs after all is left to its monitor.
-void clean_up_unstarted(const std::vector<std::string>& words);
+/// created is waited for, but not for ever. A container that runs after all is left to its monitor. `monitor`
+/// is that program; `told` names what was made for the sockets.
+void clean_up_unstarted(const std::vector<std::string>& words, const std::string& monitor,
+                        const Caretaker::Told& told);
 
 }  // namespace fdchain

@@ -4,7 +4,6 @@
 #include <poll.h>
 #include <sys/inotify.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -65,13 +64,7 @@ constexpr auto grace = std::chrono::seconds(10);  // from SIGTERM to SIGKILL, as
 
 using Clock = std::chrono::steady_clock;
 
-bool asks_for_end(int signal) {
-  return signal == SIGTERM || signal == SIGINT || signal == SIGHUP || signal == SIGQUIT;
-}
-
-void send_signal(const OwnedFd& pidfd, int signal) {
-  (void)::syscall(SYS_pidfd_send_signal, pidfd.get(), signal, nullptr, 0);
-}
+void send_signal(const OwnedFd& pidfd, int signal) { (void)signal_pidfd(pidfd.get(), signal); }
 
 bool has_ended(const OwnedFd& pidfd) {
   pollfd end{pidfd.get(), POLLIN, 0};
@@ -96,11 +89,6 @@ std::string one_line(std::string text) {
 std::string why_not(const Outcome& outcome) {
   const std::string said = one_line(outcome.said);
   return said.empty() ? outcome.status.describe() + " without a word" : said;
-}
-
-std::string read_text(const std::string& path) {
-  std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), {}};
 }
 
 /// One container, from its bundle to its end.
@@ -197,7 +185,12 @@ void Container::prepare() {
   const std::string search(arrival_.environment.get("PATH").value_or(standard_path));
   run_.monitor = fs::absolute(find_hop(options_.monitor, search));
   run_.runtime = fs::absolute(find_hop(options_.runtime, search));
-  open_sockets(options_, sockets_);
+  run_.place = {temporary_path("fdchain-")};
+  run_.id = fs::path(run_.place.path).filename();
+  caretaker_.emplace([words = clean_up_words(), monitor = run_.monitor](const Caretaker::Told& told) {
+    clean_up_unstarted(words, monitor, told);
+  });
+  open_sockets(options_, sockets_, &*caretaker_);
   if (witness_.trace().on()) {
     witness_.saw_arrival(make_contract(options_, arrival_, sockets_));
     known_ = observe_fds();
@@ -205,9 +198,6 @@ void Container::prepare() {
   SignalFd signals = receive_signals(signals_to_relay());
   mask_before_ = signals.mask_before;
   signals_ = std::move(signals.fd);
-  run_.place = {temporary_path("fdchain-")};
-  run_.id = fs::path(run_.place.path).filename();
-  caretaker_.emplace([words = clean_up_words()] { clean_up_unstarted(words); });
   if (has_children()) came_with_ = children_of_this_process();
   follow();
   check(::prctl(PR_SET_CHILD_SUBREAPER, 1), "prctl PR_SET_CHILD_SUBREAPER");
@@ -263,10 +253,7 @@ void Container::start_monitor() {
   Environment environment = arrival_.environment;
   if (witness_.trace().on()) environment.set(trace_name, witness_.trace().variable());
   if (!options_.profiles.is_ideal()) environment.set(profile_name, to_string(options_.profiles));
-  std::string faults;
-  for (const FaultRequest& fault : options_.faults)
-    faults.append(faults.empty() ? "" : ",").append(to_string(fault));
-  if (!faults.empty()) environment.set(fault_name, faults);
+  if (!options_.faults.empty()) environment.set(fault_name, to_string(options_.faults));
   arrival_.environment = environment;
   Handles handles{{}, {}, sync.theirs.get(), start.theirs.get(), static_cast<int>(accepted_.free.size())};
   for (const Opened& opened : sockets_.opened) handles.own_sockets.push_back(opened.fd.get());
@@ -489,7 +476,7 @@ bool Container::wait(const OwnedFd& what, std::chrono::milliseconds limit) {
 }
 
 std::optional<int> Container::published_status() const {
-  const std::string text = read_text(run_.place.exits() + '/' + run_.id);
+  const std::string text = read_file(run_.place.exits() + '/' + run_.id);
   if (text == "-1") return exit_status::timed_out;
   const auto number = parse_decimal(text, UINT8_MAX);
   return number ? std::optional(static_cast<int>(*number)) : std::nullopt;
@@ -501,7 +488,7 @@ int Container::conclude() {
   if (!status)
     throw Failure("monitor (pid " + std::to_string(monitor_pid_) +
                   ") died before it could tell the payload's exit status");
-  const bool timed_out = read_text(run_.place.exits() + '/' + run_.id) == "-1";
+  const bool timed_out = read_file(run_.place.exits() + '/' + run_.id) == "-1";
   heard_.push_back("exit file: " + std::to_string(*status));
   // It waits for the lock with its clean-up, and so it can still be seen.
   observe_monitor(Moment::after_exit);

@@ -2,8 +2,12 @@
 
 #include <sys/types.h>
 
-#include <csignal>
 #include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "fdchain/system/fd/owned_fd.h"
 
 namespace fdchain {
 
@@ -13,14 +17,20 @@ namespace fdchain {
 /// signal but SIGKILL ends it. When this object goes there is nothing more to take care of, and it ends.
 class Caretaker {
  public:
-  /// From now on; `clean_up` runs in the other process, once this one has died. Made before anything that it
-  /// is to remove, so that there is no moment without it.
-  explicit Caretaker(std::function<void()> clean_up);
+  using Told = std::vector<std::string>;
+
+  /// From now on; `clean_up` runs in the other process, once this one has died, with what it has been told.
+  /// Made before anything that it is to remove.
+  explicit Caretaker(std::function<void(const Told&)> clean_up);
   ~Caretaker();
   Caretaker(const Caretaker&) = delete;
   Caretaker& operator=(const Caretaker&) = delete;
 
+  /// Tells it of something that could not be known before, as soon as it is there.
+  void tell(std::string_view what) const;
+
  private:
+  OwnedFd link_;
   pid_t pid_ = 0;
 };
 

@@ -21,6 +21,10 @@ namespace {
 
 namespace json = boost::json;
 
+/// What a caretaker is told of names.
+constexpr std::string_view told_path = "path=";
+constexpr std::string_view told_queue = "queue=";
+
 /// lsfd's names of types, and those of --listen.
 constexpr std::array kinds{
     std::pair{std::string_view("TCP"), std::string_view("tcp")},
@@ -94,15 +98,34 @@ void write_report(const RunOptions& options, const Sockets& sockets) {
 
 }  // namespace
 
-void open_sockets(const RunOptions& options, Sockets& sockets) {
+void open_sockets(const RunOptions& options, Sockets& sockets, const Caretaker* caretaker) {
   for (const ListenSpec& spec : options.listen) {
     sockets.opened.push_back(open_listening(spec));
+    for (const MadeName& made : sockets.opened.back().made) {
+      const bool is_path = made.kind() == MadeName::Kind::path;
+      if (caretaker != nullptr)
+        caretaker->tell(std::string(is_path ? told_path : told_queue) + made.to_words());
+    }
     for (const std::string& remark : sockets.opened.back().remarks)
       log::warn("{}: {}", who_asks(spec), printable(remark));
   }
   write_report(options, sockets);
   // systemd leaves them too: somebody else may count on them by then.
   for (Opened& opened : sockets.opened) opened.directories.keep();
+}
+
+bool makes_names(const RunOptions& options) {
+  return std::ranges::any_of(options.listen,
+                             [](const ListenSpec& spec) { return !names_made_for(spec).empty(); });
+}
+
+void remove_names(const Caretaker::Told& told) {
+  for (const std::string_view text : told) {
+    if (text.starts_with(told_path))
+      MadeName::known(MadeName::Kind::path, text.substr(told_path.size())).remove();
+    else if (text.starts_with(told_queue))
+      MadeName::known(MadeName::Kind::message_queue, text.substr(told_queue.size())).remove();
+  }
 }
 
 std::string describe_sockets(const RunOptions& options, const Sockets& sockets) {

@@ -3,13 +3,11 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <map>
 
 #include "fdchain/model/failure.h"
@@ -20,6 +18,7 @@
 #include "fdchain/system/fd/owned_fd.h"
 #include "fdchain/system/fd/sys.h"
 #include "fdchain/system/fs/accounts.h"
+#include "fdchain/system/fs/host_facts.h"
 
 namespace fdchain {
 namespace {
@@ -74,20 +73,40 @@ std::vector<std::string> drop_in_directories(const std::string& name) {
   return names;
 }
 
+// Where systemd looks for units, and so for their drop-ins: of those directories, all. Of any other, it
+// alone.
+std::vector<fs::path> unit_directories(const fs::path& directory) {
+  for (const std::string manager : {"system", "user"}) {
+    std::vector<fs::path> all;
+    for (const char* const place :
+         {"/etc/systemd/", "/run/systemd/", "/usr/local/lib/systemd/", "/usr/lib/systemd/"})
+      all.push_back(place + manager);
+    const bool is_old_name = directory == fs::path("/lib/systemd/" + manager);
+    if (is_old_name || std::ranges::find(all, directory) != all.end()) return all;
+  }
+  return {directory};
+}
+
 // By the names of the files, whatever directory they are in; one of the same name in a more special directory
-// stands for the other.
+// stands for the other. What cannot be read is left out, as by systemd.
 std::vector<UnitText> read_drop_ins(const fs::path& directory, const std::string& name) {
   std::map<std::string, std::string> found;
   for (const std::string& drop_ins : drop_in_directories(name)) {
-    std::error_code unknown;
-    for (const auto& entry : fs::directory_iterator(directory / drop_ins, unknown)) {
-      const std::string file = entry.path().filename();
-      if (file.ends_with(".conf") && !file.starts_with('.')) found.emplace(file, entry.path());
+    for (const fs::path& place : unit_directories(directory)) {
+      std::error_code unknown;
+      for (const auto& entry : fs::directory_iterator(place / drop_ins, unknown)) {
+        const std::string file = entry.path().filename();
+        if (file.ends_with(".conf") && !file.starts_with('.')) found.emplace(file, entry.path());
+      }
     }
   }
   std::vector<UnitText> texts;
   for (const auto& [file, path] : found) {
-    if (auto text = read_unit_text(path)) texts.push_back({printable(path), std::move(*text)});
+    try {
+      if (auto text = read_unit_text(path)) texts.push_back({printable(path), std::move(*text), true});
+    } catch (const std::exception& error) {
+      log::warn("{}; the drop-in is left out", error.what());
+    }
   }
   return texts;
 }
@@ -97,25 +116,14 @@ std::string variable(const char* name, const std::string& otherwise) {
   return value == nullptr || *value == '\0' ? otherwise : value;
 }
 
-std::string first_line(const char* path) {
-  std::ifstream file(path);
-  std::string line;
-  std::getline(file, line);
-  return line;
-}
-
-void add_os_release(Specifiers& specifiers) {
+void add_os_release(Specifiers& specifiers, const std::map<std::string, std::string>& values) {
   static const std::map<std::string, char> letters{{"ID", 'o'},       {"VERSION_ID", 'w'},
                                                    {"BUILD_ID", 'B'}, {"VARIANT_ID", 'W'},
                                                    {"IMAGE_ID", 'M'}, {"IMAGE_VERSION", 'A'}};
-  for (const auto& [key, letter] : letters) specifiers[letter] = "";
-  std::ifstream file("/etc/os-release");
-  for (std::string line; std::getline(file, line);) {
-    const std::size_t equals = line.find('=');
-    const auto letter = letters.find(line.substr(0, equals));
-    if (equals == std::string::npos || letter == letters.end()) continue;
-    const auto words = split_unit_words(line.substr(equals + 1));
-    if (words && words->size() == 1) specifiers[letter->second] = words->front();
+  for (const auto& [key, letter] : letters) {
+    const auto value = values.find(key);
+    const auto words = value == values.end() ? std::nullopt : split_unit_words(value->second);
+    specifiers[letter] = words && words->size() == 1 ? words->front() : "";
   }
 }
 
@@ -127,19 +135,15 @@ std::string architecture(const std::string& machine) {
   return machine;
 }
 
-void add_host(Specifiers& specifiers) {
-  utsname host{};
-  ::uname(&host);
-  const std::string name = host.nodename;
-  specifiers['H'] = name;
-  specifiers['l'] = name.substr(0, name.find('.'));
-  specifiers['q'] = name;
+void add_host(Specifiers& specifiers, const HostFacts& host) {
+  specifiers['H'] = host.name;
+  specifiers['l'] = host.name.substr(0, host.name.find('.'));
+  specifiers['q'] = host.name;
   specifiers['v'] = host.release;
   specifiers['a'] = architecture(host.machine);
-  if (std::string id = first_line("/etc/machine-id"); !id.empty()) specifiers['m'] = id;
-  std::string boot = first_line("/proc/sys/kernel/random/boot_id");
-  std::erase(boot, '-');
-  specifiers['b'] = boot;
+  if (!host.machine_id.empty()) specifiers['m'] = host.machine_id;
+  specifiers['b'] = host.boot_id;
+  add_os_release(specifiers, host.os_release);
 }
 
 void add_directories(Specifiers& specifiers, bool of_user, const std::string& home, uid_t uid) {
@@ -173,14 +177,13 @@ Specifiers specifiers_for(const fs::path& path, bool of_user) {
   specifiers['y'] = path;
   specifiers['Y'] = path.parent_path();
   add_directories(specifiers, of_user, specifiers['h'], uid);
-  add_host(specifiers);
-  add_os_release(specifiers);
+  add_host(specifiers, host_facts());
   return specifiers;
 }
 
 // A user's own units are in .../systemd/user; and who is not root has no others.
 bool is_of_user(const fs::path& path) {
-  return ::geteuid() != 0 || path.parent_path().native().find("/systemd/user") != std::string::npos;
+  return ::geteuid() != 0 || (path.parent_path() / "").native().find("/systemd/user/") != std::string::npos;
 }
 
 // `echo@one.socket` is read from echo@.socket where it has no file of its own.
@@ -201,7 +204,7 @@ std::vector<ListenSpec> read_socket_unit(const std::string& path) {
   const fs::path absolute = fs::absolute(file).lexically_normal();
   auto text = read_unit_text(file);
   if (!text) refuse(path, "masked: it is empty, or /dev/null");
-  std::vector<UnitText> texts{{printable(file), std::move(*text)}};
+  std::vector<UnitText> texts{{printable(file), std::move(*text), false}};
   for (UnitText& drop_in : read_drop_ins(absolute.parent_path(), name)) texts.push_back(std::move(drop_in));
   SocketUnit unit = parse_socket_unit(name, path, texts, specifiers_for(absolute, is_of_user(absolute)));
   for (const std::string& note : unit.notes) log::warn("{}", note);

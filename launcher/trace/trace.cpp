@@ -133,11 +133,10 @@ pid_t start(const HandOver& next, const sigset_t& signal_mask) {
   throw Failure(image.describe(*spawned.failure));
 }
 
-// What a terminal sends it sends to the command too.
 void relay_signals(const OwnedFd& signals, pid_t command) {
   signalfd_siginfo info{};
   while (::read(signals.get(), &info, sizeof info) == sizeof info) {
-    if (info.ssi_code != SI_KERNEL) ::kill(command, static_cast<int>(info.ssi_signo));
+    if (!is_from_keyboard(info)) ::kill(command, static_cast<int>(info.ssi_signo));
   }
 }
 

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -269,7 +268,7 @@ void ContainerMonitor::send(int signal) {
   if (gone_) return;
   // A child's number is its own until it is reaped here; another's may be somebody else's by now.
   if (stranger_.is_open())
-    ::syscall(SYS_pidfd_send_signal, stranger_.native_handle(), signal, nullptr, 0);
+    (void)signal_pidfd(stranger_.native_handle(), signal);
   else
     ::kill(container_, signal);
 }

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <boost/json.hpp>
@@ -49,9 +48,7 @@ class Held {
   }
   explicit operator bool() const { return static_cast<bool>(pidfd_); }
 
-  [[nodiscard]] int signal(int number) const {
-    return static_cast<int>(::syscall(SYS_pidfd_send_signal, pidfd_.get(), number, nullptr, 0));
-  }
+  [[nodiscard]] int signal(int number) const { return signal_pidfd(pidfd_.get(), number); }
 
   void wait_for_end() const {
     pollfd ended{pidfd_.get(), POLLIN, 0};
@@ -92,7 +89,7 @@ int signal_everybody(pid_t first, ino_t space, int number, const Journal& journa
       const OwnedFd pidfd(open_pidfd(pid));
       if (!pidfd || pid_namespace_of(std::to_string(pid)) != space) continue;
       if (!done.emplace(pid, start_time_of(pid)).second) continue;
-      (void)::syscall(SYS_pidfd_send_signal, pidfd.get(), number, nullptr, 0);
+      (void)signal_pidfd(pidfd.get(), number);
       anybody = true;
     }
     if (!anybody) return 0;

@@ -266,7 +266,10 @@ TEST(Fdnames, ThatNeverCountedTheSocketsAreTheActivatorsAndTheSocketsAreJudgedOn
 // Each hop's variable as its own pid, but for what `spoil` does.
 RunBuilder named_run(const std::string& name) {
   RunBuilder run;
-  for (HopRecord& record : run.records) record.environment[name] = std::to_string(record.pid_in_namespace);
+  for (HopRecord& record : run.records) {
+    record.environment[name] = std::to_string(record.pid_in_namespace);
+    if (name == "WATCHDOG_PID") record.environment["WATCHDOG_USEC"] = "2000000";
+  }
   return run;
 }
 
@@ -292,6 +295,15 @@ TEST(PidVariables, ThatNobodyWasNamedInAreTheActivators) {
   RunBuilder run = named_run("WATCHDOG_PID");
   for (HopRecord& record : run.records) record.environment["WATCHDOG_PID"] = "1";
   EXPECT_THAT(run.findings(), ElementsAre("pid-variable-stale by activator at launcher"));
+}
+
+TEST(PidVariables, WithoutAWatchdogAreNobodys) {
+  RunBuilder run = named_run("WATCHDOG_PID");
+  for (HopRecord& record : run.records) {
+    record.environment["WATCHDOG_PID"] = "1";
+    record.environment.erase("WATCHDOG_USEC");
+  }
+  EXPECT_THAT(run.findings(), IsEmpty());
 }
 
 TEST(PidVariables, OfTheTerminalInWhichItAllBeganAreNobodys) {

@@ -144,6 +144,31 @@ TEST(SocketUnit, DropInsComeAfterTheUnit) {
   EXPECT_THAT(texts(unit), ElementsAre("unix:/s,name=e.socket,mode=0640"));
 }
 
+TEST(SocketUnit, ADropInIsReadUpToAHeaderThatDoesNotEnd) {
+  const SocketUnit unit =
+      parse_socket_unit("e.socket", "e.socket",
+                        {{"e.socket", "[Socket]\nListenStream=80\n"},
+                         {"10.conf", "[Socket]\nListenStream=81\n[X\nListenStream=82\n", true}},
+                        specifiers);
+  EXPECT_THAT(texts(unit), ElementsAre("tcp:80,name=e.socket", "tcp:81,name=e.socket"));
+  EXPECT_THAT(unit.notes,
+              ElementsAre("10.conf:3: a section header without ]; the rest of the file is ignored"));
+}
+
+TEST(SocketUnit, NumbersSpansAndSizesAreReadAsSystemdReadsThem) {
+  const SocketUnit unit = parse(
+      "[Socket]\nListenStream=0x50\nMark=0x10\nKeepAliveTimeSec=1min 30s\nKeepAliveIntervalSec=1.5\n"
+      "DeferAcceptSec=0.5h1s\nReceiveBuffer=1.5M\nSendBuffer=1M 512K\nBacklog=+5\n");
+  EXPECT_THAT(unit.notes, IsEmpty());
+  EXPECT_THAT(texts(unit),
+              ElementsAre("tcp:80,name=echo.socket,backlog=5,keepalive-time=90,keepalive-interval=2,"
+                          "defer-accept=1801,rcvbuf=1572864,sndbuf=1572864,mark=16"));
+  EXPECT_THAT(parse("[Socket]\nListenStream=80\nListenStream=080\nReceiveBuffer=1.M\nSendBuffer=M\nMark=-1\n"
+                    "KeepAliveTimeSec=1x\nDeferAcceptSec=99999999999999999999y\n")
+                  .notes,
+              ::testing::SizeIs(6));
+}
+
 TEST(SocketUnit, SpecifiersAreReplaced) {
   const auto expanded = [](const std::string& value, const std::string& name) {
     return address_text(parse("[Socket]\nListenFIFO=/" + value + "\n", name).listen.front());
@@ -157,7 +182,7 @@ TEST(SocketUnit, SpecifiersAreReplaced) {
   EXPECT_EQ(expanded("%f", instance), "//c/d e");
   EXPECT_EQ(expanded("%t%h/%u", "x.socket"), "//run/user/7/home/x/x");
   EXPECT_EQ(expanded("100%%", "x.socket"), "/100%");
-  EXPECT_EQ(expanded("%z%", "x.socket"), "/%z%") << "what systemd does not know stays";
+  EXPECT_EQ(expanded("%-%", "x.socket"), "/%-%") << "what can be no specifier stays";
 }
 
 TEST(SocketUnit, WhatIsNotDoneIsSaidAndTheRestGoesOn) {
@@ -186,7 +211,11 @@ TEST(SocketUnit, WhatIsNotDoneIsSaidAndTheRestGoesOn) {
       "PipeSize=4K\n"
       "Writable=no\n"
       "Service=x.service\n"
-      "PrivateTmp=yes\n");
+      "PrivateTmp=yes\n"
+      "IPAddressDeny=any\n"
+      "KillMode=\n"
+      "Frobnicate=yes\n"
+      "ListenFIFO=/%z\n");
   EXPECT_THAT(texts(unit), ElementsAre("tcp:80,name=echo.socket"));
   EXPECT_THAT(
       unit.notes,
@@ -204,7 +233,10 @@ TEST(SocketUnit, WhatIsNotDoneIsSaidAndTheRestGoesOn) {
           "echo.socket:18: NoDelay=perhaps: not yes or no; ignored",
           "echo.socket:19: Symlinks=\"/a: a quote that does not end; ignored",
           "echo.socket:20: SmackLabel= is not carried out by fdchain",
-          "echo.socket:25: unknown key 'PrivateTmp' in section [Socket]; ignored",
+          "echo.socket:25: PrivateTmp= is not carried out by fdchain",
+          "echo.socket:26: IPAddressDeny= is not carried out by fdchain",
+          "echo.socket:28: unknown key 'Frobnicate' in section [Socket]; ignored",
+          "echo.socket:29: ListenFIFO=/%z: nothing is known for %z; ignored",
           "echo.socket:22: PipeSize= means nothing for these sockets"));
 }
 
@@ -227,6 +259,21 @@ TEST(SocketUnit, WhatCannotBeOpenedIsRefused) {
   EXPECT_EQ(refusal("[Socket]\nListenStream=80\n[Install\n"), "echo.socket:3: a section header without ]");
   EXPECT_EQ(refusal("[Socket]\nListenUSBFunction=/x\n"),
             "--unit echo.socket: echo.socket:2: fdchain cannot open ListenUSBFunction=/x");
+}
+
+TEST(SocketUnit, WhatSystemdDoesNotStartIsRefused) {
+  EXPECT_EQ(
+      refusal("[Socket]\nListenStream=80\nAccept=yes\nService=x.service\n"),
+      "--unit echo.socket: echo.socket:4: Service= is not for a unit with Accept=yes, which has a service "
+      "for each connection");
+  EXPECT_EQ(refusal("[Socket]\nListenStream=80\nAccept=yes\nMaxConnections=0\n"),
+            "--unit echo.socket: echo.socket:4: MaxConnections=0 serves nobody");
+  EXPECT_EQ(refusal("[Socket]\nListenStream=80\nMaxConnections=0\n"), "read");
+  EXPECT_EQ(refusal("[Socket]\nListenStream=/a\nListenFIFO=/b\nSymlinks=/c\n"),
+            "--unit echo.socket: echo.socket:4: Symlinks= is for one path, and there are 2");
+  EXPECT_EQ(refusal("[Socket]\nListenStream=@a\nSymlinks=/c\n"),
+            "--unit echo.socket: echo.socket:3: Symlinks= is for one path, and there are 0");
+  EXPECT_EQ(refusal("[Socket]\nListenStream=/a\nListenStream=@b\nSymlinks=/c\n"), "read");
 }
 
 // What generate systemd writes, and what is read of it, is the same.

@@ -96,7 +96,10 @@ void pid_variables(const Evidence& evidence, Findings& findings) {
   if (payload == nullptr) return;
   for (const std::string_view name : fdchain::pid_variables) {
     const auto value = variable(*payload, name);
-    if (!value || names_process(*value, payload->pid_in_namespace)) continue;
+    const bool is_watchdog = name == watchdog_pid_name;
+    const bool has_watchdog = variable(*payload, watchdog_usec_name).has_value();
+    if (!value || names_process(*value, payload->pid_in_namespace) || (is_watchdog && !has_watchdog))
+      continue;
     Hop stale = Hop::payload;
     for (const Hop hop : {Hop::runtime_shim, Hop::monitor, Hop::launcher}) {
       const HopRecord* const record = evidence.given_to(hop);
@@ -105,7 +108,6 @@ void pid_variables(const Evidence& evidence, Findings& findings) {
       stale = hop;
     }
     const Hop before = evidence.before(stale);
-    const bool is_watchdog = name == watchdog_pid_name;
     // Everything below a desktop's terminal has one that is not meant for it, and finds that out by
     // comparing.
     if (!is_watchdog && before == Hop::activator) continue;

@@ -180,6 +180,13 @@ std::string to_string(const FaultRequest& request) {
   return text;
 }
 
+std::string to_string(std::span<const FaultRequest> requests) {
+  std::string text;
+  for (const FaultRequest& request : requests)
+    text.append(text.empty() ? "" : ",").append(to_string(request));
+  return text;
+}
+
 void commit_faults(std::span<const FaultRequest> requests, Hop hop, HopPlan& plan,
                    const HopContext& context) {
   for (const FaultRequest& request : requests) {

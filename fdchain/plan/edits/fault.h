@@ -101,6 +101,9 @@ std::vector<std::string> without_occasion(std::span<const FaultRequest> requests
 /// The text that parse_fault() reads.
 std::string to_string(const FaultRequest& request);
 
+/// The text that parse_faults() reads: FDCHAIN_FAULT.
+std::string to_string(std::span<const FaultRequest> requests);
+
 /// Makes `hop`'s mistakes of these in its plan.
 void commit_faults(std::span<const FaultRequest> requests, Hop hop, HopPlan& plan, const HopContext& context);
 

@@ -9,4 +9,9 @@ namespace fdchain {
 /// glibc 2.36 declares its wrapper without C linkage, so that C++ cannot link it.
 inline int open_pidfd(pid_t pid) noexcept { return static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)); }
 
+/// pidfd_send_signal(2): 0, or -1 with errno. What has ended gets nothing, whoever has its number now.
+inline int signal_pidfd(int pidfd, int signal) noexcept {
+  return static_cast<int>(::syscall(SYS_pidfd_send_signal, pidfd, signal, nullptr, 0));
+}
+
 }  // namespace fdchain

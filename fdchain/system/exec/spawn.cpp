@@ -1,7 +1,6 @@
 #include "fdchain/system/exec/spawn.h"
 
 #include <poll.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -60,7 +59,7 @@ Spawned spawn_from(const ExecPlan& plan, ChildReport& report, Kin kin) {
 void end_borrower(pid_t pid) {
   const OwnedFd pidfd(open_pidfd(pid));
   if (!pidfd) return;  // gone already
-  ::syscall(SYS_pidfd_send_signal, pidfd.get(), SIGKILL, nullptr, 0);
+  (void)signal_pidfd(pidfd.get(), SIGKILL);
   pollfd ended{pidfd.get(), POLLIN, 0};
   retry([&] { return ::poll(&ended, 1, -1); });
   // Ours to reap when this process is the nearest subreaper; otherwise there is no such child.

@@ -45,15 +45,30 @@ OwnedFd watch_for_hang_up(int socket) {
   return epoll;
 }
 
+namespace {
+
+bool is_nobody_there(int error) { return error == EPIPE || error == ECONNRESET || error == ENOTCONN; }
+
+}  // namespace
+
 bool send_message(const OwnedFd& end, std::string_view message) {
   ssize_t sent = retry([&] { return ::send(end.get(), message.data(), message.size(), MSG_NOSIGNAL); });
   if (sent < 0 && errno == ENOTSOCK) {
     const WriteSignalsHeld held;
     sent = retry([&] { return ::write(end.get(), message.data(), message.size()); });
   }
-  if (sent < 0 && (errno == EPIPE || errno == ECONNRESET || errno == ENOTCONN)) return false;
+  if (sent < 0 && is_nobody_there(errno)) return false;
   check(sent, "send", "handshake message");
   return true;
+}
+
+Sent send_at_once(int socket, std::string_view message) {
+  const ssize_t sent =
+      retry([&] { return ::send(socket, message.data(), message.size(), MSG_NOSIGNAL | MSG_DONTWAIT); });
+  if (sent < 0 && errno == EAGAIN) return Sent::no_room;
+  if (sent < 0 && is_nobody_there(errno)) return Sent::nobody_there;
+  check(sent, "send", "handshake message");
+  return Sent::yes;
 }
 
 }  // namespace fdchain

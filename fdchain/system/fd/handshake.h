@@ -37,4 +37,10 @@ OwnedFd watch_for_hang_up(int socket);
 /// other end any more, which is no error of the sender's.
 bool send_message(const OwnedFd& end, std::string_view message);
 
+/// What became of a message that was not to wait.
+enum class Sent { yes, no_room, nobody_there };
+
+/// Sends one message on a socket if there is room for it now: whoever reads it may stand still.
+Sent send_at_once(int socket, std::string_view message);
+
 }  // namespace fdchain

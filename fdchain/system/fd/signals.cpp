@@ -1,6 +1,5 @@
 #include "fdchain/system/fd/signals.h"
 
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <array>
@@ -44,6 +43,14 @@ int read_signal(int signal_fd) {
   signalfd_siginfo info{};
   const ssize_t got = retry([&] { return ::read(signal_fd, &info, sizeof info); });
   return got == sizeof info ? static_cast<int>(info.ssi_signo) : 0;
+}
+
+bool asks_for_end(int signal) {
+  return signal == SIGTERM || signal == SIGINT || signal == SIGHUP || signal == SIGQUIT;
+}
+
+bool is_from_keyboard(const signalfd_siginfo& info) {
+  return info.ssi_code == SI_KERNEL && (info.ssi_signo == SIGINT || info.ssi_signo == SIGQUIT);
 }
 
 WriteSignalsHeld::WriteSignalsHeld() noexcept {

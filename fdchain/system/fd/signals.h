@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/signalfd.h>
+
 #include <csignal>
 
 #include "fdchain/system/fd/owned_fd.h"
@@ -34,6 +36,13 @@ SignalFd receive_signals(sigset_t wanted);
 
 /// The next signal that has come, or 0.
 int read_signal(int signal_fd);
+
+/// Whether a signal asks a process to end: SIGTERM, SIGINT, SIGHUP or SIGQUIT.
+bool asks_for_end(int signal);
+
+/// Whether it came from a terminal's keyboard, which sends it to every process of the job. A hang-up is sent
+/// to the session's leader alone.
+bool is_from_keyboard(const signalfd_siginfo& info);
 
 /// Blocks every signal while it lives.
 class SignalsBlocked {

@@ -9,8 +9,6 @@
 namespace fdchain {
 namespace {
 
-constexpr std::uint64_t largest_id = 4294967294;  // one less than what means "nobody" to chown(2)
-
 std::vector<std::string> fields_of(const std::string& line) {
   std::vector<std::string> fields{""};
   for (const char character : line) {

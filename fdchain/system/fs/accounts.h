@@ -2,10 +2,14 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
 namespace fdchain {
+
+/// The largest number that a user or a group can have: one less than what means "leave it" to chown(2).
+inline constexpr std::uint64_t largest_id = 4294967294;
 
 /// A user of /etc/passwd.
 struct User {

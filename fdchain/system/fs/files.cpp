@@ -12,6 +12,8 @@
 #include <climits>
 #include <cstdint>
 #include <cstdio>
+#include <fstream>
+#include <iterator>
 
 #include "fdchain/model/failure.h"
 #include "fdchain/model/printable.h"
@@ -144,6 +146,11 @@ void write_file_atomically(const std::string& path, std::string_view content, st
   const Writing writing{path, content, option, durable};
   if (!write_without_name(writing)) write_under_another_name(writing);
   if (durable == Durable::yes) sync_directory_of(path, option);
+}
+
+std::string read_file(const std::string& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
 }
 
 OwnedFd open_dev_null() {

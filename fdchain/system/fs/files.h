@@ -38,6 +38,9 @@ enum class Durable { no, yes };
 void write_file_atomically(const std::string& path, std::string_view content,
                            std::string_view option = "write", Durable durable = Durable::no);
 
+/// All that a file holds; empty when it cannot be read.
+std::string read_file(const std::string& path);
+
 /// A new descriptor on /dev/null, close-on-exec.
 OwnedFd open_dev_null();
 

@@ -103,6 +103,11 @@ std::optional<std::vector<std::string>> Process::command_line() const { return s
 
 std::optional<std::vector<std::string>> Process::environment() const { return strings_of(text("environ")); }
 
+std::optional<uid_t> Process::owner() const {
+  const auto directory = look(".");
+  return directory ? std::optional(directory->st_uid) : std::nullopt;
+}
+
 std::optional<NamespaceId> Process::space(const std::string& name) const {
   const auto status = look("ns/" + name);
   return status ? std::optional(NamespaceId{status->st_dev, status->st_ino}) : std::nullopt;

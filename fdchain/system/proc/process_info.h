@@ -58,6 +58,9 @@ class Process {
   [[nodiscard]] std::optional<std::vector<std::string>> command_line() const;
   [[nodiscard]] std::optional<std::vector<std::string>> environment() const;
 
+  /// Its effective user; root where only root may look at it.
+  [[nodiscard]] std::optional<uid_t> owner() const;
+
   /// `mnt`, `pid`, `user`, ….
   [[nodiscard]] std::optional<NamespaceId> space(const std::string& name) const;
 

@@ -12,13 +12,6 @@
 namespace fdchain {
 namespace {
 
-// 0 of a process that is gone, or has no parent in this pid namespace.
-pid_t parent_of(pid_t pid) {
-  const auto process = proc::Process::find(pid);
-  const auto stat = process ? process->stat() : std::nullopt;
-  return stat ? stat->parent : 0;
-}
-
 // Kills a child and reaps it; whether that worked. Waits only for what is sure to end.
 bool end_child(pid_t child, int& killed) {
   // Not yet reaped, so the number is still its own.
@@ -30,6 +23,12 @@ bool end_child(pid_t child, int& killed) {
 }
 
 }  // namespace
+
+pid_t parent_of(pid_t pid) {
+  const auto process = proc::Process::find(pid);
+  const auto stat = process ? process->stat() : std::nullopt;
+  return stat ? stat->parent : 0;
+}
 
 std::vector<pid_t> children_of_this_process() {
   const auto self = proc::Process::self();

@@ -16,6 +16,9 @@ std::vector<pid_t> children_of_this_process();
 /// The same by a look at every process, for kernels without CONFIG_PROC_CHILDREN.
 std::vector<pid_t> children_by_search();
 
+/// 0 of a process that is gone, or has no parent in this pid namespace.
+pid_t parent_of(pid_t pid);
+
 /// Every process that has `word` as one of the words of its command line.
 std::vector<proc::Process> processes_with_argument(std::string_view word);
 

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <linux/limits.h>
 #include <linux/netlink.h>
 #include <linux/vm_sockets.h>
@@ -135,8 +136,6 @@ void bind_with_mode(const OwnedFd& socket, const Address& address, mode_t mode) 
         "bind");
 }
 
-constexpr std::uint64_t largest_id = 4294967294;
-
 /// Who shall own a path; -1 leaves it.
 struct Owner {
   uid_t user = static_cast<uid_t>(-1);
@@ -149,14 +148,18 @@ Owner owner_for(const ListenSpec& spec) {
   if (!spec.user.empty()) {
     const auto number = parse_decimal(spec.user, largest_id);
     const auto user = number ? find_user(static_cast<uid_t>(*number)) : find_user(spec.user);
-    if (!user && !number) throw Failure(who_asks(spec) + ": there is no user " + printable(spec.user));
+    // In a unit a number has to be somebody's, as for systemd.
+    if (!user && (!number || !spec.unit.empty()))
+      throw Failure(who_asks(spec) + ": there is no user " + printable(spec.user) + " in /etc/passwd");
     owner.user = user ? user->uid : static_cast<uid_t>(*number);
     if (user) owner.group = user->gid;
   }
   if (!spec.group.empty()) {
     const auto number = parse_decimal(spec.group, largest_id);
+    const bool is_known = !number || find_group(static_cast<gid_t>(*number));
     const auto group = number ? static_cast<gid_t>(*number) : find_group(spec.group);
-    if (!group) throw Failure(who_asks(spec) + ": there is no group " + printable(spec.group));
+    if (!group || (!is_known && !spec.unit.empty()))
+      throw Failure(who_asks(spec) + ": there is no group " + printable(spec.group) + " in /etc/group");
     owner.group = *group;
   }
   return owner;
@@ -166,6 +169,25 @@ void give_to(const Owner& owner, const std::string& path) {
   const Owner nobody;
   if (owner.user == nobody.user && owner.group == nobody.group) return;
   check(::fchownat(AT_FDCWD, path.c_str(), owner.user, owner.group, AT_SYMLINK_NOFOLLOW), "chown", path);
+}
+
+std::string describe_owner(mode_t mode, uid_t user, gid_t group) {
+  return fmt::format("mode {:04o} of {}:{}", mode & 0777, user, group);
+}
+
+// What is there already may be anybody's: it has to be what would have been made, as for systemd.
+void check_found(const ListenSpec& spec, const OwnedFd& fd, const Owner& owner) {
+  struct stat status {};
+  check(::fstat(fd.get(), &status), "fstat");
+  const Owner left;
+  const uid_t user = owner.user == left.user ? ::geteuid() : owner.user;
+  const gid_t group = owner.group == left.group ? ::getegid() : owner.group;
+  const bool is_owned = (status.st_uid == user || status.st_uid == ::geteuid()) &&
+                        (status.st_gid == group || status.st_gid == ::getegid());
+  if (is_owned && (status.st_mode & 0777) == (spec.mode & 0777)) return;
+  throw Failure(who_asks(spec) +
+                ": File exists: " + describe_owner(status.st_mode, status.st_uid, status.st_gid) + ", and " +
+                describe_owner(spec.mode, user, group) + " is asked for");
 }
 
 // For systemd a link that cannot be made is no reason not to listen.
@@ -245,6 +267,7 @@ Opened open_fifo(const ListenSpec& spec, const PathAddress& fifo) {
   struct stat status {};
   check(::fstat(opened.fd.get(), &status), "fstat");
   if (!S_ISFIFO(status.st_mode)) throw Failure(who_asks(spec) + ": there, and not a FIFO");
+  if (made < 0) check_found(spec, opened.fd, owner);
   // Non-blocking was for the open alone: what stands there may be a device.
   check(::fcntl(opened.fd.get(), F_SETFL, 0), "fcntl F_SETFL");
   give_to(owner, fifo.path);
@@ -273,6 +296,7 @@ Opened open_mqueue(const ListenSpec& spec, const PathAddress& queue) {
   else
     fail(errno, "mq_open");
   opened.fd = OwnedFd(fd);
+  if (opened.made.empty()) check_found(spec, opened.fd, Owner());
   return opened;
 }
 

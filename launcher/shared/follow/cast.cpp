@@ -9,11 +9,12 @@
 #include "fdchain/model/variables.h"
 #include "fdchain/protocol/oci_cli.h"
 #include "fdchain/system/proc/observe_process.h"
+#include "fdchain/system/proc/processes.h"
 
 namespace fdchain {
 namespace {
 
-// Each of these is empty, or 0, of a process that is over.
+// Each of these is empty of a process that is over.
 std::vector<std::string> words_of(pid_t pid) {
   const auto process = proc::Process::find(pid);
   return process ? process->command_line().value_or(std::vector<std::string>{}) : std::vector<std::string>{};
@@ -32,12 +33,6 @@ std::optional<proc::NamespaceId> mounts_of(pid_t pid) {
 bool is_over(pid_t pid) {
   const auto process = proc::Process::find(pid);
   return !process || process->link("exe").empty();
-}
-
-pid_t parent_of(pid_t pid) {
-  const auto process = proc::Process::find(pid);
-  const auto stat = process ? process->stat() : std::nullopt;
-  return stat ? stat->parent : 0;
 }
 
 bool has_variable(pid_t pid, std::string_view name) {

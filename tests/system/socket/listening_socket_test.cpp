@@ -127,6 +127,29 @@ TEST_F(OpenListening, ReplacesNoSocketThatIsServedAndNoOtherFile) {
             "--listen fifo:" + path("precious") + ": there, and not a FIFO");
 }
 
+// Anybody may have put it there, to read what is meant for this process.
+TEST_F(OpenListening, TakesOnlyWhatItWouldHaveMadeItself) {
+  const auto of = [](uid_t user, gid_t group) { return std::to_string(user) + ':' + std::to_string(group); };
+  const std::string own = of(::geteuid(), ::getegid());
+  const auto refused = [&](const std::string& what, const std::string& found, const std::string& wanted) {
+    EXPECT_EQ(failure(what),
+              "--listen " + what + ": File exists: mode " + found + ", and mode " + wanted + " is asked for");
+  };
+  const std::string fifo = "fifo:" + path("f");
+  ASSERT_EQ(::mkfifo(path("f").c_str(), 0600), 0);
+  EXPECT_EQ(failure(fifo + ",mode=0600"), "opened");
+  refused(fifo, "0600 of " + own, "0666 of " + own);
+  ASSERT_EQ(::chown(path("f").c_str(), 12345, 54321), 0);
+  refused(fifo + ",mode=0600", "0600 of 12345:54321", "0600 of " + own);
+  EXPECT_EQ(failure(fifo + ",mode=0600,user=12345,group=54321"), "opened");
+  EXPECT_TRUE(std::filesystem::exists(path("f"))) << "it was there";
+  const std::string name = "/fdchain-test-" + std::to_string(::getpid());
+  const Opened queue = open_listening(parse_listen_spec("mqueue:" + name));
+  refused("mqueue:" + name + ",mode=0600", "0666 of " + own, "0600 of " + own);
+  ASSERT_EQ(::fchown(queue.fd.get(), 12345, 54321), 0);
+  refused("mqueue:" + name, "0666 of 12345:54321", "0666 of " + own);
+}
+
 TEST_F(OpenListening, LeavesAPathThatIsNoLongerItsOwn) {
   {
     const Opened opened = open_listening(parse_listen_spec("unix:" + path("s")));
@@ -247,12 +270,12 @@ TEST_F(OpenListening, MakesMissingDirectoriesAndLeavesThemWhenItIsTold) {
 
 TEST_F(OpenListening, AFailedOpeningLeavesNoDirectory) {
   { const Opened opened = open_listening(parse_listen_spec("unix:" + path("a/b/s"))); }
-  EXPECT_EQ(
-      failure("unix:" + path("a/b/s") + ",user=nobody-of-that-name"),
-      "--listen unix:" + path("a/b/s") + ",user=nobody-of-that-name: there is no user nobody-of-that-name");
-  EXPECT_EQ(
-      failure("fifo:" + path("f") + ",group=nobody-of-that-name"),
-      "--listen fifo:" + path("f") + ",group=nobody-of-that-name: there is no group nobody-of-that-name");
+  EXPECT_EQ(failure("unix:" + path("a/b/s") + ",user=nobody-of-that-name"),
+            "--listen unix:" + path("a/b/s") +
+                ",user=nobody-of-that-name: there is no user nobody-of-that-name in /etc/passwd");
+  EXPECT_EQ(failure("fifo:" + path("f") + ",group=nobody-of-that-name"),
+            "--listen fifo:" + path("f") +
+                ",group=nobody-of-that-name: there is no group nobody-of-that-name in /etc/group");
   std::ofstream(path("file")) << "";
   EXPECT_EQ(failure("unix:" + path("file/s")), "--listen unix:" + path("file/s") + ": bind: Not a directory");
   EXPECT_EQ(failure("unix:" + path("a/s") + ",symlink=" + path("file")),
