@@ -33,7 +33,7 @@ struct Run {
   int preserved = 0;
   std::vector<int> closed_stdio;
   std::string sdnotify;   ///< empty: NOTIFY_SOCKET is not set
-  bool watchdog = false;  ///< WATCHDOG_PID names the launcher
+  bool watchdog = false;  ///< a unit with a watchdog: WATCHDOG_PID names the launcher
   Payload payload = Payload::reports;
   std::vector<FaultRequest> faults;
 

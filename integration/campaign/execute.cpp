@@ -105,7 +105,10 @@ Start prepare(const Run& run, const std::string& trace, Handed& handed) {
   start.closed = run.closed_stdio;
   start.environment.push_back(std::string(trace_name) + "=campaign:" + trace);
   activate(run, start, handed);
-  if (run.watchdog) name_launcher(start, watchdog_pid_name);
+  if (run.watchdog) {
+    start.environment.push_back(std::string(watchdog_usec_name) + "=60000000");
+    name_launcher(start, watchdog_pid_name);
+  }
   int number = listen_fds_start + static_cast<int>(run.inherited.size());
   for (int i = 0; i < run.preserved; ++i) pass(start, handed, file_of_nothing("preserved"), number++);
   // Far enough away not to look like what a doubled --preserve-fds keeps.
