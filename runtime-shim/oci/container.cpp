@@ -268,7 +268,7 @@ void be_first(FirstBirth& birth) {
     state = read_all(birth.state);
   }
   birth.state.close();
-  set_sysctls(config);
+  set_sysctls(config, birth.own_namespaces);
   std::vector<std::string> warnings;
   RootInMaking root = begin_mounts(birth.root, config.linux_.rootfs_propagation);
   make_mounts(config, root, birth.in_user_namespace, warnings);

@@ -41,7 +41,8 @@ struct FirstBirth : Birth {
   std::string id;
   std::string root;
   std::vector<Joined> joined;
-  int new_namespaces = 0;  ///< CLONE_NEW…, but for those that it has been born into
+  std::vector<std::string> own_namespaces;  ///< the types of those that are not the runtime's too
+  int new_namespaces = 0;                   ///< CLONE_NEW…, but for those that it has been born into
   bool awaits_users = false;
   bool in_user_namespace = false;
   bool no_pivot = false;

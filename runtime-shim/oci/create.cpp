@@ -22,6 +22,7 @@
 #include "fdchain/system/fd/signals.h"
 #include "fdchain/system/fd/sys.h"
 #include "fdchain/system/fs/files.h"
+#include "fdchain/system/proc/process_info.h"
 #include "runtime-shim/oci/birth.h"
 #include "runtime-shim/oci/console.h"
 #include "runtime-shim/oci/hooks.h"
@@ -90,6 +91,18 @@ struct Spaces {
   int by_clone = 0;               ///< user and pid, new
 };
 
+// A path may lead to the very namespace that the runtime is in.
+bool is_of_runtime(const OwnedFd& fd, const std::string& type) {
+  struct stat status {};
+  check(::fstat(fd.get(), &status), "fstat", "linux.namespaces: " + type);
+  const auto self = proc::Process::self();
+  const auto ours = self ? self->space(type == "network" ? "net"
+                                       : type == "mount" ? "mnt"
+                                                         : type)
+                         : std::nullopt;
+  return ours == proc::NamespaceId{status.st_dev, status.st_ino};
+}
+
 Spaces open_namespaces(const Config& config, FirstBirth& birth) {
   Spaces spaces;
   for (const Namespace& each : config.linux_.namespaces) {
@@ -97,6 +110,7 @@ Spaces open_namespaces(const Config& config, FirstBirth& birth) {
     const bool early = kind == CLONE_NEWUSER || kind == CLONE_NEWPID;
     if (kind == CLONE_NEWUSER) birth.in_user_namespace = true;
     if (each.path.empty()) {
+      birth.own_namespaces.push_back(each.type);
       (early ? spaces.by_clone : birth.new_namespaces) |= kind;
       if (kind == CLONE_NEWUSER) birth.awaits_users = true;
       continue;
@@ -104,6 +118,7 @@ Spaces open_namespaces(const Config& config, FirstBirth& birth) {
     // Not waiting for the writer of a FIFO.
     OwnedFd fd(check(::open(each.path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK),
                      "linux.namespaces: " + each.type, each.path));
+    if (!is_of_runtime(fd, each.type)) birth.own_namespaces.push_back(each.type);
     auto& list = early ? spaces.by_helper : birth.joined;
     // The user namespace first: it permits the others.
     list.insert(kind == CLONE_NEWUSER ? list.begin() : list.end(), Joined{kind, std::move(fd)});
@@ -241,6 +256,7 @@ Made make_container(const Command& command, const Arrival& arrival, int preserve
   birth.console = std::move(console.theirs);
   if (console.ours) birth.newlines = Newlines::plain;
   const Spaces spaces = open_namespaces(bundle.config, birth);
+  check_names(bundle.config, birth.own_namespaces);
   const std::string root = state_root(command);
   Entry entry = Entry::make(root, command.id);
   Cleanup cleanup(entry, command.pid_file);

@@ -371,9 +371,9 @@ void protect_paths(const Config& config, const RootInMaking& root) {
     set_attributes(root.directory.fd.get(), {MOUNT_ATTR_RDONLY, 0}, false, root.directory.path);
 }
 
-void set_sysctls(const Config& config) {
+void set_sysctls(const Config& config, const std::vector<std::string>& own) {
   for (const auto& [name, value] : config.linux_.sysctl) {
-    const std::string path = "/proc/sys/" + sysctl_path(config, name);
+    const std::string path = "/proc/sys/" + sysctl_path(config, own, name);
     const OwnedFd file(check(::open(path.c_str(), O_WRONLY | O_CLOEXEC), "linux.sysctl", name));
     write_all(file.get(), value, name);
   }

@@ -44,7 +44,8 @@ void show_console(const RootInMaking& root, int terminal);
 /// What shall not be seen, and what shall not be written; then the root itself, when it is read-only.
 void protect_paths(const Config& config, const RootInMaking& root);
 
-/// Sets the kernel parameters. Throws Failure for one that is not the container's own.
-void set_sysctls(const Config& config);
+/// Sets the kernel parameters. `own`: the types of the container's own namespaces. Throws Failure for a
+/// parameter that is not theirs.
+void set_sysctls(const Config& config, const std::vector<std::string>& own);
 
 }  // namespace fdchain::oci
