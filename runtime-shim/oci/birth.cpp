@@ -15,6 +15,7 @@
 #include "fdchain/system/fd/handshake.h"
 #include "fdchain/system/fd/sys.h"
 #include "fdchain/system/fs/files.h"
+#include "runtime-shim/oci/privileges.h"
 
 namespace fdchain::oci {
 namespace {
@@ -110,8 +111,11 @@ void map_users(pid_t pid, const Linux& linux_) {
   }
 }
 
-void set_oom_score(pid_t pid, int score) {
-  write_proc(pid, "oom_score_adj", std::to_string(score), "process.oomScoreAdj " + std::to_string(score));
+void favour(pid_t pid, const Process& process) {
+  raise_hard_limits(pid, process);
+  if (!process.oom_score_adj) return;
+  const std::string score = std::to_string(*process.oom_score_adj);
+  write_proc(pid, "oom_score_adj", score, "process.oomScoreAdj " + score);
 }
 
 void end_child(pid_t pid) {

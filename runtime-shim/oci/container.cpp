@@ -252,7 +252,7 @@ void wait_for_start(const OwnedFd& fifo) {
 
 void be_first(FirstBirth& birth) {
   const Config& config = birth.config;
-  if (birth.awaits_users) await(birth.pipe, Word::mapped);
+  await(birth.pipe, Word::go);
   if (birth.in_user_namespace) become_root_of_user_namespace();
   join(birth.joined);
   birth.joined.clear();
@@ -302,6 +302,7 @@ void be_first(FirstBirth& birth) {
 }
 
 void be_joiner(Birth& birth, bool in_user_namespace) {
+  await(birth.pipe, Word::go);
   if (in_user_namespace) become_root_of_user_namespace();
   if (birth.process.terminal) take_terminal(open_root("/"), birth.console, birth.process, birth.newlines);
   birth.console.close();

@@ -43,7 +43,7 @@ struct FirstBirth : Birth {
   std::vector<Joined> joined;
   std::vector<std::string> own_namespaces;  ///< the types of those that are not the runtime's too
   int new_namespaces = 0;                   ///< CLONE_NEW…, but for those that it has been born into
-  bool awaits_users = false;
+  bool makes_users = false;                 ///< it is born into a new user namespace
   bool in_user_namespace = false;
   bool no_pivot = false;
   bool no_new_keyring = false;

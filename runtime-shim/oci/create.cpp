@@ -29,7 +29,6 @@
 #include "runtime-shim/oci/interruption.h"
 #include "runtime-shim/oci/newborn.h"
 #include "runtime-shim/oci/passwd.h"
-#include "runtime-shim/oci/privileges.h"
 #include "runtime-shim/oci/remove.h"
 #include "runtime-shim/oci/scope.h"
 #include "runtime-shim/oci/store.h"
@@ -112,7 +111,7 @@ Spaces open_namespaces(const Config& config, FirstBirth& birth) {
     if (each.path.empty()) {
       birth.own_namespaces.push_back(each.type);
       (early ? spaces.by_clone : birth.new_namespaces) |= kind;
-      if (kind == CLONE_NEWUSER) birth.awaits_users = true;
+      if (kind == CLONE_NEWUSER) birth.makes_users = true;
       continue;
     }
     // Not waiting for the writer of a FIFO.
@@ -184,12 +183,9 @@ void bring_up(const Newborn& newborn, const FirstBirth& birth, const Bundle& bun
               const Command& command, Cleanup& cleanup, const Journal& journal,
               const Interruption& interruption) {
   const pid_t pid = newborn.pid();
-  raise_hard_limits(pid, birth.process);
-  if (birth.process.oom_score_adj) set_oom_score(pid, *birth.process.oom_score_adj);
-  if (birth.awaits_users) {
-    map_users(pid, bundle.config.linux_);
-    say(newborn.pipe(), Word::mapped);
-  }
+  favour(pid, birth.process);
+  if (birth.makes_users) map_users(pid, bundle.config.linux_);
+  say(newborn.pipe(), Word::go);
   StageMessage message = newborn.next(journal);
   if (message.word == Word::namespaces) {
     const State state{command.id, pid, 0, bundle.path, bundle.root, "", "", bundle.config.annotations};

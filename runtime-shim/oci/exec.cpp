@@ -172,6 +172,8 @@ int exec(const Command& command, const Arrival& arrival, int preserved, const Jo
                 std::to_string(state.pid));
   birth.pipe.close();
   birth.console.close();
+  favour(pid, birth.process);
+  say(newborn.pipe(), Word::go);
   newborn.expect(Word::next_exec, journal);
   (void)newborn.next(journal);
   journal.debug("pid " + std::to_string(pid) + ": runs its program");
