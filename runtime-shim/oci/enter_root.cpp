@@ -18,18 +18,12 @@
 namespace fdchain::oci {
 namespace {
 
-int mount_of(int directory, const char* path) {
-  struct statx status {};
-  check(::statx(directory, path, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, STATX_MNT_ID, &status), "statx", path);
-  return static_cast<int>(status.stx_mnt_id);
-}
-
 /// The mounts of the old tree. The list is opened once: soon there will be no /proc to open it in.
 class OldTree {
  public:
   /// The new root must lie on / already, and / be the old root still.
   explicit OldTree(const RootDirectory& root)
-      : top_(mount_of(AT_FDCWD, "/")), new_root_(mount_of(root.fd.get(), "")) {}
+      : top_(mount_of(AT_FDCWD, "/")), new_root_(mount_of(root.fd.get())) {}
 
   /// All that can be detached. What is mounted below something goes with it.
   void detach() {
@@ -69,7 +63,7 @@ class OldTree {
 
   void cover(const MountInfo& mount) {
     const OwnedFd place(::open(mount.point.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
-    if (place && mount_of(place.get(), "") == mount.id) {
+    if (place && mount_of(place.get()) == mount.id) {
       attach(new_file_system("tmpfs", "tmpfs", {}, mount.point).get(), place.get(), mount.point);
       return;
     }

@@ -6,6 +6,7 @@
 // mount_setattr(2), so that each has its final attributes before it can be seen.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -26,8 +27,8 @@ struct ReadOnlyLater {
 struct RootInMaking {
   RootDirectory directory;
   std::vector<ReadOnlyLater> read_only_later;
-  bool has_others_dev = false;  ///< what is bound there is somebody's own, and stays as it is
-  bool has_pts = false;         ///< something is mounted on /dev/pts
+  std::map<int, bool> mounts;  ///< by their numbers: whether it shows a directory of the host's
+  bool has_pts = false;        ///< something is mounted on /dev/pts
 };
 
 /// Takes this process's mount namespace away from the host's, and makes `root` a mount point in it.
