@@ -68,7 +68,8 @@ void close_all_but(std::vector<int> kept, int preserved) {
 std::vector<int> needed_by(const Birth& birth) { return {birth.pipe.get(), birth.console.get()}; }
 
 std::vector<int> needed_by(const FirstBirth& birth) {
-  std::vector<int> kept{birth.pipe.get(), birth.console.get(), birth.fifo.get(), birth.state.get()};
+  std::vector<int> kept{birth.pipe.get(),  birth.console.get(),        birth.fifo.get(),
+                        birth.state.get(), birth.hook_files.out.get(), birth.hook_files.err.get()};
   for (const Joined& each : birth.joined) kept.push_back(each.fd.get());
   return kept;
 }
@@ -278,7 +279,9 @@ void be_first(FirstBirth& birth) {
     show_console(root, STDIN_FILENO);
   }
   birth.console.close();
-  run_hooks(hooks.create_container, {"createContainer", state, config.annotations, environment_for_hooks()});
+  run_hooks(hooks.create_container, {"createContainer", state, birth.hook_files, environment_for_hooks()});
+  // What waits for its start holds nothing that it does not need.
+  if (hooks.start_container.empty()) birth.hook_files = {};
   protect_paths(config, root);
   enter_root(root.directory, birth.no_pivot);
   root = {};
@@ -296,7 +299,7 @@ void be_first(FirstBirth& birth) {
     birth.fifo.close();
   }
   // A program of the container's, and so with its environment.
-  run_hooks(hooks.start_container, {"startContainer", state, config.annotations, departure.environment()});
+  run_hooks(hooks.start_container, {"startContainer", state, birth.hook_files, departure.environment()});
   if (birth.pipe) say(birth.pipe, Word::next_exec);
   departure.depart();
 }

@@ -13,6 +13,7 @@
 #include "fdchain/model/oci_config.h"
 #include "fdchain/system/fd/owned_fd.h"
 #include "runtime-shim/oci/console.h"
+#include "runtime-shim/oci/hooks.h"
 #include "runtime-shim/oci/privileges.h"
 #include "runtime-shim/oci/stage_pipe.h"
 
@@ -47,6 +48,7 @@ struct FirstBirth : Birth {
   bool in_user_namespace = false;
   bool no_pivot = false;
   bool no_new_keyring = false;
+  HookFiles hook_files;
   OwnedFd state;  ///< a file in memory where hooks find the state, once the runtime says go
   OwnedFd fifo;   ///< where `start` will write; none: the runtime says it
 };

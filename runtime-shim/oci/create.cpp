@@ -167,6 +167,7 @@ FirstBirth prepare_birth(const Command& command, const Bundle& bundle, const Arr
   birth.announced = announced_to_payload(arrival);
   birth.id = command.id;
   birth.root = bundle.root;
+  birth.hook_files = open_hook_files(birth.config);
   birth.no_pivot = command.no_pivot;
   birth.no_new_keyring = command.no_new_keyring;
   return birth;
@@ -191,7 +192,7 @@ void bring_up(const Newborn& newborn, const FirstBirth& birth, const Bundle& bun
     const State state{command.id, pid, 0, bundle.path, bundle.root, "", "", bundle.config.annotations};
     const std::string text = describe(state, Status::creating, false);
     const auto run_outside = [&](const std::vector<Hook>& hooks, std::string_view kind) {
-      run_hooks(hooks, {kind, text, state.annotations, environment_for_hooks()}, &interruption);
+      run_hooks(hooks, {kind, text, birth.hook_files, environment_for_hooks()}, &interruption);
     };
     journal.debug("pid " + std::to_string(pid) + ": its namespaces are there; hooks run");
     run_outside(bundle.config.hooks.prestart, "prestart");
@@ -213,10 +214,11 @@ OwnedFd make_fifo(const Entry& entry) {
 }
 
 void run_poststart_hooks(const Config& config, const State& state, const Interruption* interruption) {
-  run_hooks(
-      config.hooks.poststart,
-      {"poststart", describe(state, Status::running, false), config.annotations, environment_for_hooks()},
-      interruption);
+  if (config.hooks.poststart.empty()) return;
+  run_hooks(config.hooks.poststart,
+            {"poststart", describe(state, Status::running, false), open_hook_files(config),
+             environment_for_hooks()},
+            interruption);
 }
 
 // The one byte on which a created container waits.
@@ -226,9 +228,11 @@ void let_go(const Entry& entry, const std::string& id) {
   // Gone first: who comes second must not find it.
   check(::unlink(entry.fifo().c_str()), "unlink", entry.path("exec.fifo"));
   const WriteSignalsHeld held;
+  const bool told = fifo && retry([&] { return ::write(fifo.get(), "", 1); }) == 1;
+  if (told) return;
+  if (fifo && errno != EPIPE) fail(errno, "write", entry.path("exec.fifo"));
   // Nobody has the other end open any more: killed since it was looked at.
-  if (!fifo || (::write(fifo.get(), "", 1) < 0 && errno == EPIPE))
-    throw Failure("container " + id + ": it has stopped: No such process");
+  throw Failure("container " + id + ": it has stopped: No such process");
 }
 
 /// The part of create and run that is the same.

@@ -30,16 +30,16 @@ std::string now() {
   return {text, length};
 }
 
-// Not syslog(3), which waits for a daemon that does not read. Without one the line is lost.
-void send_to_syslog(std::string_view text) {
+// Not syslog(3), which waits for a daemon that does not read. False when there is none.
+bool send_to_syslog(std::string_view text) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   std::memcpy(address.sun_path, syslog_path, sizeof syslog_path);
   const OwnedFd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0) return;
+  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0) return false;
   const std::string message = '<' + std::to_string(LOG_USER | LOG_WARNING) + ">runtime-shim[" +
                               std::to_string(::getpid()) + "]: " + std::string(text);
-  (void)!::send(socket.get(), message.data(), message.size(), MSG_NOSIGNAL);
+  return ::send(socket.get(), message.data(), message.size(), MSG_NOSIGNAL) >= 0;
 }
 
 // As logrus writes it, and so podman's and runc's readers expect it.
@@ -52,15 +52,19 @@ std::string in_quotes(std::string_view text) {
   return result + '"';
 }
 
-// Whose stderr is that of a process which they start.
-bool starts_a_process(Verb verb) { return verb == Verb::create || verb == Verb::run || verb == Verb::exec; }
+// Whose stderr is that of a process which they start and leave to somebody else, who takes all that comes
+// there for the container's.
+bool leaves_a_process(const Command& command) {
+  return command.verb == Verb::create ||
+         (command.detach && (command.verb == Verb::run || command.verb == Verb::exec));
+}
 
 }  // namespace
 
 Journal::Journal(const Command& command)
     : json_(command.log_format == "json"),
       debug_(command.debug),
-      shares_stderr_(starts_a_process(command.verb) && ::isatty(STDERR_FILENO) == 0),
+      shares_stderr_(leaves_a_process(command) && ::isatty(STDERR_FILENO) == 0),
       id_(command.id) {
   if (command.log.empty()) return;
   const int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY;
@@ -73,13 +77,12 @@ void Journal::error(std::string_view text) const {
 }
 
 void Journal::warning(std::string_view text) const {
-  if (file_) {
-    append("warning", text);
-  } else if (shares_stderr_) {
-    send_to_syslog("container " + printable(id_) + ": warning: " + printable(text, longest_text));
-  } else {
-    print_error(Hop::runtime_shim, "warning: " + std::string(text));
-  }
+  if (file_) return append("warning", text);
+  if (shares_stderr_ &&
+      send_to_syslog("container " + printable(id_) + ": warning: " + printable(text, longest_text)))
+    return;
+  // Better among the container's output than nowhere: it may be about confinement that there is not.
+  print_error(Hop::runtime_shim, "warning: " + std::string(text));
 }
 
 void Journal::debug(std::string_view text) const {

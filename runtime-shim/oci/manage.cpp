@@ -115,20 +115,30 @@ void end_container(const State& state) {
   process.wait_for_end();
 }
 
+namespace {
+
+void run_poststop_hooks(const Config& config, const State& state, const Journal& journal) {
+  if (config.hooks.poststop.empty()) return;
+  const std::string text = describe(state, Status::stopped, false);
+  const HookFiles files = open_hook_files(config);
+  // Each of them, whatever becomes of the others.
+  for (const Hook& hook : config.hooks.poststop) {
+    try {
+      run_hooks({hook}, {"poststop", text, files, environment_for_hooks()});
+    } catch (const std::exception& error) {
+      journal.warning(error.what());
+    }
+  }
+}
+
+}  // namespace
+
 bool forget_container(const Entry& entry, const Journal& journal) {
   try {
     const auto state = entry.state();
     if (state) {
       const Config config = decode_config(entry.read("config.json"), entry.path("config.json"));
-      const std::string text = describe(*state, Status::stopped, false);
-      // Each of them, whatever becomes of the others.
-      for (const Hook& hook : config.hooks.poststop) {
-        try {
-          run_hooks({hook}, {"poststop", text, config.annotations, environment_for_hooks()});
-        } catch (const std::exception& error) {
-          journal.warning(error.what());
-        }
-      }
+      run_poststop_hooks(config, *state, journal);
     }
   } catch (const std::exception& error) {
     journal.warning(error.what());
