@@ -158,7 +158,9 @@ class PassThrough {
                 pollfd{!ended_ && input_.has_room() ? input_.from : -1, POLLIN, 0},
                 pollfd{output_.pending.empty() ? -1 : output_.to, POLLOUT, 0}};
     const int timeout = ended_ ? -1 : poll_timeout(process_);
-    if (retry([&] { return ::poll(waiting_.data(), waiting_.size(), timeout); }) == 0) process_.look_again();
+    (void)retry([&] { return ::poll(waiting_.data(), waiting_.size(), timeout); });
+    // Also while somebody writes without a pause. A process that has been reaped is nobody's to look at.
+    if (!ended_) process_.look_again();
   }
 
   // False when a signal asks to end, and nobody is there any more to hear it.

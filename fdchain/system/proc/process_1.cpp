@@ -106,22 +106,30 @@ void Process1::signal(int number) {
   if (answer == Answer::minds) return;
   std::erase_if(unsure_, [number](const Unsure& unsure) { return unsure.number == number; });
   unsure_.push_back({number, short_block});
-  pause_ = std::chrono::milliseconds(1);
+  look_after(std::chrono::milliseconds(1));
 }
 
 std::optional<std::chrono::milliseconds> Process1::next_look() const {
-  return unsure_.empty() ? std::nullopt : std::optional(pause_);
+  if (unsure_.empty()) return std::nullopt;
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(due_ - std::chrono::steady_clock::now());
+  return std::max(left, std::chrono::milliseconds(0));
 }
 
 // A signal that was blocked, and is not any more, has been dropped by the kernel if nobody minds it.
 void Process1::look_again() {
+  if (std::chrono::steady_clock::now() < due_) return;
   for (Unsure& unsure : std::exchange(unsure_, {})) {
     const Answer answer = ask(pid_, unsure.number);
     if (answer == Answer::ends) end_by(unsure.number);
     unsure.left -= pause_;
     if (answer == Answer::unsure && unsure.left.count() > 0) unsure_.push_back(unsure);
   }
-  pause_ = std::min(2 * pause_, longest_pause);
+  look_after(std::min(2 * pause_, longest_pause));
+}
+
+void Process1::look_after(std::chrono::milliseconds pause) {
+  pause_ = pause;
+  due_ = std::chrono::steady_clock::now() + pause;
 }
 
 void Process1::end_by(int number) {

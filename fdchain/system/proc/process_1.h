@@ -21,15 +21,15 @@ bool would_end_process_1(pid_t pid, int number);
 /// ignores nor blocks, does end it, by SIGKILL. The kernel would drop that one.
 ///
 /// It never waits. A process that blocks everything for the moment of a fork is sent the signal, and looked
-/// at again: `next_look` says when, and whoever has this calls `look_again` then. `pid` must not be reaped
-/// yet.
+/// at again: `next_look` says when, and whoever has this calls `look_again` then. Earlier that does nothing,
+/// so it can be called after every wait, whatever has ended that. `pid` must not be reaped yet.
 class Process1 {
  public:
   explicit Process1(pid_t pid) : pid_(pid) {}
 
   void signal(int number);
 
-  /// Nothing when there is nothing to look for.
+  /// The time until then. Nothing when there is nothing to look for.
   [[nodiscard]] std::optional<std::chrono::milliseconds> next_look() const;
   void look_again();
 
@@ -42,11 +42,13 @@ class Process1 {
     std::chrono::milliseconds left;  ///< how long it is still looked at
   };
   void end_by(int number);
+  void look_after(std::chrono::milliseconds pause);
 
   pid_t pid_;
   int fatal_ = 0;
   std::vector<Unsure> unsure_;
   std::chrono::milliseconds pause_{1};
+  std::chrono::steady_clock::time_point due_;
 };
 
 /// The milliseconds for poll(2) until `process` has to be looked at again; -1 for no end.
