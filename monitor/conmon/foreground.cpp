@@ -11,7 +11,6 @@
 #include <climits>
 #include <cstdlib>
 #include <cstring>
-#include <filesystem>
 #include <utility>
 
 #include "fdchain/model/failure.h"
@@ -28,6 +27,7 @@
 #include "fdchain/system/fd/handshake.h"
 #include "fdchain/system/fd/sys.h"
 #include "fdchain/system/fs/files.h"
+#include "fdchain/system/proc/process_info.h"
 #include "monitor/conmon/container.h"
 
 namespace fdchain {
@@ -111,14 +111,15 @@ void adopt_inherited(const std::vector<int>& numbers, const std::array<int, 3>& 
 
 // The open descriptors that came with this process. To be asked before anything is opened.
 std::vector<int> inherited_fds() {
-  std::vector<int> numbers;
-  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
-    const int number = std::stoi(entry.path().filename().string());
-    if (number > STDERR_FILENO) numbers.push_back(number);
-  }
-  // The directory that was read is among them, and closed by now.
-  std::erase_if(numbers, [](int number) { return ::fcntl(number, F_GETFD) < 0; });
-  std::ranges::sort(numbers);
+  const auto read = [] {
+    const auto self = proc::Process::self();
+    return self ? self->descriptors() : std::nullopt;
+  };
+  auto found = read();
+  if (!found) fail(errno, "read", "/proc/self/fd");
+  std::vector<int> numbers = std::move(*found);
+  // Those that the reading itself has opened are among them, and closed by now.
+  std::erase_if(numbers, [](int number) { return number <= STDERR_FILENO || ::fcntl(number, F_GETFD) < 0; });
   return numbers;
 }
 

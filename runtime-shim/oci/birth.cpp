@@ -15,6 +15,7 @@
 #include "fdchain/system/fd/handshake.h"
 #include "fdchain/system/fd/sys.h"
 #include "fdchain/system/fs/files.h"
+#include "fdchain/system/proc/process_info.h"
 #include "runtime-shim/oci/privileges.h"
 
 namespace fdchain::oci {
@@ -35,8 +36,9 @@ std::string text_of(const std::vector<IdMapping>& mappings) {
 }
 
 void write_proc(pid_t pid, const std::string& name, const std::string& text, const std::string& shown) {
-  const std::string path = "/proc/" + std::to_string(pid) + '/' + name;
-  const OwnedFd file(check(::open(path.c_str(), O_WRONLY | O_CLOEXEC), shown));
+  const auto process = proc::Process::find(pid);
+  const OwnedFd file = process ? process->open(name, O_WRONLY) : OwnedFd();
+  if (!file) fail(errno, shown);
   write_all(file.get(), text, shown);
 }
 

@@ -4,7 +4,9 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <functional>
 #include <optional>
+#include <utility>
 #include <vector>
 
 namespace fdchain {
@@ -12,10 +14,6 @@ namespace fdchain {
 /// Whether it is sure that a process catches, ignores, blocks or waits for a signal; true when it is gone.
 /// Not sure is one that blocks everything: for the moment of a fork, perhaps.
 bool minds_signal(pid_t pid, int number);
-
-/// Whether the signal would end `pid` if it were any other process. Waits, up to half a second, until that is
-/// sure: not for a process with an event loop, which has Process1.
-bool would_end_process_1(pid_t pid, int number);
 
 /// Sends a process 1 signals as to any other process: one that would end it, and that it neither catches nor
 /// ignores nor blocks, does end it, by SIGKILL. The kernel would drop that one.
@@ -25,7 +23,10 @@ bool would_end_process_1(pid_t pid, int number);
 /// so it can be called after every wait, whatever has ended that. `pid` must not be reaped yet.
 class Process1 {
  public:
-  explicit Process1(pid_t pid) : pid_(pid) {}
+  explicit Process1(pid_t pid);
+
+  /// One whose signals go by way of `send`: somebody else's to send.
+  Process1(pid_t pid, std::function<void(int)> send) : pid_(pid), send_(std::move(send)) {}
 
   void signal(int number);
 
@@ -45,6 +46,7 @@ class Process1 {
   void look_after(std::chrono::milliseconds pause);
 
   pid_t pid_;
+  std::function<void(int)> send_;
   int fatal_ = 0;
   std::vector<Unsure> unsure_;
   std::chrono::milliseconds pause_{1};
