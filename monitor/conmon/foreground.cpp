@@ -15,6 +15,7 @@
 
 #include "fdchain/model/failure.h"
 #include "fdchain/model/listen_env.h"
+#include "fdchain/model/number.h"
 #include "fdchain/model/printable.h"
 #include "fdchain/model/variables.h"
 #include "fdchain/program/checkpoint.h"
@@ -64,15 +65,25 @@ void set_log_level(const ConmonOptions& options) {
   if (level == "error" || level == "fatal" || level == "panic") log::set_level(log::Level::error);
 }
 
+// In conmon's words where it refuses, too: `Success` is what its errno says of a text that is no number.
+int pipe_number(std::string_view text, std::string_view name) {
+  const bool negative = text.starts_with('-');
+  const auto number = parse_decimal(text.substr(negative ? 1 : 0), INT_MAX);
+  if (!number) throw Refused{conmon_refusal("unable to parse " + std::string(name) + " Success")};
+  if (negative || ::fcntl(static_cast<int>(*number), F_GETFD) < 0)
+    throw Refused{conmon_refusal("unable to make " + std::string(name) + " CLOEXEC Bad file descriptor")};
+  return static_cast<int>(*number);
+}
+
 // conmon takes no pipe at stdin's number, and fails for what is not open. One that is a socket to pass on, or
 // was taken by another name, would be closed under its other owner.
 OwnedFd take_pipe(const Arrival& arrival, std::string_view name, std::initializer_list<int> taken = {}) {
   const auto text = arrival.environment.get(name);
   if (!text || text->empty() || *text == "0") return OwnedFd();
-  const auto number = handshake_number(arrival.environment, name);
-  if (std::ranges::find(taken, *number) != taken.end())
-    throw Failure(std::string(name) + '=' + std::to_string(*number) + ": another pipe's number");
-  return take_handshake_fd(*number, name, arrival.window.end());
+  const int number = pipe_number(*text, name);
+  if (std::ranges::find(taken, number) != taken.end())
+    throw Failure(std::string(name) + '=' + std::to_string(number) + ": another pipe's number");
+  return take_handshake_fd(number, name, arrival.window.end());
 }
 
 OwnedFd take_attach_pipe(const Arrival& arrival, std::initializer_list<int> taken) {
