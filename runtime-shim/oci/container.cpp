@@ -24,6 +24,7 @@
 #include "fdchain/system/exec/exec_image.h"
 #include "fdchain/system/exec/find_program.h"
 #include "fdchain/system/fd/sys.h"
+#include "fdchain/system/fs/files.h"
 #include "fdchain/system/fs/namespaces.h"
 #include "fdchain/system/proc/self.h"
 #include "fdchain/system/trace/arrival.h"
@@ -231,17 +232,6 @@ class Departure {
   ::_exit(status);
 }
 
-std::string read_all(const OwnedFd& file) {
-  std::string text;
-  std::array<char, 65536> buffer;
-  while (true) {
-    const auto offset = static_cast<off_t>(text.size());
-    const ssize_t got = check(::pread(file.get(), buffer.data(), buffer.size(), offset), "read", "the state");
-    if (got == 0) return text;
-    text.append(buffer.data(), static_cast<std::size_t>(got));
-  }
-}
-
 // One byte from `start`. The FIFO is open for writing here, too: its end is never seen.
 void wait_for_start(const OwnedFd& fifo) {
   char byte = 0;
@@ -266,7 +256,9 @@ void be_first(FirstBirth& birth) {
     say(birth.pipe, Word::namespaces);
     const StageMessage answer = hear(birth.pipe);
     if (answer.word != Word::go) throw Failure("the runtime has died");
-    state = read_all(birth.state);
+    // The runtime has written it, and so it is at its end.
+    check(::lseek(birth.state.get(), 0, SEEK_SET), "lseek", "the state");
+    state = read_all(birth.state.get(), "the state");
   }
   birth.state.close();
   set_sysctls(config, birth.own_namespaces);

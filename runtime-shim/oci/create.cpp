@@ -8,10 +8,8 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <climits>
 #include <cstdlib>
-#include <ctime>
 #include <memory>
 
 #include "fdchain/model/failure.h"
@@ -24,6 +22,7 @@
 #include "fdchain/system/fs/files.h"
 #include "fdchain/system/proc/process_info.h"
 #include "runtime-shim/oci/birth.h"
+#include "runtime-shim/oci/clock.h"
 #include "runtime-shim/oci/console.h"
 #include "runtime-shim/oci/hooks.h"
 #include "runtime-shim/oci/interruption.h"
@@ -53,8 +52,7 @@ struct Bundle {
 Bundle read_bundle(const Command& command) {
   Bundle bundle;
   bundle.path = canonical(command.bundle, "--bundle");
-  const std::string& file = command.config_file;
-  const std::string path = file.starts_with('/') ? file : bundle.path + '/' + file;
+  const std::string path = path_in_bundle(bundle.path, command.config_file);
   bundle.text = read_small_file(path, config_max, path);
   bundle.config = decode_config(bundle.text, path);
   resolve_bind_sources(bundle.config.mounts, bundle.path);
@@ -66,17 +64,6 @@ Bundle read_bundle(const Command& command) {
   check(::access((bundle.root + "/.").c_str(), X_OK), "root.path", bundle.root);
   if (bundle.root == "/") throw Failure("root.path: /: the host's own root cannot be a container's");
   return bundle;
-}
-
-std::string now() {
-  const auto time = std::chrono::system_clock::now().time_since_epoch();
-  const auto micros = std::chrono::duration_cast<std::chrono::microseconds>(time).count();
-  const std::time_t seconds = micros / 1'000'000;
-  std::tm utc{};
-  ::gmtime_r(&seconds, &utc);
-  char text[64];
-  const std::size_t length = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc);
-  return std::string(text, length) + '.' + std::to_string(1'000'000 + micros % 1'000'000).substr(1) + 'Z';
 }
 
 std::string own_name() {
@@ -132,7 +119,10 @@ void enter(const std::vector<Joined>& namespaces) {
 State state_of(const Bundle& bundle, const std::string& id, pid_t pid) {
   const auto start = start_time_of(pid);
   if (!start) throw Failure("the container's process died before it became the payload");
-  return {id, pid, *start, bundle.path, bundle.root, now(), own_name(), bundle.config.annotations};
+  return {id,          pid,
+          *start,      bundle.path,
+          bundle.root, utc_now(Precision::microseconds),
+          own_name(),  bundle.config.annotations};
 }
 
 /// Removes what a failed creation leaves.

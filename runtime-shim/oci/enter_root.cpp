@@ -7,12 +7,12 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 
 #include "fdchain/model/failure.h"
 #include "fdchain/model/printable.h"
 #include "fdchain/protocol/mountinfo.h"
 #include "fdchain/system/fd/sys.h"
+#include "fdchain/system/fs/files.h"
 #include "runtime-shim/oci/mount_calls.h"
 
 namespace fdchain::oci {
@@ -52,13 +52,8 @@ class OldTree {
   std::vector<MountInfo> read() { return mounts_outside(new_root_, parse_mountinfo(list())); }
 
   std::string list() {
-    std::string text;
-    std::array<char, 65536> buffer;
     check(::lseek(list_.get(), 0, SEEK_SET), "lseek", "/proc/self/mountinfo");
-    while (const ssize_t got =
-               check(::read(list_.get(), buffer.data(), buffer.size()), "read", "/proc/self/mountinfo"))
-      text.append(buffer.data(), static_cast<std::size_t>(got));
-    return text;
+    return read_all(list_.get(), "/proc/self/mountinfo");
   }
 
   void cover(const MountInfo& mount) {

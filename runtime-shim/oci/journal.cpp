@@ -8,27 +8,18 @@
 
 #include <boost/json.hpp>
 #include <cstring>
-#include <ctime>
 
 #include "fdchain/model/printable.h"
 #include "fdchain/program/guard.h"
 #include "fdchain/system/fd/stderr.h"
 #include "fdchain/system/fd/sys.h"
+#include "runtime-shim/oci/clock.h"
 
 namespace fdchain::oci {
 namespace {
 
 constexpr char syslog_path[] = "/dev/log";
 constexpr std::size_t longest_text = 3000;
-
-std::string now() {
-  const std::time_t seconds = std::time(nullptr);
-  std::tm utc{};
-  ::gmtime_r(&seconds, &utc);
-  char text[32];
-  const std::size_t length = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
-  return {text, length};
-}
 
 // Not syslog(3), which waits for a daemon that does not read. False when there is none.
 bool send_to_syslog(std::string_view text) {
@@ -98,9 +89,10 @@ std::string Journal::line(std::string_view level, std::string_view text) const {
   const std::string shown = printable(text, longest_text);
   // The keys, and their order, of crun and runc: podman looks for "level" and takes "msg".
   if (json_)
-    return boost::json::serialize(boost::json::object{{"msg", shown}, {"level", level}, {"time", now()}}) +
+    return boost::json::serialize(
+               boost::json::object{{"msg", shown}, {"level", level}, {"time", utc_now()}}) +
            '\n';
-  return "time=\"" + now() + "\" level=" + std::string(level) + " msg=" + in_quotes(shown) + '\n';
+  return "time=\"" + utc_now() + "\" level=" + std::string(level) + " msg=" + in_quotes(shown) + '\n';
 }
 
 void Journal::append(std::string_view level, std::string_view text) const {

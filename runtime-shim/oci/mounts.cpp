@@ -32,25 +32,6 @@
 namespace fdchain::oci {
 namespace {
 
-struct Standard {
-  const char* path;
-  unsigned major;
-  unsigned minor;
-};
-constexpr std::array standard_devices{
-    Standard{"/dev/null", 1, 3},   Standard{"/dev/zero", 1, 5},    Standard{"/dev/full", 1, 7},
-    Standard{"/dev/random", 1, 8}, Standard{"/dev/urandom", 1, 9}, Standard{"/dev/tty", 5, 0},
-};
-
-struct Link {
-  const char* target;
-  const char* name;
-};
-constexpr std::array standard_links{
-    Link{"/proc/self/fd", "fd"},       Link{"/proc/self/fd/0", "stdin"}, Link{"/proc/self/fd/1", "stdout"},
-    Link{"/proc/self/fd/2", "stderr"}, Link{"/proc/kcore", "core"},
-};
-
 std::string of_this_process(const std::string& name) {
   const auto self = proc::Process::self();
   const auto text = self ? self->text(name) : std::nullopt;
@@ -307,19 +288,21 @@ void make_device(const Device& device, const RootInMaking& root, bool in_user_na
     warnings.push_back("device " + printable(device.path) + ": not made: its directory is the host's");
 }
 
-void make_link(const Link& link, const OwnedFd& dev) {
+void make_link(const DevLink& link, const OwnedFd& dev) {
   if (::symlinkat(link.target, dev.get(), link.name) < 0 && errno != EEXIST)
     fail(errno, "symlink", std::string("/dev/") + link.name);
 }
 
 void make_standard_devices(const OwnedFd& dev, bool in_user_namespace) {
-  for (const Standard& standard : standard_devices) {
-    make_device_in(dev, {"c", standard.path, standard.major, standard.minor, 0666, 0, 0}, in_user_namespace);
+  for (const StandardDevice& standard : standard_devices) {
+    const std::string path = std::string("/dev/") + standard.name;
+    make_device_in(dev, {"c", path, standard.major, standard.minor, 0666, 0, 0}, in_user_namespace);
   }
 }
 
 void make_links(const OwnedFd& dev, bool has_pts) {
-  for (const Link& link : standard_links) make_link(link, dev);
+  for (const DevLink& link : standard_links) make_link(link, dev);
+  make_link({"/proc/kcore", "core"}, dev);
   if (!has_pts) return;
   // An image may have a device there, which would be another instance's.
   ::unlinkat(dev.get(), "ptmx", 0);

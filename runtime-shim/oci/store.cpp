@@ -165,15 +165,7 @@ std::string read_small_file(const std::string& path, std::size_t most, const std
   if (static_cast<std::size_t>(status.st_size) > most)
     throw Failure(printable(shown) + ": " + std::to_string(status.st_size) + " bytes, more than the " +
                   std::to_string(most) + " that are read");
-  std::string content;
-  std::array<char, 65536> buffer;
-  while (true) {
-    const ssize_t got =
-        check(retry([&] { return ::read(file.get(), buffer.data(), buffer.size()); }), "read", shown);
-    if (got == 0) return content;
-    content.append(buffer.data(), static_cast<std::size_t>(got));
-    if (content.size() > most) throw Failure(printable(shown) + ": grows while it is read");
-  }
+  return read_all(file.get(), shown, most);
 }
 
 }  // namespace fdchain::oci
