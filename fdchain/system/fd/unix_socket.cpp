@@ -64,7 +64,7 @@ bool connect_datagram(int socket, const std::string& path) {
 OwnedFd receive_descriptor(int socket, int flags) {
   std::array<char, 4096> name{};  // runc sends the terminal's path, crun a blank
   iovec part{name.data(), name.size()};
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(4 * sizeof(int))> control{};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(64 * sizeof(int))> control{};
   msghdr message{};
   message.msg_iov = &part;
   message.msg_iovlen = 1;
