@@ -46,20 +46,13 @@ std::string received(const OwnedFd& socket) {
   return std::regex_replace(line, std::regex(R"(\[\d+\])"), "[PID]");
 }
 
-// In a /dev with null and what the directory named next has.
-const Words with_dev{
-    "unshare", "-m", "sh", "-c",
-    "touch $0/null && mount --bind /dev/null $0/null && mount --rbind $0 /dev && exec \"$@\""};
-
 TEST_F(OciWarnings, AreInSyslogInOneLineWhereStderrIsTheContainers) {
   fs::create_directory(file("dev"));
   const OwnedFd syslog = bind_datagram(file("dev/log"));
   for (const Words& words : {Words{"create"}, Words{"run", "--detach"}}) {
     Start start = runtime(words);
     start.argv.insert(start.argv.end(), {"-b", bundle(), "c"});
-    start.argv.insert(start.argv.begin(), with_dev.begin(), with_dev.end());
-    start.argv.insert(start.argv.begin() + static_cast<long>(with_dev.size()), file("dev"));
-    const Result result = run(start);
+    const Result result = run(with_dev(file("dev"), start));
     EXPECT_EQ(result.status, WaitStatus::for_exit_code(0));
     EXPECT_EQ(result.err, "") << words.front();
     EXPECT_EQ(received(syslog),
@@ -74,10 +67,8 @@ TEST_F(OciWarnings, AreOnStderrWhereThereIsNoSyslog) {
   for (const bool somebody_was_there : {false, true}) {
     // A socket whose daemon has gone refuses; the name alone proves nothing.
     if (somebody_was_there) (void)bind_datagram(file("dev/log"));
-    Start start = runtime({"create", "-b", bundle(), "c"});
-    start.argv.insert(start.argv.begin(), with_dev.begin(), with_dev.end());
-    start.argv.insert(start.argv.begin() + static_cast<long>(with_dev.size()), file("dev"));
-    EXPECT_EQ(run(start).err, std::string("runtime-shim: warning: ") + not_carried_out + '\n');
+    EXPECT_EQ(run(with_dev(file("dev"), runtime({"create", "-b", bundle(), "c"}))).err,
+              std::string("runtime-shim: warning: ") + not_carried_out + '\n');
     succeed({"delete", "--force", "c"});
   }
 }

@@ -109,7 +109,7 @@ class PassThrough {
   /// Returns the exit status of the process.
   int run() {
     while (true) {
-      if (ended_ && drained()) break;
+      if (ended_ && (asked_ > 1 || drained())) break;
       wait();
       if (!take_signals()) break;
       move();
@@ -151,6 +151,8 @@ class PassThrough {
     const int number = read_signal(signals_);
     if (number == SIGWINCH) follow_size(master_);
     if (number == 0 || number == SIGWINCH || number == SIGCHLD) return true;
+    // Whoever asks once more does not want to wait for a reader, however soon that was.
+    ++asked_;
     // The number of a process that has been reaped may be somebody else's.
     if (ended_) return false;
     process_.signal(number);
@@ -182,6 +184,7 @@ class PassThrough {
   std::optional<WaitStatus> ended_;
   Process1 process_{pid_};
   std::size_t left_ = terminal_holds;
+  int asked_ = 0;
 };
 
 }  // namespace
