@@ -40,22 +40,18 @@ bool leads_elsewhere(const std::string& path) {
          framed.find("/../") != std::string::npos;
 }
 
-bool has_new(const oci::Config& config, std::string_view type) {
-  return std::ranges::any_of(config.linux_.namespaces, [&](const oci::Namespace& each) {
-    return each.type == type && each.path.empty();
-  });
-}
-
 }  // namespace
 
-std::string sysctl_path(const oci::Config& config, const std::string& name) {
+std::string sysctl_path(const oci::Config& config, const std::vector<std::string>& own,
+                        const std::string& name) {
   const auto refuse = [&](const std::string& why) {
     throw Failure("linux.sysctl: " + printable(name) + ": " + why);
   };
   std::string path = path_of(name);
   const std::string_view owner = owner_of(path);
   if (owner.empty() || leads_elsewhere(path)) refuse("not a parameter of a namespace");
-  if (!has_new(config, owner)) refuse("it is the host's, without a new " + std::string(owner) + " namespace");
+  if (std::ranges::find(own, owner) == own.end())
+    refuse("it would be the host's, without a " + std::string(owner) + " namespace of the container's own");
   if (path == "kernel/hostname") refuse("the property hostname sets it");
   if (path == "kernel/domainname" && !config.domainname.empty()) refuse("the property domainname sets it");
   return path;

@@ -1,5 +1,6 @@
 #include "fdchain/protocol/mountinfo.h"
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <sstream>
@@ -51,15 +52,21 @@ std::vector<MountInfo> parse_mountinfo(std::string_view text) {
   return mounts;
 }
 
-std::vector<MountInfo> mounts_outside(int top, std::vector<MountInfo> mounts) {
+std::vector<int> mounts_below(int mount, const std::vector<MountInfo>& mounts) {
   std::map<int, int> parents;
-  for (const MountInfo& mount : mounts) parents[mount.id] = mount.parent;
+  for (const MountInfo& each : mounts) parents[each.id] = each.parent;
+  std::vector<int> way{mount};
   // An initramfs is its own parent.
-  const auto has_parent = [&](int id) { return parents.contains(id) && parents.at(id) != id; };
+  while (parents.contains(way.back()) && parents.at(way.back()) != way.back())
+    way.push_back(parents.at(way.back()));
+  return way;
+}
+
+std::vector<MountInfo> mounts_outside(int top, std::vector<MountInfo> mounts) {
+  const std::vector<MountInfo> all = mounts;
   std::erase_if(mounts, [&](const MountInfo& mount) {
-    int id = mount.id;
-    while (id != top && has_parent(id)) id = parents.at(id);
-    return id == top;
+    const std::vector<int> way = mounts_below(mount.id, all);
+    return std::ranges::find(way, top) != way.end();
   });
   return mounts;
 }

@@ -20,6 +20,9 @@ struct MountInfo {
 /// In the kernel's order. A line that is no mount is left out.
 std::vector<MountInfo> parse_mountinfo(std::string_view text);
 
+/// The numbers of `mount`, of the mount that it is on, and so on.
+std::vector<int> mounts_below(int mount, const std::vector<MountInfo>& mounts);
+
 /// Those that are neither `top` nor mounted somewhere in its tree.
 std::vector<MountInfo> mounts_outside(int top, std::vector<MountInfo> mounts);
 

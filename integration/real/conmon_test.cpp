@@ -11,10 +11,12 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <thread>
 #include <utility>
 
 #include "fdchain/protocol/attach.h"
@@ -279,17 +281,24 @@ TEST_F(Conmon, ARuntimeThatSaysMuchIsLoggedWhole) {
 }
 
 TEST_F(Conmon, AWrongHandshakeIsRefusedBeforeTheCallerIsLeft) {
-  for (const std::string number : {"x", "2", "1000"}) {
-    for (const std::string name : {"_OCI_SYNCPIPE", "_OCI_STARTPIPE"}) {
-      MonitorStart call = ours("");
-      Start start;
-      start.argv = {call.program, "-c",           "a",  "-u",  "a", "-r", call.runtime,
-                    "-b",         call.directory, "-l", "none"};
+  for (const std::string name : {"_OCI_SYNCPIPE", "_OCI_STARTPIPE"}) {
+    MonitorStart call = ours("");
+    Start plain;
+    plain.argv = {call.program, "-c", "a", "-u", "a", "-r", call.runtime, "-b", call.directory, "-l", "none"};
+    const auto refusal = [&](const std::string& program, const std::string& number) {
+      Start start = plain;
+      start.argv.front() = program;
+      // conmon looks at the first of them when it has left its caller, if it leaves it.
+      if (program == "conmon") start.argv.emplace_back("--sync");
       start.environment = {name + '=' + number};
       const Result result = run(start);
       EXPECT_EQ(result.status, WaitStatus::for_exit_code(1));
-      EXPECT_THAT(result.err, StartsWith("monitor: " + name + '=' + number + ": "));
-    }
+      return result.err;
+    };
+    for (const std::string number : {"x", "7x", "1000", "-3"})
+      EXPECT_EQ(refusal(call.program, number), refusal("conmon", number)) << number;
+    // conmon would take stderr for it.
+    EXPECT_THAT(refusal(call.program, "2"), StartsWith("monitor: " + name + "=2: "));
   }
 }
 
@@ -746,6 +755,27 @@ TEST_F(Conmon, APipesNumberIsItsOwn) {
   };
   says({"LISTEN_FDS=1", "_OCI_SYNCPIPE=3"}, "_OCI_SYNCPIPE=3: ");
   says({"_OCI_SYNCPIPE=4", "_OCI_STARTPIPE=4"}, "_OCI_STARTPIPE=4: ");
+}
+
+// Whoever follows it by name never finds nothing.
+TEST_F(Conmon, ALogIsAtItsPathWhileItIsKept) {
+  MonitorStart start =
+      ours("echo first; while [ ! -e " + file("go") + " ]; do sleep 0.01; done; seq 20000",
+           {"--api-version", "--log-size-max", "480", "--log-rotate", "--log-max-files", "2"});
+  const std::string log = start.directory + "/log";
+  Monitored monitored(std::move(start));
+  wait_for_text(log, "first");
+  std::atomic<bool> over = false;
+  int missing = 0;
+  std::thread reader([&] {
+    while (!over) missing += ::access(log.c_str(), F_OK) < 0 ? 1 : 0;
+  });
+  std::ofstream(file("go")) << "";
+  monitored.outcome();
+  over = true;
+  reader.join();
+  EXPECT_EQ(missing, 0);
+  EXPECT_THAT(read_file(log), HasSubstr("stdout F 20000\n"));
 }
 
 TEST_F(Conmon, NotificationsAreRelayed) {

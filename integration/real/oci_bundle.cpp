@@ -74,6 +74,21 @@ Result OciTest::run_container(const oci::Config& config) {
   return run(runtime({"run", "-b", bundle(), "c"}));
 }
 
+Start with_dev(const std::string& directory, Start start) {
+  const Words around{
+      "unshare",
+      "-m",
+      "sh",
+      "-c",
+      "for each in null zero full random urandom tty; do\n"
+      "  touch $0/$each && mount --bind /dev/$each $0/$each || exit\n"
+      "done\n"
+      "mkdir -p $0/shm && mount --bind /dev/shm $0/shm && mount --rbind $0 /dev && exec \"$@\"",
+      directory};
+  start.argv.insert(start.argv.begin(), around.begin(), around.end());
+  return start;
+}
+
 Words shell(const std::string& script) { return {"/bin/sh", "-c", script}; }
 
 }  // namespace fdchain::test

@@ -40,6 +40,9 @@ class OciTest : public ChainTest {
   Result run_container(const oci::Config& config);
 };
 
+/// The same with a /dev of its own: a `log` where `directory` has one, and the usual devices.
+Start with_dev(const std::string& directory, Start start);
+
 /// A shell script as the arguments of a process.
 Words shell(const std::string& script);
 

@@ -203,11 +203,23 @@ TEST_F(OciMounts, InAUserNamespaceADeviceMustBeTheHosts) {
   for (const auto& [path, minor] :
        {std::pair{file("content"), 3U}, std::pair{std::string("/dev/zero"), 3U}}) {
     wanted.linux_.devices = {{"c", path, 1, minor, {}, {}, {}}};
-    // Inside, the standard one comes first.
     EXPECT_EQ(run_container(wanted).err,
               "runtime-shim: device " + path +
                   ": the host's is another, and in a user namespace none can be made\n");
   }
+}
+
+// They are for a user namespace alone.
+TEST_F(OciMounts, TheHostsCgroupsAreNoSubstituteForNewOnes) {
+  oci::Config wanted = config(shell("echo ran"));
+  wanted.mounts = {{"/sys/fs/cgroup", "cgroup2", "cgroup", {}, false}};
+  write(wanted);
+  Start start = runtime({"run", "-b", bundle(), "c"});
+  start.argv.insert(start.argv.begin(),
+                    {"strace", "-f", "-o", "/dev/null", "-e", "inject=fsconfig:error=EPERM"});
+  const Result result = run(start);
+  EXPECT_EQ(result.err, "runtime-shim: mount /sys/fs/cgroup: Operation not permitted\n");
+  EXPECT_EQ(result.out, "");
 }
 
 TEST_F(OciMounts, ARootThatALinkOfTheBundleLeadsOutToIsRefused) {

@@ -458,9 +458,9 @@ TEST_F(OciRoot, AHostsKernelParameterIsNotSet) {
             "runtime-shim: linux.sysctl: kernel.core_pattern: not a parameter of a namespace\n");
   std::erase_if(wanted.linux_.namespaces, [](const auto& each) { return each.type == "network"; });
   wanted.linux_.sysctl = {{"net.ipv4.ip_forward", "1"}};
-  EXPECT_EQ(
-      run_container(wanted).err,
-      "runtime-shim: linux.sysctl: net.ipv4.ip_forward: it is the host's, without a new network namespace\n");
+  EXPECT_EQ(run_container(wanted).err,
+            "runtime-shim: linux.sysctl: net.ipv4.ip_forward: it would be the host's, without a network "
+            "namespace of the container's own\n");
 }
 
 TEST_F(OciRoot, WhatIsMaskedOrReadOnlyIsSo) {

@@ -121,6 +121,7 @@ class Container {
   void clean_up();
   void write_rest();
   void relay(int signal);
+  void kill_payload(int signal);
   bool wait(const OwnedFd& what, std::chrono::milliseconds limit);
   std::optional<int> published_status() const;
   std::optional<std::string> said_by_runtime() const;
@@ -151,7 +152,7 @@ class Container {
   pid_t monitor_pid_ = 0;
   pid_t payload_ = 0;
   bool running_ = false;
-  int fatal_ = 0;  ///< the signal that the payload was to die of, where SIGKILL had to stand in for it
+  std::optional<Process1> process_1_;  ///< the payload, in a pid namespace of its own
   std::vector<int> waiting_signals_;
   int asked_ = 0;  ///< the first signal that asked for the end
   Clock::time_point asked_at_ = Clock::time_point::max();
@@ -369,6 +370,7 @@ void Container::create() {
   if (message && message->data > 0) {
     payload_ = message->data;
     payload_end_ = OwnedFd(open_pidfd(payload_));
+    if (options_.isolation.pid) process_1_.emplace(payload_, [this](int signal) { kill_payload(signal); });
     return;
   }
   // conmon says what it has read of the runtime's stderr, which is ours where that is passed through.
@@ -465,7 +467,10 @@ bool Container::wait(const OwnedFd& what, std::chrono::milliseconds limit) {
   const bool counts = asked_ != 0 && payload_ended_at_ == Clock::time_point::max();
   waiting.push_back({counts ? payload_end_.get() : -1, POLLIN, 0});
   relay_.add_to(waiting);
+  const auto look = process_1_ ? process_1_->next_look() : std::nullopt;
+  if (look && (limit.count() < 0 || *look < limit)) limit = *look;
   (void)!::poll(waiting.data(), waiting.size(), static_cast<int>(limit.count()));
+  if (process_1_) process_1_->look_again();
   const bool happened = waiting.front().revents != 0;
   std::array<char, 4096> events{};
   while (::read(exits_.get(), events.data(), events.size()) > 0) {
@@ -501,8 +506,8 @@ int Container::conclude() {
     print_error(Hop::launcher,
                 who + "was killed: --timeout " + std::to_string(options_.timeout) + " is over");
   witness_.saw_end(heard_, came_with_);
-  return fatal_ != 0 && *status == exit_status::by_signal + SIGKILL ? exit_status::by_signal + fatal_
-                                                                    : *status;
+  const int fatal = process_1_ ? process_1_->fatal() : 0;
+  return fatal != 0 && *status == exit_status::by_signal + SIGKILL ? exit_status::by_signal + fatal : *status;
 }
 
 // Lets the monitor end with its own clean-up, if it still can, and ends what it has left; a dead one's
@@ -549,10 +554,12 @@ void Container::relay(int signal) {
   if (!running_) return waiting_signals_.push_back(signal);
   if (published_status()) return;
   log::debug("relaying {}", signal);
-  // The kernel drops what process 1 has no say about, and any other process would die of it.
-  const bool ends = options_.isolation.pid && would_end_process_1(payload_, signal);
-  if (ends) fatal_ = signal;
-  const Outcome outcome = runtime({"kill", run_.id, std::to_string(ends ? SIGKILL : signal)}, grace);
+  if (process_1_) return process_1_->signal(signal);
+  kill_payload(signal);
+}
+
+void Container::kill_payload(int signal) {
+  const Outcome outcome = runtime({"kill", run_.id, std::to_string(signal)}, grace);
   if (outcome.status != WaitStatus::for_exit_code(0)) log::debug("kill: {}", why_not(outcome));
 }
 

@@ -11,11 +11,11 @@
 #include <climits>
 #include <cstdlib>
 #include <cstring>
-#include <filesystem>
 #include <utility>
 
 #include "fdchain/model/failure.h"
 #include "fdchain/model/listen_env.h"
+#include "fdchain/model/number.h"
 #include "fdchain/model/printable.h"
 #include "fdchain/model/variables.h"
 #include "fdchain/program/checkpoint.h"
@@ -28,6 +28,7 @@
 #include "fdchain/system/fd/handshake.h"
 #include "fdchain/system/fd/sys.h"
 #include "fdchain/system/fs/files.h"
+#include "fdchain/system/proc/process_info.h"
 #include "monitor/conmon/container.h"
 
 namespace fdchain {
@@ -64,15 +65,25 @@ void set_log_level(const ConmonOptions& options) {
   if (level == "error" || level == "fatal" || level == "panic") log::set_level(log::Level::error);
 }
 
+// In conmon's words where it refuses, too: `Success` is what its errno says of a text that is no number.
+int pipe_number(std::string_view text, std::string_view name) {
+  const bool negative = text.starts_with('-');
+  const auto number = parse_decimal(text.substr(negative ? 1 : 0), INT_MAX);
+  if (!number) throw Refused{conmon_refusal("unable to parse " + std::string(name) + " Success")};
+  if (negative || ::fcntl(static_cast<int>(*number), F_GETFD) < 0)
+    throw Refused{conmon_refusal("unable to make " + std::string(name) + " CLOEXEC Bad file descriptor")};
+  return static_cast<int>(*number);
+}
+
 // conmon takes no pipe at stdin's number, and fails for what is not open. One that is a socket to pass on, or
 // was taken by another name, would be closed under its other owner.
 OwnedFd take_pipe(const Arrival& arrival, std::string_view name, std::initializer_list<int> taken = {}) {
   const auto text = arrival.environment.get(name);
   if (!text || text->empty() || *text == "0") return OwnedFd();
-  const auto number = handshake_number(arrival.environment, name);
-  if (std::ranges::find(taken, *number) != taken.end())
-    throw Failure(std::string(name) + '=' + std::to_string(*number) + ": another pipe's number");
-  return take_handshake_fd(*number, name, arrival.window.end());
+  const int number = pipe_number(*text, name);
+  if (std::ranges::find(taken, number) != taken.end())
+    throw Failure(std::string(name) + '=' + std::to_string(number) + ": another pipe's number");
+  return take_handshake_fd(number, name, arrival.window.end());
 }
 
 OwnedFd take_attach_pipe(const Arrival& arrival, std::initializer_list<int> taken) {
@@ -111,14 +122,15 @@ void adopt_inherited(const std::vector<int>& numbers, const std::array<int, 3>& 
 
 // The open descriptors that came with this process. To be asked before anything is opened.
 std::vector<int> inherited_fds() {
-  std::vector<int> numbers;
-  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
-    const int number = std::stoi(entry.path().filename().string());
-    if (number > STDERR_FILENO) numbers.push_back(number);
-  }
-  // The directory that was read is among them, and closed by now.
-  std::erase_if(numbers, [](int number) { return ::fcntl(number, F_GETFD) < 0; });
-  std::ranges::sort(numbers);
+  const auto read = [] {
+    const auto self = proc::Process::self();
+    return self ? self->descriptors() : std::nullopt;
+  };
+  auto found = read();
+  if (!found) fail(errno, "read", "/proc/self/fd");
+  std::vector<int> numbers = std::move(*found);
+  // Those that the reading itself has opened are among them, and closed by now.
+  std::erase_if(numbers, [](int number) { return number <= STDERR_FILENO || ::fcntl(number, F_GETFD) < 0; });
   return numbers;
 }
 

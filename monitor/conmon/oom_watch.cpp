@@ -11,10 +11,12 @@
 #include <cstdint>
 #include <fstream>
 #include <optional>
+#include <sstream>
 #include <utility>
 
 #include "fdchain/program/log.h"
 #include "fdchain/system/fd/sys.h"
+#include "fdchain/system/proc/process_info.h"
 
 namespace fdchain {
 namespace {
@@ -40,7 +42,8 @@ bool has_memory(std::string_view controllers) {
 
 // Lines are ID:CONTROLLERS:PATH; version 2 has no controllers there.
 std::optional<std::string> memory_cgroup(pid_t process, bool version_2) {
-  std::ifstream list("/proc/" + std::to_string(process) + "/cgroup");
+  const auto found = proc::Process::find(process);
+  std::istringstream list(found ? found->text("cgroup").value_or("") : "");
   for (std::string line; std::getline(list, line);) {
     const std::size_t first = line.find(':');
     const std::size_t second = line.find(':', first + 1);

@@ -15,6 +15,8 @@
 #include "fdchain/system/fd/handshake.h"
 #include "fdchain/system/fd/sys.h"
 #include "fdchain/system/fs/files.h"
+#include "fdchain/system/proc/process_info.h"
+#include "runtime-shim/oci/privileges.h"
 
 namespace fdchain::oci {
 namespace {
@@ -34,8 +36,9 @@ std::string text_of(const std::vector<IdMapping>& mappings) {
 }
 
 void write_proc(pid_t pid, const std::string& name, const std::string& text, const std::string& shown) {
-  const std::string path = "/proc/" + std::to_string(pid) + '/' + name;
-  const OwnedFd file(check(::open(path.c_str(), O_WRONLY | O_CLOEXEC), shown));
+  const auto process = proc::Process::find(pid);
+  const OwnedFd file = process ? process->open(name, O_WRONLY) : OwnedFd();
+  if (!file) fail(errno, shown);
   write_all(file.get(), text, shown);
 }
 
@@ -110,8 +113,11 @@ void map_users(pid_t pid, const Linux& linux_) {
   }
 }
 
-void set_oom_score(pid_t pid, int score) {
-  write_proc(pid, "oom_score_adj", std::to_string(score), "process.oomScoreAdj " + std::to_string(score));
+void favour(pid_t pid, const Process& process) {
+  raise_hard_limits(pid, process);
+  if (!process.oom_score_adj) return;
+  const std::string score = std::to_string(*process.oom_score_adj);
+  write_proc(pid, "oom_score_adj", score, "process.oomScoreAdj " + score);
 }
 
 void end_child(pid_t pid) {

@@ -26,7 +26,10 @@ pid_t fork_by_helper(const std::function<void()>& enter, int new_namespaces, con
 /// Writes the users of the new user namespace of `pid`.
 void map_users(pid_t pid, const Linux& linux_);
 
-void set_oom_score(pid_t pid, int score);
+/// Does what the process could not do itself in a user namespace: raises its hard limits, and sets its score
+/// for the kernel that has no memory left. It must not have begun yet: a process that has changed its user is
+/// out of an ordinary runtime's reach, and its own limits come too early.
+void favour(pid_t pid, const Process& process);
 
 /// Kills and reaps it.
 void end_child(pid_t pid);

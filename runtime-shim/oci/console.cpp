@@ -20,6 +20,7 @@
 #include "fdchain/model/wait_status.h"
 #include "fdchain/system/fd/flow.h"
 #include "fdchain/system/fd/sys.h"
+#include "fdchain/system/fd/unix_socket.h"
 #include "fdchain/system/fs/files.h"
 #include "fdchain/system/fs/rootfs.h"
 #include "fdchain/system/proc/process_1.h"
@@ -43,24 +44,6 @@ void send_descriptor(const OwnedFd& socket, int fd, const std::string& name) {
   header->cmsg_len = CMSG_LEN(sizeof(int));
   std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
   check(retry([&] { return ::sendmsg(socket.get(), &message, MSG_NOSIGNAL); }), "send", "the terminal");
-}
-
-OwnedFd receive_descriptor(const OwnedFd& socket) {
-  std::array<char, 4096> text{};
-  iovec part{text.data(), text.size()};
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> room{};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = room.data();
-  message.msg_controllen = room.size();
-  check(retry([&] { return ::recvmsg(socket.get(), &message, MSG_CMSG_CLOEXEC); }), "receive",
-        "the terminal");
-  const cmsghdr* const header = CMSG_FIRSTHDR(&message);
-  if (header == nullptr || header->cmsg_type != SCM_RIGHTS) throw Failure("no terminal was sent");
-  int fd = -1;
-  std::memcpy(&fd, CMSG_DATA(header), sizeof fd);
-  return OwnedFd(fd);
 }
 
 // Nothing that poll(2) tells of happens when a listener has room again: only connect(2) itself waits for
@@ -126,7 +109,7 @@ class PassThrough {
   /// Returns the exit status of the process.
   int run() {
     while (true) {
-      if (ended_ && drained()) break;
+      if (ended_ && (asked_ > 1 || drained())) break;
       wait();
       if (!take_signals()) break;
       move();
@@ -158,7 +141,9 @@ class PassThrough {
                 pollfd{!ended_ && input_.has_room() ? input_.from : -1, POLLIN, 0},
                 pollfd{output_.pending.empty() ? -1 : output_.to, POLLOUT, 0}};
     const int timeout = ended_ ? -1 : poll_timeout(process_);
-    if (retry([&] { return ::poll(waiting_.data(), waiting_.size(), timeout); }) == 0) process_.look_again();
+    (void)retry([&] { return ::poll(waiting_.data(), waiting_.size(), timeout); });
+    // Also while somebody writes without a pause. A process that has been reaped is nobody's to look at.
+    if (!ended_) process_.look_again();
   }
 
   // False when a signal asks to end, and nobody is there any more to hear it.
@@ -166,6 +151,8 @@ class PassThrough {
     const int number = read_signal(signals_);
     if (number == SIGWINCH) follow_size(master_);
     if (number == 0 || number == SIGWINCH || number == SIGCHLD) return true;
+    // Whoever asks once more does not want to wait for a reader, however soon that was.
+    ++asked_;
     // The number of a process that has been reaped may be somebody else's.
     if (ended_) return false;
     process_.signal(number);
@@ -197,6 +184,7 @@ class PassThrough {
   std::optional<WaitStatus> ended_;
   Process1 process_{pid_};
   std::size_t left_ = terminal_holds;
+  int asked_ = 0;
 };
 
 }  // namespace
@@ -241,7 +229,9 @@ void take_terminal(const RootDirectory& root, const OwnedFd& socket, const Proce
 }
 
 int pass_terminal_through(const OwnedFd& socket, pid_t pid, const SignalFd& signals) {
-  const OwnedFd master = receive_descriptor(socket);
+  const OwnedFd master = receive_descriptor(socket.get());
+  if (!master && errno != 0) fail(errno, "receive", "the terminal");
+  if (!master) throw Failure("no terminal was sent");
   const RawMode raw;
   follow_size(master.get());
   check(::fcntl(master.get(), F_SETFL, O_RDWR | O_NONBLOCK), "fcntl F_SETFL");

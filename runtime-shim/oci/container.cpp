@@ -24,6 +24,7 @@
 #include "fdchain/system/exec/exec_image.h"
 #include "fdchain/system/exec/find_program.h"
 #include "fdchain/system/fd/sys.h"
+#include "fdchain/system/fs/files.h"
 #include "fdchain/system/fs/namespaces.h"
 #include "fdchain/system/proc/self.h"
 #include "fdchain/system/trace/arrival.h"
@@ -68,7 +69,8 @@ void close_all_but(std::vector<int> kept, int preserved) {
 std::vector<int> needed_by(const Birth& birth) { return {birth.pipe.get(), birth.console.get()}; }
 
 std::vector<int> needed_by(const FirstBirth& birth) {
-  std::vector<int> kept{birth.pipe.get(), birth.console.get(), birth.fifo.get(), birth.state.get()};
+  std::vector<int> kept{birth.pipe.get(),  birth.console.get(),        birth.fifo.get(),
+                        birth.state.get(), birth.hook_files.out.get(), birth.hook_files.err.get()};
   for (const Joined& each : birth.joined) kept.push_back(each.fd.get());
   return kept;
 }
@@ -230,17 +232,6 @@ class Departure {
   ::_exit(status);
 }
 
-std::string read_all(const OwnedFd& file) {
-  std::string text;
-  std::array<char, 65536> buffer;
-  while (true) {
-    const auto offset = static_cast<off_t>(text.size());
-    const ssize_t got = check(::pread(file.get(), buffer.data(), buffer.size(), offset), "read", "the state");
-    if (got == 0) return text;
-    text.append(buffer.data(), static_cast<std::size_t>(got));
-  }
-}
-
 // One byte from `start`. The FIFO is open for writing here, too: its end is never seen.
 void wait_for_start(const OwnedFd& fifo) {
   char byte = 0;
@@ -252,7 +243,7 @@ void wait_for_start(const OwnedFd& fifo) {
 
 void be_first(FirstBirth& birth) {
   const Config& config = birth.config;
-  if (birth.awaits_users) await(birth.pipe, Word::mapped);
+  await(birth.pipe, Word::go);
   if (birth.in_user_namespace) become_root_of_user_namespace();
   join(birth.joined);
   birth.joined.clear();
@@ -265,10 +256,12 @@ void be_first(FirstBirth& birth) {
     say(birth.pipe, Word::namespaces);
     const StageMessage answer = hear(birth.pipe);
     if (answer.word != Word::go) throw Failure("the runtime has died");
-    state = read_all(birth.state);
+    // The runtime has written it, and so it is at its end.
+    check(::lseek(birth.state.get(), 0, SEEK_SET), "lseek", "the state");
+    state = read_all(birth.state.get(), "the state");
   }
   birth.state.close();
-  set_sysctls(config);
+  set_sysctls(config, birth.own_namespaces);
   std::vector<std::string> warnings;
   RootInMaking root = begin_mounts(birth.root, config.linux_.rootfs_propagation);
   make_mounts(config, root, birth.in_user_namespace, warnings);
@@ -278,7 +271,9 @@ void be_first(FirstBirth& birth) {
     show_console(root, STDIN_FILENO);
   }
   birth.console.close();
-  run_hooks(hooks.create_container, {"createContainer", state, config.annotations, environment_for_hooks()});
+  run_hooks(hooks.create_container, {"createContainer", state, birth.hook_files, environment_for_hooks()});
+  // What waits for its start holds nothing that it does not need.
+  if (hooks.start_container.empty()) birth.hook_files = {};
   protect_paths(config, root);
   enter_root(root.directory, birth.no_pivot);
   root = {};
@@ -296,12 +291,13 @@ void be_first(FirstBirth& birth) {
     birth.fifo.close();
   }
   // A program of the container's, and so with its environment.
-  run_hooks(hooks.start_container, {"startContainer", state, config.annotations, departure.environment()});
+  run_hooks(hooks.start_container, {"startContainer", state, birth.hook_files, departure.environment()});
   if (birth.pipe) say(birth.pipe, Word::next_exec);
   departure.depart();
 }
 
 void be_joiner(Birth& birth, bool in_user_namespace) {
+  await(birth.pipe, Word::go);
   if (in_user_namespace) become_root_of_user_namespace();
   if (birth.process.terminal) take_terminal(open_root("/"), birth.console, birth.process, birth.newlines);
   birth.console.close();

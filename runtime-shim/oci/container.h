@@ -13,6 +13,7 @@
 #include "fdchain/model/oci_config.h"
 #include "fdchain/system/fd/owned_fd.h"
 #include "runtime-shim/oci/console.h"
+#include "runtime-shim/oci/hooks.h"
 #include "runtime-shim/oci/privileges.h"
 #include "runtime-shim/oci/stage_pipe.h"
 
@@ -41,11 +42,13 @@ struct FirstBirth : Birth {
   std::string id;
   std::string root;
   std::vector<Joined> joined;
-  int new_namespaces = 0;  ///< CLONE_NEW…, but for those that it has been born into
-  bool awaits_users = false;
+  std::vector<std::string> own_namespaces;  ///< the types of those that are not the runtime's too
+  int new_namespaces = 0;                   ///< CLONE_NEW…, but for those that it has been born into
+  bool makes_users = false;                 ///< it is born into a new user namespace
   bool in_user_namespace = false;
   bool no_pivot = false;
   bool no_new_keyring = false;
+  HookFiles hook_files;
   OwnedFd state;  ///< a file in memory where hooks find the state, once the runtime says go
   OwnedFd fifo;   ///< where `start` will write; none: the runtime says it
 };

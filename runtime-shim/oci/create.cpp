@@ -8,10 +8,8 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <climits>
 #include <cstdlib>
-#include <ctime>
 #include <memory>
 
 #include "fdchain/model/failure.h"
@@ -22,13 +20,14 @@
 #include "fdchain/system/fd/signals.h"
 #include "fdchain/system/fd/sys.h"
 #include "fdchain/system/fs/files.h"
+#include "fdchain/system/proc/process_info.h"
 #include "runtime-shim/oci/birth.h"
+#include "runtime-shim/oci/clock.h"
 #include "runtime-shim/oci/console.h"
 #include "runtime-shim/oci/hooks.h"
 #include "runtime-shim/oci/interruption.h"
 #include "runtime-shim/oci/newborn.h"
 #include "runtime-shim/oci/passwd.h"
-#include "runtime-shim/oci/privileges.h"
 #include "runtime-shim/oci/remove.h"
 #include "runtime-shim/oci/scope.h"
 #include "runtime-shim/oci/store.h"
@@ -53,8 +52,7 @@ struct Bundle {
 Bundle read_bundle(const Command& command) {
   Bundle bundle;
   bundle.path = canonical(command.bundle, "--bundle");
-  const std::string& file = command.config_file;
-  const std::string path = file.starts_with('/') ? file : bundle.path + '/' + file;
+  const std::string path = path_in_bundle(bundle.path, command.config_file);
   bundle.text = read_small_file(path, config_max, path);
   bundle.config = decode_config(bundle.text, path);
   resolve_bind_sources(bundle.config.mounts, bundle.path);
@@ -68,17 +66,6 @@ Bundle read_bundle(const Command& command) {
   return bundle;
 }
 
-std::string now() {
-  const auto time = std::chrono::system_clock::now().time_since_epoch();
-  const auto micros = std::chrono::duration_cast<std::chrono::microseconds>(time).count();
-  const std::time_t seconds = micros / 1'000'000;
-  std::tm utc{};
-  ::gmtime_r(&seconds, &utc);
-  char text[64];
-  const std::size_t length = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc);
-  return std::string(text, length) + '.' + std::to_string(1'000'000 + micros % 1'000'000).substr(1) + 'Z';
-}
-
 std::string own_name() {
   const auto user = look_up_user(::geteuid());
   return user ? user->name : std::to_string(::geteuid());
@@ -90,6 +77,18 @@ struct Spaces {
   int by_clone = 0;               ///< user and pid, new
 };
 
+// A path may lead to the very namespace that the runtime is in.
+bool is_of_runtime(const OwnedFd& fd, const std::string& type) {
+  struct stat status {};
+  check(::fstat(fd.get(), &status), "fstat", "linux.namespaces: " + type);
+  const auto self = proc::Process::self();
+  const auto ours = self ? self->space(type == "network" ? "net"
+                                       : type == "mount" ? "mnt"
+                                                         : type)
+                         : std::nullopt;
+  return ours == proc::NamespaceId{status.st_dev, status.st_ino};
+}
+
 Spaces open_namespaces(const Config& config, FirstBirth& birth) {
   Spaces spaces;
   for (const Namespace& each : config.linux_.namespaces) {
@@ -97,13 +96,15 @@ Spaces open_namespaces(const Config& config, FirstBirth& birth) {
     const bool early = kind == CLONE_NEWUSER || kind == CLONE_NEWPID;
     if (kind == CLONE_NEWUSER) birth.in_user_namespace = true;
     if (each.path.empty()) {
+      birth.own_namespaces.push_back(each.type);
       (early ? spaces.by_clone : birth.new_namespaces) |= kind;
-      if (kind == CLONE_NEWUSER) birth.awaits_users = true;
+      if (kind == CLONE_NEWUSER) birth.makes_users = true;
       continue;
     }
     // Not waiting for the writer of a FIFO.
     OwnedFd fd(check(::open(each.path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK),
                      "linux.namespaces: " + each.type, each.path));
+    if (!is_of_runtime(fd, each.type)) birth.own_namespaces.push_back(each.type);
     auto& list = early ? spaces.by_helper : birth.joined;
     // The user namespace first: it permits the others.
     list.insert(kind == CLONE_NEWUSER ? list.begin() : list.end(), Joined{kind, std::move(fd)});
@@ -118,7 +119,10 @@ void enter(const std::vector<Joined>& namespaces) {
 State state_of(const Bundle& bundle, const std::string& id, pid_t pid) {
   const auto start = start_time_of(pid);
   if (!start) throw Failure("the container's process died before it became the payload");
-  return {id, pid, *start, bundle.path, bundle.root, now(), own_name(), bundle.config.annotations};
+  return {id,          pid,
+          *start,      bundle.path,
+          bundle.root, utc_now(Precision::microseconds),
+          own_name(),  bundle.config.annotations};
 }
 
 /// Removes what a failed creation leaves.
@@ -153,6 +157,7 @@ FirstBirth prepare_birth(const Command& command, const Bundle& bundle, const Arr
   birth.announced = announced_to_payload(arrival);
   birth.id = command.id;
   birth.root = bundle.root;
+  birth.hook_files = open_hook_files(birth.config);
   birth.no_pivot = command.no_pivot;
   birth.no_new_keyring = command.no_new_keyring;
   return birth;
@@ -169,18 +174,15 @@ void bring_up(const Newborn& newborn, const FirstBirth& birth, const Bundle& bun
               const Command& command, Cleanup& cleanup, const Journal& journal,
               const Interruption& interruption) {
   const pid_t pid = newborn.pid();
-  raise_hard_limits(pid, birth.process);
-  if (birth.process.oom_score_adj) set_oom_score(pid, *birth.process.oom_score_adj);
-  if (birth.awaits_users) {
-    map_users(pid, bundle.config.linux_);
-    say(newborn.pipe(), Word::mapped);
-  }
+  favour(pid, birth.process);
+  if (birth.makes_users) map_users(pid, bundle.config.linux_);
+  say(newborn.pipe(), Word::go);
   StageMessage message = newborn.next(journal);
   if (message.word == Word::namespaces) {
     const State state{command.id, pid, 0, bundle.path, bundle.root, "", "", bundle.config.annotations};
     const std::string text = describe(state, Status::creating, false);
     const auto run_outside = [&](const std::vector<Hook>& hooks, std::string_view kind) {
-      run_hooks(hooks, {kind, text, state.annotations, environment_for_hooks()}, &interruption);
+      run_hooks(hooks, {kind, text, birth.hook_files, environment_for_hooks()}, &interruption);
     };
     journal.debug("pid " + std::to_string(pid) + ": its namespaces are there; hooks run");
     run_outside(bundle.config.hooks.prestart, "prestart");
@@ -202,10 +204,11 @@ OwnedFd make_fifo(const Entry& entry) {
 }
 
 void run_poststart_hooks(const Config& config, const State& state, const Interruption* interruption) {
-  run_hooks(
-      config.hooks.poststart,
-      {"poststart", describe(state, Status::running, false), config.annotations, environment_for_hooks()},
-      interruption);
+  if (config.hooks.poststart.empty()) return;
+  run_hooks(config.hooks.poststart,
+            {"poststart", describe(state, Status::running, false), open_hook_files(config),
+             environment_for_hooks()},
+            interruption);
 }
 
 // The one byte on which a created container waits.
@@ -215,9 +218,11 @@ void let_go(const Entry& entry, const std::string& id) {
   // Gone first: who comes second must not find it.
   check(::unlink(entry.fifo().c_str()), "unlink", entry.path("exec.fifo"));
   const WriteSignalsHeld held;
+  const bool told = fifo && retry([&] { return ::write(fifo.get(), "", 1); }) == 1;
+  if (told) return;
+  if (fifo && errno != EPIPE) fail(errno, "write", entry.path("exec.fifo"));
   // Nobody has the other end open any more: killed since it was looked at.
-  if (!fifo || (::write(fifo.get(), "", 1) < 0 && errno == EPIPE))
-    throw Failure("container " + id + ": it has stopped: No such process");
+  throw Failure("container " + id + ": it has stopped: No such process");
 }
 
 /// The part of create and run that is the same.
@@ -241,6 +246,7 @@ Made make_container(const Command& command, const Arrival& arrival, int preserve
   birth.console = std::move(console.theirs);
   if (console.ours) birth.newlines = Newlines::plain;
   const Spaces spaces = open_namespaces(bundle.config, birth);
+  check_names(bundle.config, birth.own_namespaces);
   const std::string root = state_root(command);
   Entry entry = Entry::make(root, command.id);
   Cleanup cleanup(entry, command.pid_file);

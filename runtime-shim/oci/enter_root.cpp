@@ -7,29 +7,23 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 
 #include "fdchain/model/failure.h"
 #include "fdchain/model/printable.h"
 #include "fdchain/protocol/mountinfo.h"
 #include "fdchain/system/fd/sys.h"
+#include "fdchain/system/fs/files.h"
 #include "runtime-shim/oci/mount_calls.h"
 
 namespace fdchain::oci {
 namespace {
-
-int mount_of(int directory, const char* path) {
-  struct statx status {};
-  check(::statx(directory, path, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, STATX_MNT_ID, &status), "statx", path);
-  return static_cast<int>(status.stx_mnt_id);
-}
 
 /// The mounts of the old tree. The list is opened once: soon there will be no /proc to open it in.
 class OldTree {
  public:
   /// The new root must lie on / already, and / be the old root still.
   explicit OldTree(const RootDirectory& root)
-      : top_(mount_of(AT_FDCWD, "/")), new_root_(mount_of(root.fd.get(), "")) {}
+      : top_(mount_of(AT_FDCWD, "/")), new_root_(mount_of(root.fd.get())) {}
 
   /// All that can be detached. What is mounted below something goes with it.
   void detach() {
@@ -58,18 +52,13 @@ class OldTree {
   std::vector<MountInfo> read() { return mounts_outside(new_root_, parse_mountinfo(list())); }
 
   std::string list() {
-    std::string text;
-    std::array<char, 65536> buffer;
     check(::lseek(list_.get(), 0, SEEK_SET), "lseek", "/proc/self/mountinfo");
-    while (const ssize_t got =
-               check(::read(list_.get(), buffer.data(), buffer.size()), "read", "/proc/self/mountinfo"))
-      text.append(buffer.data(), static_cast<std::size_t>(got));
-    return text;
+    return read_all(list_.get(), "/proc/self/mountinfo");
   }
 
   void cover(const MountInfo& mount) {
     const OwnedFd place(::open(mount.point.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
-    if (place && mount_of(place.get(), "") == mount.id) {
+    if (place && mount_of(place.get()) == mount.id) {
       attach(new_file_system("tmpfs", "tmpfs", {}, mount.point).get(), place.get(), mount.point);
       return;
     }

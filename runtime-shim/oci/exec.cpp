@@ -1,7 +1,6 @@
 // One more process in a container: runtime-shim exec.
 
 #include <sched.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include <algorithm>
@@ -15,6 +14,7 @@
 #include "fdchain/system/fd/handshake.h"
 #include "fdchain/system/fd/signals.h"
 #include "fdchain/system/fd/sys.h"
+#include "fdchain/system/proc/process_info.h"
 #include "runtime-shim/oci/birth.h"
 #include "runtime-shim/oci/console.h"
 #include "runtime-shim/oci/create.h"
@@ -38,15 +38,14 @@ constexpr std::array kinds{Kind{"user", CLONE_NEWUSER},    Kind{"mnt", CLONE_NEW
 
 // The namespaces in which the container is and this process is not.
 int namespaces_to_join(pid_t pid) {
+  const auto theirs = proc::Process::find(pid);
+  const auto ours = proc::Process::self();
+  if (!theirs || !ours) fail(errno, "open", "the container's namespaces");
   int flags = 0;
   for (const Kind& kind : kinds) {
-    struct stat theirs {};
-    struct stat ours {};
-    const std::string name = std::string("/ns/") + kind.name;
-    check(::stat(("/proc/" + std::to_string(pid) + name).c_str(), &theirs), "stat",
-          "the container's namespaces");
-    check(::stat(("/proc/self" + name).c_str(), &ours), "stat", "/proc/self" + name);
-    if (theirs.st_ino != ours.st_ino) flags |= kind.flag;
+    const auto their_space = theirs->space(kind.name);
+    if (!their_space) fail(errno, "stat", "the container's namespaces");
+    if (their_space != ours->space(kind.name)) flags |= kind.flag;
   }
   return flags;
 }
@@ -172,6 +171,8 @@ int exec(const Command& command, const Arrival& arrival, int preserved, const Jo
                 std::to_string(state.pid));
   birth.pipe.close();
   birth.console.close();
+  favour(pid, birth.process);
+  say(newborn.pipe(), Word::go);
   newborn.expect(Word::next_exec, journal);
   (void)newborn.next(journal);
   journal.debug("pid " + std::to_string(pid) + ": runs its program");

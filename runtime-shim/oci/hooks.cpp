@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <csignal>
+#include <map>
 
 #include "fdchain/model/failure.h"
 #include "fdchain/model/listen_env.h"
@@ -51,17 +52,31 @@ WaitStatus wait_for(pid_t pid, const Hook& hook, const std::string& shown, const
   return reap(pid);
 }
 
+// A FIFO that nobody reads is refused rather than waited for.
+OwnedFd open_named(const std::map<std::string, std::string>& annotations, const std::string& name) {
+  const auto found = annotations.find(name);
+  if (found == annotations.end()) return {};
+  constexpr int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY;
+  OwnedFd file(check(::open(found->second.c_str(), flags | O_NONBLOCK, 0600), name, found->second));
+  check(::fcntl(file.get(), F_SETFL, O_APPEND), "fcntl F_SETFL");
+  return file;
+}
+
+bool has_any(const Hooks& hooks) {
+  return std::ranges::any_of(std::array{&hooks.prestart, &hooks.create_runtime, &hooks.create_container,
+                                        &hooks.start_container, &hooks.poststart, &hooks.poststop},
+                             [](const auto* list) { return !list->empty(); });
+}
+
 /// Where the hooks of a container write.
 class HookOutput {
  public:
-  explicit HookOutput(const std::map<std::string, std::string>& annotations)
-      : said_(check(::memfd_create("hook", MFD_CLOEXEC), "memfd_create")),
-        stdout_(open_named(annotations, "run.oci.hooks.stdout")),
-        stderr_(open_named(annotations, "run.oci.hooks.stderr")) {}
+  explicit HookOutput(const HookFiles& files)
+      : said_(check(::memfd_create("hook", MFD_CLOEXEC), "memfd_create")), files_(files) {}
 
   [[nodiscard]] std::vector<Passed> passed() const {
-    return {{(stdout_ ? stdout_ : said_).get(), STDOUT_FILENO, 1, false, "stdout"},
-            {(stderr_ ? stderr_ : said_).get(), STDERR_FILENO, 1, false, "stderr"}};
+    return {{(files_.out ? files_.out : said_).get(), STDOUT_FILENO, 1, false, "stdout"},
+            {(files_.err ? files_.err : said_).get(), STDERR_FILENO, 1, false, "stderr"}};
   }
 
   /// `, and said: TEXT`; empty when nothing was said.
@@ -74,25 +89,14 @@ class HookOutput {
   }
 
  private:
-  // A FIFO that nobody reads is refused rather than waited for.
-  static OwnedFd open_named(const std::map<std::string, std::string>& annotations, const std::string& name) {
-    const auto found = annotations.find(name);
-    if (found == annotations.end()) return {};
-    constexpr int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY;
-    OwnedFd file(check(::open(found->second.c_str(), flags | O_NONBLOCK, 0600), name, found->second));
-    check(::fcntl(file.get(), F_SETFL, O_APPEND), "fcntl F_SETFL");
-    return file;
-  }
-
   OwnedFd said_;
-  OwnedFd stdout_;
-  OwnedFd stderr_;
+  const HookFiles& files_;
 };
 
 void run_hook(const Hook& hook, const HookCall& call, const Interruption* interruption) {
   const std::string shown = std::string(call.kind) + " hook " + printable(hook.path);
   const OwnedFd file = state_as_file(call.state);
-  const HookOutput output(call.annotations);
+  const HookOutput output(call.files);
   HandOver next;
   next.from = Hop::runtime_shim;
   next.program = hook.path;
@@ -111,6 +115,12 @@ void run_hook(const Hook& hook, const HookCall& call, const Interruption* interr
 }
 
 }  // namespace
+
+HookFiles open_hook_files(const Config& config) {
+  if (!has_any(config.hooks)) return {};
+  return {open_named(config.annotations, "run.oci.hooks.stdout"),
+          open_named(config.annotations, "run.oci.hooks.stderr")};
+}
 
 void run_hooks(const std::vector<Hook>& hooks, const HookCall& call, const Interruption* interruption) {
   for (const Hook& hook : hooks) run_hook(hook, call, interruption);

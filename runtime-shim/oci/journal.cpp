@@ -8,12 +8,12 @@
 
 #include <boost/json.hpp>
 #include <cstring>
-#include <ctime>
 
 #include "fdchain/model/printable.h"
 #include "fdchain/program/guard.h"
 #include "fdchain/system/fd/stderr.h"
 #include "fdchain/system/fd/sys.h"
+#include "runtime-shim/oci/clock.h"
 
 namespace fdchain::oci {
 namespace {
@@ -21,25 +21,16 @@ namespace {
 constexpr char syslog_path[] = "/dev/log";
 constexpr std::size_t longest_text = 3000;
 
-std::string now() {
-  const std::time_t seconds = std::time(nullptr);
-  std::tm utc{};
-  ::gmtime_r(&seconds, &utc);
-  char text[32];
-  const std::size_t length = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
-  return {text, length};
-}
-
-// Not syslog(3), which waits for a daemon that does not read. Without one the line is lost.
-void send_to_syslog(std::string_view text) {
+// Not syslog(3), which waits for a daemon that does not read. False when there is none.
+bool send_to_syslog(std::string_view text) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   std::memcpy(address.sun_path, syslog_path, sizeof syslog_path);
   const OwnedFd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0) return;
+  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0) return false;
   const std::string message = '<' + std::to_string(LOG_USER | LOG_WARNING) + ">runtime-shim[" +
                               std::to_string(::getpid()) + "]: " + std::string(text);
-  (void)!::send(socket.get(), message.data(), message.size(), MSG_NOSIGNAL);
+  return ::send(socket.get(), message.data(), message.size(), MSG_NOSIGNAL) >= 0;
 }
 
 // As logrus writes it, and so podman's and runc's readers expect it.
@@ -52,15 +43,19 @@ std::string in_quotes(std::string_view text) {
   return result + '"';
 }
 
-// Whose stderr is that of a process which they start.
-bool starts_a_process(Verb verb) { return verb == Verb::create || verb == Verb::run || verb == Verb::exec; }
+// Whose stderr is that of a process which they start and leave to somebody else, who takes all that comes
+// there for the container's.
+bool leaves_a_process(const Command& command) {
+  return command.verb == Verb::create ||
+         (command.detach && (command.verb == Verb::run || command.verb == Verb::exec));
+}
 
 }  // namespace
 
 Journal::Journal(const Command& command)
     : json_(command.log_format == "json"),
       debug_(command.debug),
-      shares_stderr_(starts_a_process(command.verb) && ::isatty(STDERR_FILENO) == 0),
+      shares_stderr_(leaves_a_process(command) && ::isatty(STDERR_FILENO) == 0),
       id_(command.id) {
   if (command.log.empty()) return;
   const int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY;
@@ -73,13 +68,12 @@ void Journal::error(std::string_view text) const {
 }
 
 void Journal::warning(std::string_view text) const {
-  if (file_) {
-    append("warning", text);
-  } else if (shares_stderr_) {
-    send_to_syslog("container " + printable(id_) + ": warning: " + printable(text, longest_text));
-  } else {
-    print_error(Hop::runtime_shim, "warning: " + std::string(text));
-  }
+  if (file_) return append("warning", text);
+  if (shares_stderr_ &&
+      send_to_syslog("container " + printable(id_) + ": warning: " + printable(text, longest_text)))
+    return;
+  // Better among the container's output than nowhere: it may be about confinement that there is not.
+  print_error(Hop::runtime_shim, "warning: " + std::string(text));
 }
 
 void Journal::debug(std::string_view text) const {
@@ -95,9 +89,10 @@ std::string Journal::line(std::string_view level, std::string_view text) const {
   const std::string shown = printable(text, longest_text);
   // The keys, and their order, of crun and runc: podman looks for "level" and takes "msg".
   if (json_)
-    return boost::json::serialize(boost::json::object{{"msg", shown}, {"level", level}, {"time", now()}}) +
+    return boost::json::serialize(
+               boost::json::object{{"msg", shown}, {"level", level}, {"time", utc_now()}}) +
            '\n';
-  return "time=\"" + now() + "\" level=" + std::string(level) + " msg=" + in_quotes(shown) + '\n';
+  return "time=\"" + utc_now() + "\" level=" + std::string(level) + " msg=" + in_quotes(shown) + '\n';
 }
 
 void Journal::append(std::string_view level, std::string_view text) const {

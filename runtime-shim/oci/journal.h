@@ -1,5 +1,5 @@
 // What a runtime says of itself: errors on stderr and in --log, where podman reads them; warnings in --log,
-// or where there is none, where they are no part of a container's output.
+// or where there is none, as far as can be where they are no part of a container's output.
 #pragma once
 
 #include <string>
@@ -21,8 +21,8 @@ class Journal {
   void error(std::string_view text) const;
 
   /// What the caller should know and need not act upon: in the log; without one, on stderr, or in syslog when
-  /// a container's process has the same stderr and that is no terminal. Under conmon it is what `podman logs`
-  /// shows.
+  /// a container's process is left with the same stderr and that is no terminal: under conmon it is what
+  /// `podman logs` shows. Where no syslog can be reached it is on stderr all the same.
   void warning(std::string_view text) const;
 
   /// With --debug: in the log; without one, on stderr, where crun and runc have it.

@@ -20,6 +20,7 @@
 #include "fdchain/system/exec/pidfd.h"
 #include "fdchain/system/fd/sys.h"
 #include "fdchain/system/fs/files.h"
+#include "fdchain/system/proc/process_info.h"
 #include "runtime-shim/oci/hooks.h"
 #include "runtime-shim/oci/remove.h"
 #include "runtime-shim/oci/store.h"
@@ -59,35 +60,33 @@ class Held {
   OwnedFd pidfd_;
 };
 
-std::optional<ino_t> pid_namespace_of(const std::string& pid) {
-  struct stat status {};
-  if (::stat(("/proc/" + pid + "/ns/pid").c_str(), &status) < 0) return std::nullopt;
-  return status.st_ino;
+std::optional<proc::NamespaceId> pid_namespace_of(const std::optional<proc::Process>& process) {
+  return process ? process->space("pid") : std::nullopt;
+}
+
+std::optional<proc::NamespaceId> pid_namespace_of(pid_t pid) {
+  return pid_namespace_of(proc::Process::find(pid));
 }
 
 // Every process in the pid namespace of `first`; itself alone when that is this process's own, too.
 std::vector<pid_t> processes_with(pid_t first) {
-  const auto wanted = pid_namespace_of(std::to_string(first));
-  if (!wanted || wanted == pid_namespace_of("self")) return {first};
-  std::vector<pid_t> found;
-  for (const auto& entry : fs::directory_iterator("/proc")) {
-    const std::string name = entry.path().filename();
-    const auto pid = parse_decimal(name, INT32_MAX);
-    if (pid && pid_namespace_of(name) == wanted) found.push_back(static_cast<pid_t>(*pid));
-  }
+  const auto wanted = pid_namespace_of(first);
+  if (!wanted || wanted == pid_namespace_of(proc::Process::self())) return {first};
+  std::vector<pid_t> found = proc::all_processes();
+  std::erase_if(found, [&](pid_t pid) { return pid_namespace_of(pid) != wanted; });
   return found;
 }
 
 // Each of them once, and those that they make meanwhile. The namespace is looked at when the process is held:
 // its number may have changed hands since the list was made.
-int signal_everybody(pid_t first, ino_t space, int number, const Journal& journal) {
+int signal_everybody(pid_t first, const proc::NamespaceId& space, int number, const Journal& journal) {
   constexpr int most_rounds = 100;
   std::set<std::pair<pid_t, std::optional<std::uint64_t>>> done;
   for (int round = 0; round < most_rounds; ++round) {
     bool anybody = false;
     for (const pid_t pid : processes_with(first)) {
       const OwnedFd pidfd(open_pidfd(pid));
-      if (!pidfd || pid_namespace_of(std::to_string(pid)) != space) continue;
+      if (!pidfd || pid_namespace_of(pid) != space) continue;
       if (!done.emplace(pid, start_time_of(pid)).second) continue;
       (void)signal_pidfd(pidfd.get(), number);
       anybody = true;
@@ -112,20 +111,30 @@ void end_container(const State& state) {
   process.wait_for_end();
 }
 
+namespace {
+
+void run_poststop_hooks(const Config& config, const State& state, const Journal& journal) {
+  if (config.hooks.poststop.empty()) return;
+  const std::string text = describe(state, Status::stopped, false);
+  const HookFiles files = open_hook_files(config);
+  // Each of them, whatever becomes of the others.
+  for (const Hook& hook : config.hooks.poststop) {
+    try {
+      run_hooks({hook}, {"poststop", text, files, environment_for_hooks()});
+    } catch (const std::exception& error) {
+      journal.warning(error.what());
+    }
+  }
+}
+
+}  // namespace
+
 bool forget_container(const Entry& entry, const Journal& journal) {
   try {
     const auto state = entry.state();
     if (state) {
       const Config config = decode_config(entry.read("config.json"), entry.path("config.json"));
-      const std::string text = describe(*state, Status::stopped, false);
-      // Each of them, whatever becomes of the others.
-      for (const Hook& hook : config.hooks.poststop) {
-        try {
-          run_hooks({hook}, {"poststop", text, config.annotations, environment_for_hooks()});
-        } catch (const std::exception& error) {
-          journal.warning(error.what());
-        }
-      }
+      run_poststop_hooks(config, *state, journal);
     }
   } catch (const std::exception& error) {
     journal.warning(error.what());
@@ -150,8 +159,8 @@ int send_signal(const Command& command, const Journal& journal) {
   if (!process && command.all) return 0;
   if (!process) throw Failure("container " + command.id + ": it is stopped: No such process");
   if (command.all) {
-    const auto space = pid_namespace_of(std::to_string(state.pid));
-    if (space && space != pid_namespace_of("self"))
+    const auto space = pid_namespace_of(state.pid);
+    if (space && space != pid_namespace_of(proc::Process::self()))
       return signal_everybody(state.pid, *space, *number, journal);
     journal.warning("kill --all: container " + command.id +
                     " has no pid namespace of its own; its first process alone is meant");

@@ -32,6 +32,12 @@ bool is_directory(int fd) {
 
 }  // namespace
 
+int mount_of(int directory, const char* path) {
+  struct statx status {};
+  check(::statx(directory, path, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, STATX_MNT_ID, &status), "statx", path);
+  return static_cast<int>(status.stx_mnt_id);
+}
+
 void set_attributes(int tree, const MountAttributes& attributes, bool recursive, const std::string& subject) {
   if (attributes == MountAttributes{}) return;
   mount_attr wanted{};

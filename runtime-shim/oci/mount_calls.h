@@ -30,6 +30,9 @@ OwnedFd new_file_system(const std::string& type, const std::string& source, cons
 /// `directory` itself when that is empty.
 OwnedFd clone_of(int directory, const std::string& path, bool recursive, const std::string& subject);
 
+/// The number of the mount that a descriptor, or `path` of its directory, is of.
+int mount_of(int directory, const char* path = "");
+
 void set_attributes(int tree, const MountAttributes& attributes, bool recursive, const std::string& subject);
 void set_propagation(int tree, std::uint64_t propagation, bool recursive, const std::string& subject);
 

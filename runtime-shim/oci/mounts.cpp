@@ -13,7 +13,6 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
-#include <fstream>
 #include <sstream>
 
 #include "fdchain/model/failure.h"
@@ -22,33 +21,23 @@
 #include "fdchain/plan/mount_options.h"
 #include "fdchain/plan/mount_place.h"
 #include "fdchain/plan/sysctl.h"
+#include "fdchain/protocol/mountinfo.h"
 #include "fdchain/system/fd/sys.h"
 #include "fdchain/system/fs/files.h"
 #include "fdchain/system/fs/rootfs.h"
+#include "fdchain/system/proc/process_info.h"
 #include "runtime-shim/oci/copy_up.h"
 #include "runtime-shim/oci/mount_calls.h"
 
 namespace fdchain::oci {
 namespace {
 
-struct Standard {
-  const char* path;
-  unsigned major;
-  unsigned minor;
-};
-constexpr std::array standard_devices{
-    Standard{"/dev/null", 1, 3},   Standard{"/dev/zero", 1, 5},    Standard{"/dev/full", 1, 7},
-    Standard{"/dev/random", 1, 8}, Standard{"/dev/urandom", 1, 9}, Standard{"/dev/tty", 5, 0},
-};
-
-struct Link {
-  const char* target;
-  const char* name;
-};
-constexpr std::array standard_links{
-    Link{"/proc/self/fd", "fd"},       Link{"/proc/self/fd/0", "stdin"}, Link{"/proc/self/fd/1", "stdout"},
-    Link{"/proc/self/fd/2", "stderr"}, Link{"/proc/kcore", "core"},
-};
+std::string of_this_process(const std::string& name) {
+  const auto self = proc::Process::self();
+  const auto text = self ? self->text(name) : std::nullopt;
+  if (!text) fail(errno, "read", "/proc/self/" + name);
+  return *text;
+}
 
 bool is_proc(const OwnedFd& tree, const std::string& subject) {
   struct statfs status {};
@@ -72,7 +61,6 @@ void accept_place(const OwnedFd& target, RootInMaking& root, const Mount& mount,
   const std::string place = path_of(target, root.directory);
   const std::string_view refusal = mount_place_refusal(place, type, shows_proc);
   if (!refusal.empty()) throw Failure("mount " + printable(mount.destination) + ": " + std::string(refusal));
-  if (place == "/dev") root.has_others_dev = type == "bind";
   root.has_pts |= place == "/dev/pts";
 }
 
@@ -102,6 +90,7 @@ void mount_bind(const Mount& mount, const MountOptions& options, RootInMaking& r
                                    : file_in(root.directory, mount.destination);
   accept_place(target, root, mount, "bind", is_proc(tree, mount.source));
   attach(tree.get(), target.get(), mount.destination);
+  root.mounts[mount_of(tree.get())] = directory;
   const bool said = options.propagation != 0;
   set_propagation(tree.get(), said ? options.propagation : std::uint64_t{MS_PRIVATE},
                   !said || options.propagation_recursive, mount.destination);
@@ -119,6 +108,7 @@ void mount_new(const Mount& mount, const MountOptions& options, RootInMaking& ro
   OwnedFd tree = new_file_system(mount.type, mount.source, first, mount.destination);
   if (options.copy_up) copy_up(target.get(), tree.get(), mount.destination);
   attach(tree.get(), target.get(), mount.destination);
+  root.mounts[mount_of(tree.get())] = false;
   if (options.propagation != 0)
     set_propagation(tree.get(), options.propagation, options.propagation_recursive, mount.destination);
   if (later) root.read_only_later.push_back({std::move(tree), {MOUNT_ATTR_RDONLY, 0}, mount.destination});
@@ -130,7 +120,7 @@ struct Hierarchy {
 };
 
 std::vector<Hierarchy> hierarchies() {
-  std::ifstream file("/proc/self/cgroup");
+  std::istringstream file(of_this_process("cgroup"));
   std::vector<Hierarchy> found;
   for (std::string line; std::getline(file, line);) {
     const std::size_t first = line.find(':');
@@ -143,13 +133,22 @@ std::vector<Hierarchy> hierarchies() {
 
 constexpr const char* host_cgroups = "/sys/fs/cgroup";
 
+bool is_in_user_namespace() {
+  std::istringstream map(of_this_process("uid_map"));
+  std::uint64_t inside = 0;
+  std::uint64_t outside = 0;
+  std::uint64_t size = 0;
+  constexpr std::uint64_t all_users = 4'294'967'295;
+  return !(map >> inside >> outside >> size) || size != all_users;
+}
+
 // A new mount of the cgroups, or in a user namespace without a cgroup namespace, where the kernel refuses
 // that, the host's.
 OwnedFd cgroup_tree(const std::string& type, const std::string& of_host, const MountOptions& options,
                     const std::string& destination) try {
   return new_file_system(type, "cgroup", options, destination);
 } catch (const NoFileSystem& refused) {
-  if (refused.error() != EPERM && refused.error() != EBUSY) throw;
+  if ((refused.error() != EPERM && refused.error() != EBUSY) || !is_in_user_namespace()) throw;
   OwnedFd tree = clone_of(AT_FDCWD, of_host, true, of_host);
   set_attributes(tree.get(), options.attributes, true, destination);
   return tree;
@@ -213,6 +212,30 @@ void make_mount(const Mount& mount, RootInMaking& root, std::vector<std::string>
   }
 }
 
+// Whether a directory is the host's: in a mount that config.json binds, or in one that came with it. By the
+// descriptor, since links of the image can lead there from anywhere.
+bool is_of_host(const OwnedFd& directory, const RootInMaking& root) {
+  const int mount = mount_of(directory.get());
+  if (const auto known = root.mounts.find(mount); known != root.mounts.end()) return known->second;
+  for (const int below : mounts_below(mount, parse_mountinfo(of_this_process("mountinfo")))) {
+    if (const auto known = root.mounts.find(below); known != root.mounts.end()) return known->second;
+  }
+  return false;
+}
+
+// A directory to make devices in, made where it is missing. None where it would be the host's.
+OwnedFd directory_for_devices(const std::string& path, const RootInMaking& root) {
+  OwnedFd directory = look_up_in(root.directory, path);
+  // Nothing is made on the way there either.
+  for (std::string above = path; !directory; directory = look_up_in(root.directory, above)) {
+    if (errno != ENOENT) fail(errno, "open", root.directory.path + path);
+    above.erase(std::max<std::size_t>(above.rfind('/'), 1));
+  }
+  if (is_of_host(directory, root)) return {};
+  directory = directory_in(root.directory, path);
+  return is_of_host(directory, root) ? OwnedFd() : std::move(directory);
+}
+
 dev_t number_of(const Device& device) { return ::makedev(device.major, device.minor); }
 
 mode_t type_bits(const Device& device) {
@@ -254,27 +277,33 @@ void make_device_in(const OwnedFd& directory, const Device& device, bool in_user
         "chown", device.path);
 }
 
-void make_device(const Device& device, const RootDirectory& root, bool in_user_namespace) {
+void make_device(const Device& device, const RootInMaking& root, bool in_user_namespace,
+                 std::vector<std::string>& warnings) {
   const std::size_t slash = device.path.rfind('/');
   if (slash == std::string::npos || device.path[0] != '/')
     throw Failure("device " + printable(device.path) + ": not an absolute path");
-  const OwnedFd directory = directory_in(root, slash == 0 ? "/" : device.path.substr(0, slash));
-  make_device_in(directory, device, in_user_namespace);
+  const OwnedFd directory = directory_for_devices(slash == 0 ? "/" : device.path.substr(0, slash), root);
+  if (directory) return make_device_in(directory, device, in_user_namespace);
+  if (!look_up_in(root.directory, device.path))
+    warnings.push_back("device " + printable(device.path) + ": not made: its directory is the host's");
 }
 
-void make_link(const Link& link, const OwnedFd& dev) {
+void make_link(const DevLink& link, const OwnedFd& dev) {
   if (::symlinkat(link.target, dev.get(), link.name) < 0 && errno != EEXIST)
     fail(errno, "symlink", std::string("/dev/") + link.name);
 }
 
-void furnish_dev(const RootInMaking& root, bool in_user_namespace) {
-  // Looked up once: a dozen times the same walk was a fifth of the system calls of a whole container.
-  const OwnedFd dev = directory_in(root.directory, "/dev");
-  for (const Standard& standard : standard_devices) {
-    make_device_in(dev, {"c", standard.path, standard.major, standard.minor, 0666, 0, 0}, in_user_namespace);
+void make_standard_devices(const OwnedFd& dev, bool in_user_namespace) {
+  for (const StandardDevice& standard : standard_devices) {
+    const std::string path = std::string("/dev/") + standard.name;
+    make_device_in(dev, {"c", path, standard.major, standard.minor, 0666, 0, 0}, in_user_namespace);
   }
-  for (const Link& link : standard_links) make_link(link, dev);
-  if (!root.has_pts) return;
+}
+
+void make_links(const OwnedFd& dev, bool has_pts) {
+  for (const DevLink& link : standard_links) make_link(link, dev);
+  make_link({"/proc/kcore", "core"}, dev);
+  if (!has_pts) return;
   // An image may have a device there, which would be another instance's.
   ::unlinkat(dev.get(), "ptmx", 0);
   make_link({"pts/ptmx", "ptmx"}, dev);
@@ -338,20 +367,21 @@ RootInMaking begin_mounts(const std::string& root, const std::string& propagatio
   attach(tree.get(), place.fd.get(), root);
   set_propagation(tree.get(), MS_PRIVATE, true, root);
   RootInMaking made;
+  made.mounts[mount_of(tree.get())] = false;
   made.directory = {root, std::move(tree)};
   return made;
 }
 
 void make_mounts(const Config& config, RootInMaking& root, bool in_user_namespace,
                  std::vector<std::string>& warnings) {
-  const RootDirectory& directory = root.directory;
   for (const Mount& mount : config.mounts) make_mount(mount, root, warnings);
-  if (!root.has_others_dev) furnish_dev(root, in_user_namespace);
-  for (const Device& device : config.linux_.devices) {
-    if (!root.has_others_dev || !device.path.starts_with("/dev/"))
-      make_device(device, directory, in_user_namespace);
-  }
-  if (config.process) (void)directory_in(directory, config.process->cwd);
+  // Looked up once: a dozen times the same walk was a fifth of the system calls of a whole container.
+  const OwnedFd dev = directory_for_devices("/dev", root);
+  if (dev) make_links(dev, root.has_pts);
+  for (const Device& device : config.linux_.devices) make_device(device, root, in_user_namespace, warnings);
+  // One that config.json has, too, is as it says.
+  if (dev) make_standard_devices(dev, in_user_namespace);
+  if (config.process) (void)directory_in(root.directory, config.process->cwd);
 }
 
 void show_console(const RootInMaking& root, int terminal) {
@@ -371,9 +401,9 @@ void protect_paths(const Config& config, const RootInMaking& root) {
     set_attributes(root.directory.fd.get(), {MOUNT_ATTR_RDONLY, 0}, false, root.directory.path);
 }
 
-void set_sysctls(const Config& config) {
+void set_sysctls(const Config& config, const std::vector<std::string>& own) {
   for (const auto& [name, value] : config.linux_.sysctl) {
-    const std::string path = "/proc/sys/" + sysctl_path(config, name);
+    const std::string path = "/proc/sys/" + sysctl_path(config, own, name);
     const OwnedFd file(check(::open(path.c_str(), O_WRONLY | O_CLOEXEC), "linux.sysctl", name));
     write_all(file.get(), value, name);
   }

@@ -6,6 +6,7 @@
 // mount_setattr(2), so that each has its final attributes before it can be seen.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -26,8 +27,8 @@ struct ReadOnlyLater {
 struct RootInMaking {
   RootDirectory directory;
   std::vector<ReadOnlyLater> read_only_later;
-  bool has_others_dev = false;  ///< what is bound there is somebody's own, and stays as it is
-  bool has_pts = false;         ///< something is mounted on /dev/pts
+  std::map<int, bool> mounts;  ///< by their numbers: whether it shows a directory of the host's
+  bool has_pts = false;        ///< something is mounted on /dev/pts
 };
 
 /// Takes this process's mount namespace away from the host's, and makes `root` a mount point in it.
@@ -44,7 +45,8 @@ void show_console(const RootInMaking& root, int terminal);
 /// What shall not be seen, and what shall not be written; then the root itself, when it is read-only.
 void protect_paths(const Config& config, const RootInMaking& root);
 
-/// Sets the kernel parameters. Throws Failure for one that is not the container's own.
-void set_sysctls(const Config& config);
+/// Sets the kernel parameters. `own`: the types of the container's own namespaces. Throws Failure for a
+/// parameter that is not theirs.
+void set_sysctls(const Config& config, const std::vector<std::string>& own);
 
 }  // namespace fdchain::oci

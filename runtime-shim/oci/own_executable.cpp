@@ -11,11 +11,13 @@
 
 #include <cstring>
 #include <string_view>
+#include <system_error>
 
 #include "fdchain/model/failure.h"
 #include "fdchain/model/listen_env.h"
 #include "fdchain/system/fd/owned_fd.h"
 #include "fdchain/system/fd/sys.h"
+#include "runtime-shim/oci/mount_calls.h"
 
 namespace fdchain::oci {
 namespace {
@@ -34,13 +36,14 @@ bool is_protected() {
   return sealed >= 0 && (sealed & F_SEAL_WRITE) != 0;
 }
 
-OwnedFd read_only_mount() {
-  OwnedFd tree(::open_tree(AT_FDCWD, own_executable, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
-  if (!tree) return {};
-  mount_attr read_only{};
-  read_only.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID;
-  if (::mount_setattr(tree.get(), "", AT_EMPTY_PATH, &read_only, sizeof read_only) < 0) return {};
+OwnedFd read_only_mount() try {
+  OwnedFd tree = clone_of(AT_FDCWD, own_executable, false, own_executable);
+  constexpr std::uint64_t harmless = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID;
+  set_attributes(tree.get(), {harmless, 0}, false, own_executable);
   return tree;
+} catch (const std::system_error& error) {
+  errno = error.code().value();
+  return {};
 }
 
 OwnedFd sealed_copy() {

@@ -84,6 +84,16 @@ std::vector<std::string> check_scope(const Process& process, const Command& comm
   return ignored;
 }
 
+void check_names(const Config& config, const std::vector<std::string>& own) {
+  if (std::ranges::find(own, "uts") != own.end()) return;
+  for (const auto& [property, name] :
+       {std::pair{"hostname", &config.hostname}, std::pair{"domainname", &config.domainname}}) {
+    if (!name->empty())
+      throw Failure(std::string(property) +
+                    ": it would be the host's, without a uts namespace of the container's own");
+  }
+}
+
 void warn_of(const std::vector<std::string>& ignored, const Journal& journal) {
   std::string all;
   for (const std::string& each : ignored) all += (all.empty() ? "" : "; ") + each;

@@ -18,6 +18,9 @@ std::vector<std::string> check_scope(const Config& config, const Command& comman
 /// The same for a process that joins a container.
 std::vector<std::string> check_scope(const Process& process, const Command& command);
 
+/// Throws Failure for a name that the host would get. `own`: the types of the container's own namespaces.
+void check_names(const Config& config, const std::vector<std::string>& own);
+
 /// Tells of it, in one line: that may come to lie among the container's own.
 void warn_of(const std::vector<std::string>& ignored, const Journal& journal);
 

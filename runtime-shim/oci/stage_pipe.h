@@ -11,11 +11,10 @@ namespace fdchain::oci {
 
 /// What a message says.
 enum class Word : char {
-  mapped = 'm',      ///< runtime: the user namespace has its users, go on
   pid = 'p',         ///< text: the pid of the container's process, said by the helper that made it
   namespaces = 'n',  ///< container: its namespaces are there; hooks may run
   ready = 'r',       ///< container: it waits for start
-  go = 'g',          ///< runtime: go on
+  go = 'g',          ///< runtime: it has done its part, go on
   next_exec = 'x',   ///< container: nothing but exec is left; the end of the pipe is then its success
   warning = 'w',     ///< container: text, for the log
   failed = 'e',      ///< container: text, why there will be none

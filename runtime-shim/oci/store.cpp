@@ -9,13 +9,13 @@
 #include <array>
 #include <cstdlib>
 #include <filesystem>
-#include <sstream>
 
 #include "fdchain/model/failure.h"
 #include "fdchain/model/printable.h"
 #include "fdchain/protocol/oci_config.h"
 #include "fdchain/system/fd/sys.h"
 #include "fdchain/system/fs/files.h"
+#include "fdchain/system/proc/process_info.h"
 
 namespace fdchain::oci {
 namespace {
@@ -144,25 +144,10 @@ std::vector<std::string> all_ids(const std::string& root) {
 }
 
 std::optional<std::uint64_t> start_time_of(pid_t pid) {
-  if (pid <= 0) return std::nullopt;
-  const OwnedFd file(::open(("/proc/" + std::to_string(pid) + "/stat").c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file) return std::nullopt;
-  std::array<char, 1024> buffer{};
-  const ssize_t got = retry([&] { return ::read(file.get(), buffer.data(), buffer.size()); });
-  if (got <= 0) return std::nullopt;
-  const std::string_view text(buffer.data(), static_cast<std::size_t>(got));
-  // The second field is a name in parentheses, with whatever in it.
-  const std::size_t name_end = text.rfind(')');
-  if (name_end == std::string_view::npos) return std::nullopt;
-  std::istringstream fields{std::string(text.substr(name_end + 1))};
-  std::string field;
-  std::string state;
-  fields >> state;
-  if (state == "Z" || state == "X") return std::nullopt;
-  for (int number = 4; number < 22; ++number) fields >> field;
-  std::uint64_t start = 0;
-  fields >> start;
-  return fields ? std::optional(start) : std::nullopt;
+  const auto process = proc::Process::find(pid);
+  const auto stat = process ? process->stat() : std::nullopt;
+  if (!stat || stat->state == 'Z' || stat->state == 'X') return std::nullopt;
+  return stat->start_time;
 }
 
 Status status_of(const Entry& entry, const State& state) {
@@ -180,15 +165,7 @@ std::string read_small_file(const std::string& path, std::size_t most, const std
   if (static_cast<std::size_t>(status.st_size) > most)
     throw Failure(printable(shown) + ": " + std::to_string(status.st_size) + " bytes, more than the " +
                   std::to_string(most) + " that are read");
-  std::string content;
-  std::array<char, 65536> buffer;
-  while (true) {
-    const ssize_t got =
-        check(retry([&] { return ::read(file.get(), buffer.data(), buffer.size()); }), "read", shown);
-    if (got == 0) return content;
-    content.append(buffer.data(), static_cast<std::size_t>(got));
-    if (content.size() > most) throw Failure(printable(shown) + ": grows while it is read");
-  }
+  return read_all(file.get(), shown, most);
 }
 
 }  // namespace fdchain::oci

@@ -31,7 +31,8 @@ int attend(pid_t payload, const SignalFd& signals) {
   Process1 process(payload);
   while (true) {
     pollfd waiting{signals.fd.get(), POLLIN, 0};
-    if (retry([&] { return ::poll(&waiting, 1, poll_timeout(process)); }) == 0) process.look_again();
+    (void)retry([&] { return ::poll(&waiting, 1, poll_timeout(process)); });
+    process.look_again();
     const int number = read_signal(signals.fd.get());
     if (number != 0 && number != SIGCHLD) process.signal(number);
     const auto ended = try_reap(payload);

@@ -7,31 +7,27 @@
 namespace fdchain {
 namespace {
 
-oci::Config with_all_namespaces() {
-  oci::Config config;
-  config.linux_.namespaces = {{"network", ""}, {"ipc", ""}, {"uts", ""}, {"mount", ""}, {"user", ""}};
-  return config;
-}
+const std::vector<std::string> all{"network", "ipc", "uts", "mount", "user"};
 
-std::string refusal(const oci::Config& config, const std::string& name) {
+std::string refusal(const oci::Config& config, const std::vector<std::string>& own, const std::string& name) {
   try {
-    return "accepted as " + sysctl_path(config, name);
+    return "accepted as " + sysctl_path(config, own, name);
   } catch (const Failure& failure) {
     return failure.what();
   }
 }
 
 TEST(Sysctl, IsAFileOfANamespace) {
-  const oci::Config config = with_all_namespaces();
-  EXPECT_EQ(sysctl_path(config, "net.ipv4.ip_forward"), "net/ipv4/ip_forward");
-  EXPECT_EQ(sysctl_path(config, "net/ipv4/ip_forward"), "net/ipv4/ip_forward");
-  EXPECT_EQ(sysctl_path(config, "net.ipv4.conf.eth0/1.forwarding"), "net/ipv4/conf/eth0.1/forwarding");
-  EXPECT_EQ(sysctl_path(config, "net/ipv4/conf/eth0.1/forwarding"), "net/ipv4/conf/eth0.1/forwarding");
-  EXPECT_EQ(sysctl_path(config, "fs.mqueue.msg_max"), "fs/mqueue/msg_max");
-  EXPECT_EQ(sysctl_path(config, "kernel.domainname"), "kernel/domainname");
+  const oci::Config config;
+  EXPECT_EQ(sysctl_path(config, all, "net.ipv4.ip_forward"), "net/ipv4/ip_forward");
+  EXPECT_EQ(sysctl_path(config, all, "net/ipv4/ip_forward"), "net/ipv4/ip_forward");
+  EXPECT_EQ(sysctl_path(config, all, "net.ipv4.conf.eth0/1.forwarding"), "net/ipv4/conf/eth0.1/forwarding");
+  EXPECT_EQ(sysctl_path(config, all, "net/ipv4/conf/eth0.1/forwarding"), "net/ipv4/conf/eth0.1/forwarding");
+  EXPECT_EQ(sysctl_path(config, all, "fs.mqueue.msg_max"), "fs/mqueue/msg_max");
+  EXPECT_EQ(sysctl_path(config, all, "kernel.domainname"), "kernel/domainname");
   for (const auto* const name :
        {"msgmax", "msgmnb", "msgmni", "sem", "shmall", "shmmax", "shmmni", "shm_rmid_forced"})
-    EXPECT_EQ(sysctl_path(config, std::string("kernel.") + name), std::string("kernel/") + name);
+    EXPECT_EQ(sysctl_path(config, all, std::string("kernel.") + name), std::string("kernel/") + name);
 }
 
 TEST(Sysctl, OfTheMachineIsRefused) {
@@ -41,28 +37,27 @@ TEST(Sysctl, OfTheMachineIsRefused) {
         // Out of the directory of the namespace's own.
         "net/../kernel/core_pattern", "net.//.kernel.core_pattern", "net/./ipv4", "net./.ipv4", "net..ipv4",
         "net.ipv4.", "net/", "/net/ipv4", ".net.ipv4", "fs.mqueue.//.file-max"})
-    EXPECT_EQ(refusal(with_all_namespaces(), name),
+    EXPECT_EQ(refusal({}, all, name),
               std::string("linux.sysctl: ") + name + ": not a parameter of a namespace");
 }
 
-TEST(Sysctl, WithoutANewNamespaceIsTheHosts) {
-  oci::Config config;
-  config.linux_.namespaces = {{"network", "/proc/1/ns/net"}, {"mount", ""}};
+TEST(Sysctl, WithoutANamespaceOfTheContainersIsTheHosts) {
   for (const auto& [name, owner] :
        {std::pair{"net.core.somaxconn", "network"}, std::pair{"kernel.sem", "ipc"},
         std::pair{"fs.mqueue.msg_max", "ipc"}, std::pair{"kernel.domainname", "uts"}})
-    EXPECT_EQ(refusal(config, name), std::string("linux.sysctl: ") + name +
-                                         ": it is the host's, without a new " + owner + " namespace");
+    EXPECT_EQ(refusal({}, {"mount", "user"}, name), std::string("linux.sysctl: ") + name +
+                                                        ": it would be the host's, without a " + owner +
+                                                        " namespace of the container's own");
 }
 
 TEST(Sysctl, WithAPropertyOfItsOwnIsRefused) {
-  oci::Config config = with_all_namespaces();
-  EXPECT_EQ(refusal(config, "kernel.hostname"),
+  oci::Config config;
+  EXPECT_EQ(refusal(config, all, "kernel.hostname"),
             "linux.sysctl: kernel.hostname: the property hostname sets it");
-  EXPECT_EQ(refusal(config, "kernel/hostname"),
+  EXPECT_EQ(refusal(config, all, "kernel/hostname"),
             "linux.sysctl: kernel/hostname: the property hostname sets it");
   config.domainname = "example.org";
-  EXPECT_EQ(refusal(config, "kernel.domainname"),
+  EXPECT_EQ(refusal(config, all, "kernel.domainname"),
             "linux.sysctl: kernel.domainname: the property domainname sets it");
 }
 

@@ -45,6 +45,9 @@ TEST(Mountinfo, AreOutsideOfATreeWithWhateverIsTheirParent) {
       "7 99 0:7 / /elsewhere rw - tmpfs t rw\n");
   EXPECT_THAT(mounts_outside(4, mounts), ElementsAre(mounts[0], mounts[1], mounts[2], mounts[6]));
   EXPECT_THAT(mounts_outside(1, mounts), ElementsAre(mounts[6]));
+  EXPECT_THAT(mounts_below(6, mounts), ElementsAre(6, 5, 4, 1));
+  EXPECT_THAT(mounts_below(7, mounts), ElementsAre(7, 99));
+  EXPECT_THAT(mounts_below(100, mounts), ElementsAre(100));
 }
 
 TEST(Mountinfo, OfThisProcessHasItsRoot) {

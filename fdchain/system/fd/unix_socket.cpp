@@ -5,9 +5,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
+#include <utility>
 
 #include "fdchain/system/fd/sys.h"
 
@@ -57,6 +59,31 @@ bool connect_datagram(int socket, const std::string& path) {
     return false;
   }
   return retry([&] { return ::connect(socket, reinterpret_cast<const sockaddr*>(&address), length); }) == 0;
+}
+
+OwnedFd receive_descriptor(int socket, int flags) {
+  std::array<char, 4096> name{};  // runc sends the terminal's path, crun a blank
+  iovec part{name.data(), name.size()};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(64 * sizeof(int))> control{};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  OwnedFd result;
+  if (retry([&] { return ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC | flags); }) < 0) return result;
+  errno = 0;
+  for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
+    if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
+    const std::size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (std::size_t i = 0; i < count; ++i) {
+      int number = -1;
+      std::memcpy(&number, CMSG_DATA(header) + i * sizeof(int), sizeof number);
+      OwnedFd one(number);
+      if (!result) result = std::move(one);
+    }
+  }
+  return result;
 }
 
 bool send_datagram(int socket, const std::string& path, std::string_view bytes) {

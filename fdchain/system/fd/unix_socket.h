@@ -20,4 +20,8 @@ bool connect_datagram(int socket, const std::string& path);
 /// Sends one datagram to a path, or to `@NAME`, without waiting. False with errno when it could not.
 bool send_datagram(int socket, const std::string& path, std::string_view bytes);
 
+/// The descriptor that comes with the next message, close-on-exec; closes those that are too many. Not open
+/// when none came, or with errno when nothing could be received. `flags` as of recvmsg(2).
+OwnedFd receive_descriptor(int socket, int flags = 0);
+
 }  // namespace fdchain

@@ -28,6 +28,18 @@ void write_all(int fd, std::string_view bytes, std::string_view subject) {
   }
 }
 
+std::string read_all(int fd, std::string_view subject, std::size_t most) {
+  std::string content;
+  std::array<char, 65536> buffer;
+  while (const ssize_t got =
+             check(retry([&] { return ::read(fd, buffer.data(), buffer.size()); }), "read", subject)) {
+    content.append(buffer.data(), static_cast<std::size_t>(got));
+    if (content.size() > most)
+      throw Failure(printable(subject) + ": more than the " + std::to_string(most) + " bytes that are read");
+  }
+  return content;
+}
+
 namespace {
 
 std::string directory_of(const std::string& path) {

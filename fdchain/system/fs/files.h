@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <limits>
 #include <string>
 #include <string_view>
 
@@ -11,6 +12,11 @@ namespace fdchain {
 
 /// Writes all of `bytes`, however many writes that takes. Throws std::system_error naming `subject`.
 void write_all(int fd, std::string_view bytes, std::string_view subject);
+
+/// Reads an open file from where it is to its end, waiting for the writers of a pipe. Throws
+/// std::system_error, or Failure for more than `most` bytes, naming `subject`.
+std::string read_all(int fd, std::string_view subject,
+                     std::size_t most = std::numeric_limits<std::size_t>::max());
 
 /// Throws Failure, naming `option`, when write_file_atomically() could not put a file at `path`, or would put
 /// one in the place of something that is no regular file: a device, a FIFO, a symbolic link.

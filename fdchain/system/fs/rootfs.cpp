@@ -21,15 +21,6 @@
 namespace fdchain {
 namespace {
 
-constexpr std::array device_names{"null", "zero", "full", "random", "urandom", "tty"};
-
-struct Link {
-  const char* target;
-  const char* name;
-};
-constexpr std::array device_links{Link{"/proc/self/fd", "fd"}, Link{"/proc/self/fd/0", "stdin"},
-                                  Link{"/proc/self/fd/1", "stdout"}, Link{"/proc/self/fd/2", "stderr"}};
-
 void bind_mount(const std::string& source, const std::string& target, const std::string& shown,
                 unsigned long more = 0) {
   check(::mount(source.c_str(), target.c_str(), nullptr, MS_BIND | more, nullptr), "mount", shown);
@@ -47,14 +38,14 @@ void make_plain_directory(const std::string& path) {
 
 void furnish_dev(const std::string& dev) {
   check(::mount("tmpfs", dev.c_str(), "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=755,size=64k"), "mount", dev);
-  for (const char* const name : device_names) {
-    const std::string device = std::string("/dev/") + name;
-    const std::string target = dev + '/' + name;
+  for (const StandardDevice& each : standard_devices) {
+    const std::string device = std::string("/dev/") + each.name;
+    const std::string target = dev + '/' + each.name;
     // A device node cannot be made in a user namespace; the host's can be shown.
     const OwnedFd made(check(::open(target.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0666), "open", target));
     bind_mount(device, target, device);
   }
-  for (const Link& link : device_links) {
+  for (const DevLink& link : standard_links) {
     check(::symlink(link.target, (dev + '/' + link.name).c_str()), "symlink", link.name);
   }
 }

@@ -4,12 +4,33 @@
 
 #include <sys/stat.h>
 
+#include <array>
 #include <string>
 #include <string_view>
 
 #include "fdchain/system/fd/owned_fd.h"
 
 namespace fdchain {
+
+/// A device that every /dev has.
+struct StandardDevice {
+  const char* name;
+  unsigned major;
+  unsigned minor;
+};
+inline constexpr std::array standard_devices{
+    StandardDevice{"null", 1, 3},   StandardDevice{"zero", 1, 5},    StandardDevice{"full", 1, 7},
+    StandardDevice{"random", 1, 8}, StandardDevice{"urandom", 1, 9}, StandardDevice{"tty", 5, 0},
+};
+
+/// A symbolic link in /dev.
+struct DevLink {
+  const char* target;
+  const char* name;
+};
+inline constexpr std::array standard_links{
+    DevLink{"/proc/self/fd", "fd"}, DevLink{"/proc/self/fd/0", "stdin"}, DevLink{"/proc/self/fd/1", "stdout"},
+    DevLink{"/proc/self/fd/2", "stderr"}};
 
 /// A directory that is to become somebody's /, opened once: what its name leads to afterwards is of no
 /// consequence.

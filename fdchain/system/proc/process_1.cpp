@@ -1,6 +1,5 @@
 #include "fdchain/system/proc/process_1.h"
 
-#include <fcntl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -8,12 +7,12 @@
 #include <array>
 #include <csignal>
 #include <cstdlib>
-#include <ctime>
-#include <fstream>
+#include <sstream>
 #include <string>
 #include <utility>
 
 #include "fdchain/system/fd/owned_fd.h"
+#include "fdchain/system/proc/process_info.h"
 
 namespace fdchain {
 namespace {
@@ -22,37 +21,24 @@ namespace {
 constexpr std::array harmless{SIGCHLD, SIGCONT, SIGURG,  SIGWINCH, SIGSTOP,
                               SIGTSTP, SIGTTIN, SIGTTOU, SIGKILL};
 
-/// The masks of /proc/PID/status. All signals when the process is gone: nothing is to be done then.
-struct Masks {
-  unsigned long long blocked = 0;
-  unsigned long long handled = 0;  ///< caught or ignored
-};
-
-Masks masks_of(const std::string& process) {
-  std::ifstream status(process + "/status");
-  Masks masks;
-  bool found = false;
-  for (std::string key; status >> key; status.ignore(4096, '\n')) {
-    if (key != "SigBlk:" && key != "SigIgn:" && key != "SigCgt:") continue;
-    unsigned long long mask = 0;
-    status >> std::hex >> mask;
-    (key == "SigBlk:" ? masks.blocked : masks.handled) |= mask;
-    found = true;
-  }
-  return found ? masks : Masks{~0ULL, ~0ULL};
+// All signals when the process is gone: nothing is to be done then.
+proc::Masks masks_of(const proc::Process& process) {
+  constexpr auto all = ~std::uint64_t{0};
+  const auto status = process.status();
+  return status ? status->masks : proc::Masks{all, all, all};
 }
 
-bool has(unsigned long long mask, int number) { return (mask >> (number - 1) & 1) != 0; }
+bool has(std::uint64_t mask, int number) { return (mask >> (number - 1) & 1) != 0; }
 
 // The signals that the process waits for with sigwait(3) or its kin: while it does, the kernel does not show
 // them as blocked. Its registers and memory tell, to those who may look.
-unsigned long long waited_for(const std::string& process) {
-  std::ifstream call(process + "/syscall");
+std::uint64_t waited_for(const proc::Process& process) {
+  std::istringstream call(process.text("syscall").value_or(""));
   long number = -1;
   std::string set;
   if (!(call >> number >> set) || number != SYS_rt_sigtimedwait) return 0;
-  const OwnedFd memory(::open((process + "/mem").c_str(), O_RDONLY | O_CLOEXEC));
-  unsigned long long mask = 0;
+  const OwnedFd memory = process.open("mem");
+  std::uint64_t mask = 0;
   const auto address = static_cast<off_t>(std::strtoull(set.c_str(), nullptr, 16));
   return ::pread(memory.get(), &mask, sizeof mask, address) == sizeof mask ? mask : 0;
 }
@@ -62,19 +48,20 @@ enum class Answer { minds, ends, unsure };
 // A shell blocks everything for the moment of a fork, and minds nothing of it: only who goes on blocking
 // does. SIGSEGV tells the one from a program that receives its signals in its own way, and leaves that one
 // out.
-Answer by_masks(const Masks& masks, int number) {
-  if (has(masks.handled, number)) return Answer::minds;
+Answer by_masks(const proc::Masks& masks, int number) {
+  if (has(masks.caught | masks.ignored, number)) return Answer::minds;
   if (!has(masks.blocked, number)) return Answer::ends;
   return has(masks.blocked, SIGSEGV) ? Answer::unsure : Answer::minds;
 }
 
 Answer ask(pid_t pid, int number) {
-  const std::string process = "/proc/" + std::to_string(pid);
-  const Answer before = by_masks(masks_of(process), number);
+  const auto process = proc::Process::find(pid);
+  if (!process) return Answer::minds;
+  const Answer before = by_masks(masks_of(*process), number);
   if (before != Answer::ends) return before;
-  if (has(waited_for(process), number)) return Answer::minds;
+  if (has(waited_for(*process), number)) return Answer::minds;
   // Again, since one that begins or ends to wait in between would be seen doing neither.
-  return by_masks(masks_of(process), number);
+  return by_masks(masks_of(*process), number);
 }
 
 bool is_harmless(int number) { return std::ranges::find(harmless, number) != harmless.end(); }
@@ -87,45 +74,44 @@ constexpr std::chrono::milliseconds longest_pause{16};
 
 bool minds_signal(pid_t pid, int number) { return ask(pid, number) == Answer::minds; }
 
-bool would_end_process_1(pid_t pid, int number) {
-  if (is_harmless(number)) return false;
-  constexpr timespec pause{0, 1'000'000};
-  for (auto left = short_block; left.count() > 0; --left) {
-    const Answer answer = ask(pid, number);
-    if (answer != Answer::unsure) return answer == Answer::ends;
-    ::nanosleep(&pause, nullptr);
-  }
-  return false;
-}
+Process1::Process1(pid_t pid) : Process1(pid, [pid](int number) { ::kill(pid, number); }) {}
 
 void Process1::signal(int number) {
   const Answer answer = is_harmless(number) ? Answer::minds : ask(pid_, number);
   if (answer == Answer::ends) return end_by(number);
   // While it is blocked it waits there, and who receives signals in its own way has it at once.
-  ::kill(pid_, number);
+  send_(number);
   if (answer == Answer::minds) return;
   std::erase_if(unsure_, [number](const Unsure& unsure) { return unsure.number == number; });
   unsure_.push_back({number, short_block});
-  pause_ = std::chrono::milliseconds(1);
+  look_after(std::chrono::milliseconds(1));
 }
 
 std::optional<std::chrono::milliseconds> Process1::next_look() const {
-  return unsure_.empty() ? std::nullopt : std::optional(pause_);
+  if (unsure_.empty()) return std::nullopt;
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(due_ - std::chrono::steady_clock::now());
+  return std::max(left, std::chrono::milliseconds(0));
 }
 
 // A signal that was blocked, and is not any more, has been dropped by the kernel if nobody minds it.
 void Process1::look_again() {
+  if (std::chrono::steady_clock::now() < due_) return;
   for (Unsure& unsure : std::exchange(unsure_, {})) {
     const Answer answer = ask(pid_, unsure.number);
     if (answer == Answer::ends) end_by(unsure.number);
     unsure.left -= pause_;
     if (answer == Answer::unsure && unsure.left.count() > 0) unsure_.push_back(unsure);
   }
-  pause_ = std::min(2 * pause_, longest_pause);
+  look_after(std::min(2 * pause_, longest_pause));
+}
+
+void Process1::look_after(std::chrono::milliseconds pause) {
+  pause_ = pause;
+  due_ = std::chrono::steady_clock::now() + pause;
 }
 
 void Process1::end_by(int number) {
-  ::kill(pid_, SIGKILL);
+  send_(SIGKILL);
   if (fatal_ == 0) fatal_ = number;
 }
 

@@ -4,7 +4,9 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <functional>
 #include <optional>
+#include <utility>
 #include <vector>
 
 namespace fdchain {
@@ -13,23 +15,22 @@ namespace fdchain {
 /// Not sure is one that blocks everything: for the moment of a fork, perhaps.
 bool minds_signal(pid_t pid, int number);
 
-/// Whether the signal would end `pid` if it were any other process. Waits, up to half a second, until that is
-/// sure: not for a process with an event loop, which has Process1.
-bool would_end_process_1(pid_t pid, int number);
-
 /// Sends a process 1 signals as to any other process: one that would end it, and that it neither catches nor
 /// ignores nor blocks, does end it, by SIGKILL. The kernel would drop that one.
 ///
 /// It never waits. A process that blocks everything for the moment of a fork is sent the signal, and looked
-/// at again: `next_look` says when, and whoever has this calls `look_again` then. `pid` must not be reaped
-/// yet.
+/// at again: `next_look` says when, and whoever has this calls `look_again` then. Earlier that does nothing,
+/// so it can be called after every wait, whatever has ended that. `pid` must not be reaped yet.
 class Process1 {
  public:
-  explicit Process1(pid_t pid) : pid_(pid) {}
+  explicit Process1(pid_t pid);
+
+  /// One whose signals go by way of `send`: somebody else's to send.
+  Process1(pid_t pid, std::function<void(int)> send) : pid_(pid), send_(std::move(send)) {}
 
   void signal(int number);
 
-  /// Nothing when there is nothing to look for.
+  /// The time until then. Nothing when there is nothing to look for.
   [[nodiscard]] std::optional<std::chrono::milliseconds> next_look() const;
   void look_again();
 
@@ -42,11 +43,14 @@ class Process1 {
     std::chrono::milliseconds left;  ///< how long it is still looked at
   };
   void end_by(int number);
+  void look_after(std::chrono::milliseconds pause);
 
   pid_t pid_;
+  std::function<void(int)> send_;
   int fatal_ = 0;
   std::vector<Unsure> unsure_;
   std::chrono::milliseconds pause_{1};
+  std::chrono::steady_clock::time_point due_;
 };
 
 /// The milliseconds for poll(2) until `process` has to be looked at again; -1 for no end.

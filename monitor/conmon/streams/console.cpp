@@ -25,31 +25,6 @@ std::string make_private_directory() {
   return name;
 }
 
-// The descriptor that comes with a message; none when none has come. Closes what is too many.
-OwnedFd receive_descriptor(int socket) {
-  std::array<char, 4096> name{};  // runc sends the terminal's path, crun a blank
-  iovec part{name.data(), name.size()};
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(4 * sizeof(int))> control{};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control.data();
-  message.msg_controllen = control.size();
-  OwnedFd result;
-  if (retry([&] { return ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT); }) < 0) return result;
-  for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
-    if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
-    const std::size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    for (std::size_t i = 0; i < count; ++i) {
-      int number = -1;
-      std::memcpy(&number, CMSG_DATA(header) + i * sizeof(int), sizeof number);
-      OwnedFd one(number);
-      if (!result) result = std::move(one);
-    }
-  }
-  return result;
-}
-
 // As kubelet and podman expect it: a newline becomes carriage return and newline.
 void set_up(int terminal) {
   termios settings{};
@@ -83,7 +58,7 @@ void Console::accept() {
 }
 
 void Console::receive() {
-  OwnedFd terminal = receive_descriptor(connection_.native_handle());
+  OwnedFd terminal = receive_descriptor(connection_.native_handle(), MSG_DONTWAIT);
   connection_.close();
   if (!terminal) return log::warn("nothing came on the console socket");
   set_up(terminal.get());

@@ -108,7 +108,16 @@ void K8sFile::rotate() const {
     if (::rename(name(number).c_str(), name(number + 1).c_str()) < 0 && errno != ENOENT)
       fail(errno, "rename", name(number));
   }
-  check(::rename(path_.c_str(), name(1).c_str()), "rename", path_);
+  keep_as(name(1));
+}
+
+// By a second name: the file is at its path until the fresh one takes that.
+void K8sFile::keep_as(const std::string& name) const {
+  if (::unlink(name.c_str()) < 0 && errno != ENOENT) fail(errno, "unlink", name);
+  if (::link(path_.c_str(), name.c_str()) == 0) return;
+  // A file system that knows one name for a file.
+  if (errno != EPERM && errno != EOPNOTSUPP) fail(errno, "link", name);
+  check(::rename(path_.c_str(), name.c_str()), "rename", path_);
 }
 
 void K8sFile::sync() const {

@@ -30,6 +30,7 @@ class K8sFile {
 
  private:
   void rotate() const;
+  void keep_as(const std::string& name) const;
 
   std::string path_;
   std::int64_t size_max_;

@@ -111,5 +111,28 @@ TEST_F(AtomicFile, ReplacesRegularFilesOnly) {
   EXPECT_THAT(names(), ElementsAre("file"));
 }
 
+TEST(ReadAll, ReadsFromWhereItIsToTheEnd) {
+  const test::TemporaryDirectory directory;
+  const std::string text = "head" + std::string(200'000, 'x');
+  std::ofstream(directory.file("file")) << text;
+  const OwnedFd file(check(::open(directory.file("file").c_str(), O_RDONLY | O_CLOEXEC), "open"));
+  check(::lseek(file.get(), 4, SEEK_SET), "lseek");
+  EXPECT_TRUE(read_all(file.get(), "file", text.size()) == text.substr(4));
+  EXPECT_EQ(read_all(file.get(), "file"), "");
+  check(::lseek(file.get(), 0, SEEK_SET), "lseek");
+  try {
+    (void)read_all(file.get(), "the file", text.size() - 1);
+    FAIL();
+  } catch (const Failure& failure) {
+    EXPECT_EQ(std::string(failure.what()), "the file: more than the 200003 bytes that are read");
+  }
+  try {
+    (void)read_all(-1, "the file");
+    FAIL();
+  } catch (const std::system_error& error) {
+    EXPECT_EQ(std::string(error.what()), "read the file: Bad file descriptor");
+  }
+}
+
 }  // namespace
 }  // namespace fdchain
