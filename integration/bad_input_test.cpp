@@ -398,6 +398,18 @@ TEST_F(BadInput, ADirectoryForTemporaryFilesThatIsNoneIsNamed) {
   }
 }
 
+TEST_F(BadInput, AReportWithNowhereToGoIsRefusedBeforeTheStart) {
+  Start start = launcher({"--report", "text", "sh", "-c", "echo ran"});
+  start.closed = {2};
+  const Result nowhere = run(start);
+  EXPECT_EQ(nowhere.status, WaitStatus::for_exit_code(125));
+  EXPECT_EQ(nowhere.out, "");
+  const Result unnamed = run(launcher({"--report", "text:", "sh", "-c", "echo ran"}));
+  EXPECT_EQ(unnamed.status, WaitStatus::for_exit_code(125));
+  EXPECT_EQ(unnamed.out, "");
+  EXPECT_EQ(unnamed.err, "launcher: --report text:: its FILE is empty\n");
+}
+
 TEST_F(BadInput, AUsedPortIsNamed) {
   const Detached chain(launcher({"--listen", "tcp:127.0.0.1:8080"}));
   EXPECT_EQ(run(launcher({"--listen", "tcp:127.0.0.1:8080", "true"})).err,

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstring>
 #include <exception>
+#include <filesystem>
 #include <string>
 
 #include "fdchain/model/failure.h"
@@ -28,6 +29,11 @@ std::string with_limit(std::string_view text) {
       .append("; a hop needs 16, and one more for each descriptor that it passes on");
 }
 
+// In our form: what, then why.
+std::string words_of(const std::filesystem::filesystem_error& error) {
+  return (error.path1().empty() ? "" : error.path1().native() + ": ") + error.code().message();
+}
+
 }  // namespace
 
 void print_line(std::string_view text) { write_to_stderr(printable(text, 4000) + '\n'); }
@@ -42,6 +48,9 @@ int guarded(const std::function<int()>& body, const std::function<void(std::stri
   } catch (const Failure& failure) {
     report(with_limit(failure.what()), failure.status());
     return failure.status();
+  } catch (const std::filesystem::filesystem_error& error) {
+    report(with_limit(words_of(error)), exit_status::hop_failed);
+    return exit_status::hop_failed;
   } catch (const std::exception& error) {
     report(with_limit(error.what()), exit_status::hop_failed);
     return exit_status::hop_failed;

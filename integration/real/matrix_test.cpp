@@ -377,6 +377,19 @@ TEST_F(Real, ADryRunSaysWhatTheRealHopsWouldBeTold) {
                                 HasSubstr("\"LISTEN_FDS=1\",\"LISTEN_FDNAMES=admin\",\"LISTEN_PID=1\"")));
 }
 
+TEST_F(Real, AProgramOfTheCallersDirectoryAndOurHopsByTheirNamesAreFound) {
+  write_script(file("mydaemon"), "echo from here\n");
+  const auto here = [&](const std::string& monitor, const std::string& runtime) {
+    Start start = launcher({"--dialect", "oci", "--monitor", monitor, "--runtime", runtime, "./mydaemon"});
+    start.working_directory = file("");
+    const Result result = run(start);
+    EXPECT_EQ(result.out, "from here\n") << result.err;
+    EXPECT_EQ(result.status, WaitStatus::for_exit_code(0));
+  };
+  here("monitor", "runtime-shim");
+  here(real_conmon, "runc");
+}
+
 // A launcher ends what is its own, whatever number stands in the monitor's pid file.
 TEST_F(Real, APidFileThatNamesSomebodyElseEndsNobodyElse) {
   Start sleeper;

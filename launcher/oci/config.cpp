@@ -35,13 +35,22 @@ std::vector<oci::Namespace> namespaces(const Isolation& isolation) {
   return list;
 }
 
+// In a container the working directory is another; a program that the caller names from his own is his.
+std::vector<std::string> arguments(const RunOptions& options) {
+  std::vector<std::string> words = options.payload;
+  const bool from_here = options.isolation.rootfs.empty() && options.workdir.empty() &&
+                         words.front().find('/') != std::string::npos;
+  if (from_here) words.front() = std::filesystem::absolute(words.front()).lexically_normal();
+  return words;
+}
+
 }  // namespace
 
 oci::Config container_config(const RunOptions& options, const ContainerMatters& matters) {
   oci::Config config;
   config.root = {matters.root, options.isolation.rootfs.empty()};
   oci::Process process;
-  process.args = options.payload;
+  process.args = arguments(options);
   process.cwd = options.workdir.empty() ? "/" : options.workdir;
   process.env = {"PATH=" + std::string(standard_path), "HOME=/root", "container=fdchain"};
   for (const std::string& assignment : options.environment) process.env.push_back(assignment);

@@ -217,6 +217,7 @@ ReportRequest parse_report_request(const std::string& text) {
   if (!format)
     throw Failure("--report " + printable(text) +
                   ": not one of text, json, mermaid, dot, with :FILE or without");
+  if (colon + 1 == text.size()) throw Failure("--report " + printable(text) + ": its FILE is empty");
   return {*format, colon == std::string::npos ? "" : text.substr(colon + 1), text.substr(0, colon)};
 }
 

@@ -38,12 +38,16 @@ OwnedFd open_report(const std::string& file, bool append = false) {
 }
 
 // What cannot be done after the run is refused before it.
-void check_requests(const RunOptions& options) {
+void check_requests(const RunOptions& options, const Arrival& arrival) {
   const bool judged = options.check || !options.reports.empty();
   if (judged && options.detach)
     throw Failure(
         "--detach: nobody waits for the end to report or check it; use --trace, and `launcher report` "
         "afterwards");
+  const bool to_stderr =
+      std::ranges::any_of(options.reports, [](const ReportRequest& request) { return request.file.empty(); });
+  if (to_stderr && !arrival.stdio_open[STDERR_FILENO])
+    throw Failure("--report: stderr is closed; name a FILE");
   check_reports(options.reports, options.trace);
 }
 
@@ -89,7 +93,7 @@ std::optional<std::string> report_run(const std::vector<HopRecord>& records,
 }
 
 Witness::Witness(const RunOptions& options, const Arrival& arrival) : options_(options), arrival_(arrival) {
-  check_requests(options);
+  check_requests(options, arrival);
   const bool judged = options.check || !options.reports.empty();
   if (!options.trace.empty()) {
     // The hops may have another working directory than this launcher.

@@ -10,6 +10,7 @@
 #include "fdchain/model/failure.h"
 #include "fdchain/model/printable.h"
 #include "fdchain/system/fd/owned_fd.h"
+#include "fdchain/system/fs/files.h"
 #include "fdchain/system/fs/rootfs.h"
 
 namespace fdchain {
@@ -59,7 +60,10 @@ std::string find_program(const std::string& name, std::string_view search_path, 
 }
 
 std::string find_hop(const std::string& name, std::string_view search_path) try {
-  return find_program(name, search_path);
+  // By its bare name a hop of ours is found where it is installed.
+  const bool is_own = name == "monitor" || name == "runtime-shim";
+  const std::string own = is_own ? find_own_program(name) : "";
+  return is_own && ::access(own.c_str(), X_OK) == 0 ? own : find_program(name, search_path);
 } catch (const Failure& failure) {
   throw Failure(failure.what());
 }

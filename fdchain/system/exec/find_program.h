@@ -24,7 +24,8 @@ struct FileSystem {
 /// Throws Failure 127 when there is none, 126 when there is one that may not be executed.
 std::string find_program(const std::string& name, std::string_view search_path, const FileSystem& files = {});
 
-/// The same for a hop of the chain. Throws Failure 125: 126 and 127 speak of the payload.
+/// The same for a hop of the chain; `monitor` and `runtime-shim` are those that are installed with this
+/// program. Throws Failure 125: 126 and 127 speak of the payload.
 std::string find_hop(const std::string& name, std::string_view search_path);
 
 /// Why execve(2) of `program` failed with `error`, as the Failure that says so: 127 not found, 126 found and

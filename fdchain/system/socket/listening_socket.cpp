@@ -111,12 +111,13 @@ Opened open_inet(const ListenSpec& spec, const InetAddress& inet) {
   return opened;
 }
 
-// Whether a socket stands at the path and nobody is behind it.
-bool is_stale_socket(const Address& address, const std::string& path, int type) {
+// Whether a socket stands at the path and nobody is behind it. Asked with a datagram socket, which whoever is
+// there never hears of: a stream socket would be his next client.
+bool is_stale_socket(const Address& address, const std::string& path) {
   struct stat status {};
   if (::lstat(path.c_str(), &status) < 0 || !S_ISSOCK(status.st_mode)) return false;
-  const OwnedFd probe = make_socket(AF_UNIX, type | SOCK_NONBLOCK);
-  // EPROTOTYPE is a living socket of another type, EAGAIN one with a full backlog.
+  const OwnedFd probe = make_socket(AF_UNIX, SOCK_DGRAM);
+  // EPROTOTYPE is a living socket of another type.
   return ::connect(probe.get(), address.get(), address.length) < 0 && errno == ECONNREFUSED;
 }
 
@@ -221,7 +222,7 @@ Opened open_unix(const ListenSpec& spec, const PathAddress& unix_path) {
   const bool abstract = unix_path.path[0] == '@';
   const Owner owner = owner_for(spec);
   if (!abstract) opened.directories.make_parents(unix_path.path, spec.directory_mode);
-  if (!abstract && is_stale_socket(address, unix_path.path, type)) {
+  if (!abstract && is_stale_socket(address, unix_path.path)) {
     check(::unlink(unix_path.path.c_str()), "unlink", unix_path.path);
   }
   bind_with_mode(opened.fd, address, spec.mode);

@@ -18,6 +18,7 @@
 #include <fstream>
 
 #include "fdchain/model/failure.h"
+#include "fdchain/system/fd/sys.h"
 #include "fdchain/system/proc/observe.h"
 #include "tests/support/child.h"
 
@@ -115,10 +116,14 @@ TEST_F(OpenListening, ReplacesASocketThatNobodyListensOn) {
 TEST_F(OpenListening, ReplacesNoSocketThatIsServedAndNoOtherFile) {
   const std::string in_use = ": bind: Address already in use";
   const Opened served = open_listening(parse_listen_spec("unix:" + path("served")));
+  check(::fcntl(served.fd.get(), F_SETFL, O_RDWR | O_NONBLOCK), "fcntl");
   EXPECT_EQ(failure("unix:" + path("served")),
             "--listen unix:" + path("served") + in_use + ", by a socket that somebody serves");
   EXPECT_EQ(failure("unix-dgram:" + path("served")),
             "--listen unix-dgram:" + path("served") + in_use + ", by a socket that somebody serves");
+  // Whoever serves it has not heard of that.
+  EXPECT_EQ(::accept4(served.fd.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC), -1);
+  EXPECT_EQ(errno, EAGAIN);
   std::ofstream(path("precious")) << "data";
   EXPECT_EQ(failure("unix:" + path("precious")),
             "--listen unix:" + path("precious") + in_use + ", and what is there is no socket");
