@@ -21,16 +21,16 @@ namespace {
 constexpr char syslog_path[] = "/dev/log";
 constexpr std::size_t longest_text = 3000;
 
-// Not syslog(3), which waits for a daemon that does not read. False when there is none.
-bool send_to_syslog(std::string_view text) {
+// Not syslog(3), which waits for a daemon that does not read. Where there is none, the text is lost.
+void send_to_syslog(std::string_view text) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   std::memcpy(address.sun_path, syslog_path, sizeof syslog_path);
   const OwnedFd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0) return false;
+  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0) return;
   const std::string message = '<' + std::to_string(LOG_USER | LOG_WARNING) + ">runtime-shim[" +
                               std::to_string(::getpid()) + "]: " + std::string(text);
-  return ::send(socket.get(), message.data(), message.size(), MSG_NOSIGNAL) >= 0;
+  (void)!::send(socket.get(), message.data(), message.size(), MSG_NOSIGNAL);
 }
 
 // As logrus writes it, and so podman's and runc's readers expect it.
@@ -69,10 +69,9 @@ void Journal::error(std::string_view text) const {
 
 void Journal::warning(std::string_view text) const {
   if (file_) return append("warning", text);
-  if (shares_stderr_ &&
-      send_to_syslog("container " + printable(id_) + ": warning: " + printable(text, longest_text)))
-    return;
-  // Better among the container's output than nowhere: it may be about confinement that there is not.
+  // Never among the container's output, even if it is heard nowhere then: --strict is for whoever must know.
+  if (shares_stderr_)
+    return send_to_syslog("container " + printable(id_) + ": warning: " + printable(text, longest_text));
   print_error(Hop::runtime_shim, "warning: " + std::string(text));
 }
 

@@ -22,7 +22,7 @@ class Journal {
 
   /// What the caller should know and need not act upon: in the log; without one, on stderr, or in syslog when
   /// a container's process is left with the same stderr and that is no terminal: under conmon it is what
-  /// `podman logs` shows. Where no syslog can be reached it is on stderr all the same.
+  /// `podman logs` shows. Where no syslog can be reached it is lost then.
   void warning(std::string_view text) const;
 
   /// With --debug: in the log; without one, on stderr, where crun and runc have it.
