@@ -46,7 +46,8 @@ class MonitorLink {
   /// Kills the payload and waits until nothing of the run is left.
   void end_payload();
 
-  /// Tells the monitor that this launcher will go away, and shall. Throws Failure when it was given up instead.
+  /// Tells the monitor that this launcher will go away, and shall. Throws Failure when it was given up
+  /// instead.
   void leave();
 
   /// Children that are not of this run: the launcher was started with them.
