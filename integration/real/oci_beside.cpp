@@ -1,6 +1,6 @@
 #include "integration/real/oci_beside.h"
 
-#include <unistd.h>
+#include <filesystem>
 
 #include "integration/real/monitored.h"
 
@@ -22,13 +22,15 @@ void OciBeside::TearDown() {
   OciTest::TearDown();
 }
 
-Start OciBeside::real(const Words& words) {
+Start OciBeside::real(const Words& words) const {
   Start start;
   start.argv = GetParam().command;
+  start.argv.insert(start.argv.end(), {"--root", file("their-states")});
   start.argv.insert(start.argv.end(), words.begin(), words.end());
   return start;
 }
 
-std::string OciBeside::id() { return "fdchain-" + std::to_string(::getpid()); }
+// A process id comes back, and with it the cgroup of a test that was killed.
+std::string OciBeside::id() const { return std::filesystem::path(directory_.path()).filename(); }
 
 }  // namespace fdchain::test

@@ -23,9 +23,9 @@ std::string label_of_real(const ::testing::TestParamInfo<Real>& param_info);
 class OciBeside : public OciTest, public ::testing::WithParamInterface<Real> {
  protected:
   void TearDown() override;
-  [[nodiscard]] static Start real(const Words& words);
+  [[nodiscard]] Start real(const Words& words) const;
   Result theirs(const Words& words) { return run(real(words)); }
-  static std::string id();
+  [[nodiscard]] std::string id() const;
 };
 
 }  // namespace fdchain::test
