@@ -112,7 +112,6 @@ class Container {
   void start_monitor();
   void create();
   void start();
-  void follow();
   void observe_payload();
   void observe_monitor(Moment moment);
   int detach();
@@ -161,7 +160,7 @@ class Container {
   std::vector<pid_t> came_with_;
   std::vector<std::string> heard_;
   std::optional<Caretaker> caretaker_;  ///< until the container has been started
-  std::optional<Watcher> watcher_;      ///< of a traced run
+  std::unique_ptr<Watcher> watcher_;    ///< of a traced run
   FdTable known_;  ///< of a traced run: the sockets as they were before they were passed on
 };
 
@@ -200,7 +199,8 @@ void Container::prepare() {
   mask_before_ = signals.mask_before;
   signals_ = std::move(signals.fd);
   if (has_children()) came_with_ = children_of_this_process();
-  follow();
+  // Before there is any pipe whose end somebody will wait for.
+  watcher_ = watch_run(witness_.trace(), known_, "");
   check(::prctl(PR_SET_CHILD_SUBREAPER, 1), "prctl PR_SET_CHILD_SUBREAPER");
   try {
     make(run_.place);
@@ -396,27 +396,10 @@ void Container::start() {
   checkpoint(arrival_.environment, Hop::launcher, Moment::running);
 }
 
-// Of programs that write nothing down themselves it is done for them. Before there is any pipe whose end
-// somebody will wait for.
-void Container::follow() {
-  if (!witness_.trace().on()) return;
-  const Spoken spoken{true, is_ours(run_.monitor, "monitor", arrival_.environment),
-                      is_ours(run_.runtime, "runtime-shim", arrival_.environment)};
-  try {
-    watcher_.emplace(Cast(witness_.trace(), known_, spoken));
-  } catch (const Failure& failure) {
-    log::warn("{}", failure.what());
-  }
-}
-
 // Where nobody can be followed, it is seen in passing.
 void Container::observe_payload() {
   if (!witness_.trace().on()) return;
-  try {
-    if (watcher_) return watcher_->finish();
-  } catch (const Failure& failure) {
-    log::warn("{}", failure.what());
-  }
+  if (watcher_) return end_watch(watcher_);
   auto record = observe_other(payload_, Hop::payload, Moment::running, Hop::launcher, known_);
   Trace trace = witness_.trace();
   if (record) append_if_possible(trace, [&] { return std::move(*record); });
@@ -513,7 +496,7 @@ int Container::conclude() {
 // Lets the monitor end with its own clean-up, if it still can, and ends what it has left; a dead one's
 // clean-up is done here.
 void Container::clean_up() {
-  watcher_.reset();
+  end_watch(watcher_, RunEnd::failed);
   if (payload_ != 0 && !published_status()) {
     if (monitor_end_) runtime({"kill", run_.id, "KILL"}, grace);
     // Where nobody can tell the runtime, or it does not answer. What a dead monitor leaves is this

@@ -42,14 +42,22 @@ std::uint64_t own_ignored_signals() {
   return mask;
 }
 
-// What monitor and runtime are told is told on their command lines; the payload's words are its own.
+// The payload's words are its own, and the launcher's are a command's.
 void read_command_line(const proc::Process& process, HopRecord& record) {
   if (record.hop != Hop::monitor && record.hop != Hop::runtime_shim) return;
-  const auto read = process.command_line().value_or(std::vector<std::string>{});
-  const std::vector<std::string_view> words(read.begin(), read.end());
-  record.preserve_fds = told_to_preserve(words);
-  record.replaces_listen_pid = told_to_replace_listen_pid(words);
-  record.relays_notify = told_to_relay_notifications(words);
+  take_told(record, process.command_line().value_or(std::vector<std::string>{}));
+}
+
+// The name that the kernel was told to execute, which it keeps 15 bytes of; whole, where a word of the
+// command line has it. Of a script that is the script's, not the interpreter's.
+std::string program_name(const proc::Process& process) {
+  const auto stat = process.stat();
+  if (!stat) return {};
+  for (const std::string& word : process.command_line().value_or(std::vector<std::string>{})) {
+    const std::string_view name = std::string_view(word).substr(word.rfind('/') + 1);
+    if (!stat->command.empty() && name.starts_with(stat->command)) return std::string(name);
+  }
+  return stat->command;
 }
 
 /// Looks at another process's descriptors, one by one.
@@ -114,6 +122,7 @@ std::optional<HopRecord> look_at(const proc::Process& process, Hop hop, const Fd
   HopRecord record;
   record.hop = hop;
   record.exe = process.link("exe");
+  record.program = program_name(process);
   record.time_ns = monotonic_ns();
   record.pid = process.pid();
   record.ppid = status->parent;
@@ -150,6 +159,13 @@ std::map<std::string, std::string> chain_variables(const std::vector<std::string
   return variables;
 }
 
+void take_told(HopRecord& record, const std::vector<std::string>& command_line) {
+  const std::vector<std::string_view> words(command_line.begin(), command_line.end());
+  record.preserve_fds = told_to_preserve(words);
+  record.replaces_listen_pid = told_to_replace_listen_pid(words);
+  record.relays_notify = told_to_relay_notifications(words);
+}
+
 std::vector<int> signals_of(std::uint64_t mask) {
   std::vector<int> numbers;
   for (int number = 1; number <= 64; ++number) {
@@ -173,6 +189,7 @@ HopRecord observe_process(Hop hop, Moment moment) {
   record.ppid = ::getppid();
   record.sid = ::getsid(0);
   if (self_info) record.exe = self_info->link("exe");
+  if (self_info) record.program = program_name(*self_info);
   record.environment = chain_variables(own_assignments());
   record.nofile_soft = room.before().rlim_cur;
   record.nofile_hard = room.before().rlim_max;
