@@ -342,7 +342,8 @@ void strangers(const Evidence& evidence, Findings& findings) {
                              "close_range(CLOSE_RANGE_CLOEXEC)";
       const auto had_not = [&](const HopRecord& seen) {
         const FdRow* const same = crossing_row(seen, row->number);
-        return same == nullptr || !same->same_object(*row);
+        // Of what has no inode of its own, a departure cannot tell the kind.
+        return same == nullptr || same->device != row->device || same->inode != row->inode;
       };
       // Seen a while after its exec, the payload is none of those that it could be.
       blame(finding, evidence,
