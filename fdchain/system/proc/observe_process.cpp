@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <linux/kcmp.h>
 #include <sched.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -79,6 +80,7 @@ class Onlooker {
     const auto socket = own == nullptr ? look_at_socket(raw) : std::nullopt;
     FdRow row = describe_row(raw, own == nullptr ? process_.link(link) : "",
                              own != nullptr ? own : to_pointer(socket));
+    if (own != nullptr && row.socket) row.socket->listening = listens(raw).value_or(row.socket->listening);
     row.same_as = own != nullptr && is_same(*own, number) ? std::optional(own->number) : std::nullopt;
     return row;
   }
@@ -93,14 +95,31 @@ class Onlooker {
     return static_cast<int>(std::strtoull(std::string(*text).c_str(), nullptr, 8));
   }
 
+  // A copy of the descriptor, if it is still this object.
+  [[nodiscard]] OwnedFd copy_of(const RawRow& raw) const {
+    if (!S_ISSOCK(raw.mode) || !pidfd_) return {};
+    OwnedFd copy(static_cast<int>(::syscall(SYS_pidfd_getfd, pidfd_.get(), raw.number, 0)));
+    struct stat status {};
+    const bool is_same = copy && ::fstat(copy.get(), &status) == 0 && status.st_dev == raw.device &&
+                         status.st_ino == raw.inode;
+    return is_same ? std::move(copy) : OwnedFd();
+  }
+
   // A socket that nobody here has: its row, by a copy that is closed again at once. Another object, or a
   // refusal, and nothing is known of it but what /proc tells.
   [[nodiscard]] std::optional<FdRow> look_at_socket(const RawRow& raw) const {
-    if (!S_ISSOCK(raw.mode) || !pidfd_) return std::nullopt;
-    const OwnedFd copy(static_cast<int>(::syscall(SYS_pidfd_getfd, pidfd_.get(), raw.number, 0)));
-    auto row = copy ? observe_fd(copy.get()) : std::nullopt;
-    if (!row || row->device != raw.device || row->inode != raw.inode) return std::nullopt;
-    return row;
+    const OwnedFd copy = copy_of(raw);
+    return copy ? observe_fd(copy.get()) : std::nullopt;
+  }
+
+  // Of all that is known of a socket, this can have changed.
+  [[nodiscard]] std::optional<bool> listens(const RawRow& raw) const {
+    const OwnedFd copy = copy_of(raw);
+    int listening = 0;
+    socklen_t size = sizeof listening;
+    if (!copy || ::getsockopt(copy.get(), SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) < 0)
+      return std::nullopt;
+    return listening != 0;
   }
 
   // By number, there being no other way: whoever looks has to see afterwards that the process still exists.
