@@ -1,7 +1,6 @@
 #include "launcher/oci/container.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <sys/inotify.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -32,13 +31,14 @@
 #include "fdchain/system/exec/find_program.h"
 #include "fdchain/system/exec/pidfd.h"
 #include "fdchain/system/fd/handshake.h"
+#include "fdchain/system/fd/poll_until.h"
 #include "fdchain/system/fd/signals.h"
 #include "fdchain/system/fd/sys.h"
 #include "fdchain/system/fs/files.h"
 #include "fdchain/system/fs/rootfs.h"
 #include "fdchain/system/proc/observe.h"
 #include "fdchain/system/proc/observe_process.h"
-#include "fdchain/system/proc/process_1.h"
+#include "fdchain/system/proc/payload.h"
 #include "fdchain/system/proc/processes.h"
 #include "launcher/oci/clean_up.h"
 #include "launcher/oci/command.h"
@@ -65,11 +65,6 @@ constexpr auto grace = std::chrono::seconds(10);  // from SIGTERM to SIGKILL, as
 using Clock = std::chrono::steady_clock;
 
 void send_signal(const OwnedFd& pidfd, int signal) { (void)signal_pidfd(pidfd.get(), signal); }
-
-bool has_ended(const OwnedFd& pidfd) {
-  pollfd end{pidfd.get(), POLLIN, 0};
-  return pidfd && ::poll(&end, 1, 0) == 1;
-}
 
 // podman's reading of what a runtime says.
 int status_of_refusal(std::string text) {
@@ -122,7 +117,7 @@ class Container {
   void write_rest();
   void relay(int signal);
   void kill_payload(int signal);
-  bool wait(const OwnedFd& what, std::chrono::milliseconds limit);
+  bool wait(const OwnedFd& what, Deadline end);
   std::optional<int> published_status() const;
   std::optional<std::string> said_by_runtime() const;
   Outcome runtime(std::vector<std::string> words, std::chrono::milliseconds limit,
@@ -130,7 +125,7 @@ class Container {
   WaitStatus await_foreground(pid_t foreground);
   bool is_given_up();
   [[noreturn]] void give_up();
-  Clock::time_point end_of_patience();
+  Deadline end_of_patience();
   [[noreturn]] void give_up_monitor();
   std::vector<std::string> clean_up_words() const;
   Environment plain_environment() const;
@@ -150,13 +145,12 @@ class Container {
   OwnedFd monitor_end_;  ///< a pidfd
   OwnedFd payload_end_;  ///< a pidfd
   pid_t monitor_pid_ = 0;
-  pid_t payload_ = 0;
+  std::optional<Payload> payload_;
   bool running_ = false;
-  std::optional<Process1> process_1_;  ///< the payload, in a pid namespace of its own
   std::vector<int> waiting_signals_;
   int asked_ = 0;  ///< the first signal that asked for the end
-  Clock::time_point asked_at_ = Clock::time_point::max();
-  Clock::time_point payload_ended_at_ = Clock::time_point::max();
+  Deadline asked_at_ = no_deadline;
+  Deadline payload_ended_at_ = no_deadline;
   Clock::time_point begin_ = Clock::now();
   std::vector<pid_t> came_with_;
   std::vector<std::string> heard_;
@@ -290,7 +284,7 @@ void Container::start_monitor() {
 
 WaitStatus Container::await_foreground(pid_t foreground) {
   const OwnedFd end(check(open_pidfd(foreground), "pidfd_open"));
-  while (!wait(end, now_and_then)) {
+  while (!wait(end, after(now_and_then))) {
     if (!is_given_up()) continue;
     send_signal(end, SIGKILL);
     reap(foreground);
@@ -335,12 +329,11 @@ void Container::give_up() {
 
 // When a monitor is given up that should have told the payload's end: it stands still, or does not act. A
 // payload that goes on when it is asked to end may have its reasons.
-Clock::time_point Container::end_of_patience() {
-  if (payload_ended_at_ == Clock::time_point::max() && has_ended(payload_end_))
-    payload_ended_at_ = Clock::now();
-  auto end = Clock::time_point::max();
+Deadline Container::end_of_patience() {
+  if (payload_ended_at_ == no_deadline && is_readable(payload_end_.get())) payload_ended_at_ = Clock::now();
+  Deadline end = no_deadline;
   if (options_.timeout > 0) end = begin_ + std::chrono::seconds(options_.timeout) + grace;
-  const bool is_due = asked_ != 0 && payload_ended_at_ != Clock::time_point::max();
+  const bool is_due = asked_ != 0 && payload_ended_at_ != no_deadline;
   return is_due ? std::min(end, std::max(asked_at_, payload_ended_at_) + grace) : end;
 }
 
@@ -348,7 +341,7 @@ void Container::give_up_monitor() {
   send_signal(monitor_end_, SIGKILL);
   const std::string late = ", and 10 seconds later monitor (pid " + std::to_string(monitor_pid_) +
                            ") had not told the payload's end; killed";
-  if (asked_ != 0 && payload_ended_at_ != Clock::time_point::max())
+  if (asked_ != 0 && payload_ended_at_ != no_deadline)
     throw Failure("signal " + std::to_string(asked_) + " came, the payload has ended" + late,
                   exit_status::by_signal + asked_);
   throw Failure("--timeout " + std::to_string(options_.timeout) + " is over" + late, exit_status::timed_out);
@@ -360,7 +353,7 @@ void Container::create() {
   ssize_t got = -1;
   while (got < 0) {
     if (is_given_up()) give_up();
-    if (!wait(sync_pipe_, now_and_then)) continue;
+    if (!wait(sync_pipe_, after(now_and_then))) continue;
     got = check(retry([&] { return ::read(sync_pipe_.get(), buffer.data(), buffer.size()); }), "read",
                 "sync pipe");
   }
@@ -368,9 +361,10 @@ void Container::create() {
   if (got > 0) heard_.push_back(said);
   const auto message = decode_conmon_message(said);
   if (message && message->data > 0) {
-    payload_ = message->data;
-    payload_end_ = OwnedFd(open_pidfd(payload_));
-    if (options_.isolation.pid) process_1_.emplace(payload_, [this](int signal) { kill_payload(signal); });
+    const auto send = [this](int signal) { kill_payload(signal); };
+    payload_end_ = OwnedFd(open_pidfd(message->data));
+    payload_ =
+        options_.isolation.pid ? Payload::process_1(message->data, send) : Payload(message->data, send);
     return;
   }
   // conmon says what it has read of the runtime's stderr, which is ours where that is passed through.
@@ -390,7 +384,7 @@ void Container::start() {
   observe_payload();
   running_ = true;
   if (!options_.pidfile.empty())
-    write_file_atomically(options_.pidfile, std::to_string(payload_), "--pidfile");
+    write_file_atomically(options_.pidfile, std::to_string(payload_->pid()), "--pidfile");
   notify_systemd(options_, arrival_, monitor_pid_);
   for (const int number : std::exchange(waiting_signals_, {})) relay(number);
   checkpoint(arrival_.environment, Hop::launcher, Moment::running);
@@ -417,7 +411,7 @@ void Container::observe_payload() {
   } catch (const Failure& failure) {
     log::warn("{}", failure.what());
   }
-  auto record = observe_other(payload_, Hop::payload, Moment::running, Hop::launcher, known_);
+  auto record = observe_other(payload_->pid(), Hop::payload, Moment::running, Hop::launcher, known_);
   Trace trace = witness_.trace();
   if (record) append_if_possible(trace, [&] { return std::move(*record); });
 }
@@ -437,7 +431,7 @@ void Container::observe_monitor(Moment moment) {
 int Container::detach() {
   if (!arrival_.stdio_open[STDOUT_FILENO])
     throw Failure("stdout is closed; the payload's pid has nowhere to go");
-  write_all(STDOUT_FILENO, std::to_string(payload_) + '\n', "stdout");
+  write_all(STDOUT_FILENO, std::to_string(payload_->pid()) + '\n', "stdout");
   for (Opened& opened : sockets_.opened) {
     for (MadeName& made : opened.made) made.release();
   }
@@ -449,28 +443,23 @@ int Container::detach() {
 int Container::attend() {
   bool monitor_lives = monitor_end_.operator bool();
   while (monitor_lives && !published_status()) {
-    const auto end = end_of_patience();
-    const bool is_limited = end != Clock::time_point::max();
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - Clock::now());
-    if (is_limited && left.count() <= 0) give_up_monitor();
-    constexpr std::chrono::milliseconds longest = std::chrono::hours(24);  // poll(2) counts in int
-    monitor_lives = !wait(monitor_end_, is_limited ? std::min(left, longest) : std::chrono::milliseconds(-1));
+    const Deadline end = end_of_patience();
+    if (Clock::now() >= end) give_up_monitor();
+    monitor_lives = !wait(monitor_end_, end);
   }
   return conclude();
 }
 
 // Until something happens; whether it is that `what` can be read. Signals are relayed, and a terminal served,
 // meanwhile.
-bool Container::wait(const OwnedFd& what, std::chrono::milliseconds limit) {
+bool Container::wait(const OwnedFd& what, Deadline end) {
   std::vector<pollfd> waiting{
       {what.get(), POLLIN, 0}, {exits_.get(), POLLIN, 0}, {signals_.get(), POLLIN, 0}};
-  const bool counts = asked_ != 0 && payload_ended_at_ == Clock::time_point::max();
+  const bool counts = asked_ != 0 && payload_ended_at_ == no_deadline;
   waiting.push_back({counts ? payload_end_.get() : -1, POLLIN, 0});
   relay_.add_to(waiting);
-  const auto look = process_1_ ? process_1_->next_look() : std::nullopt;
-  if (look && (limit.count() < 0 || *look < limit)) limit = *look;
-  (void)!::poll(waiting.data(), waiting.size(), static_cast<int>(limit.count()));
-  if (process_1_) process_1_->look_again();
+  (void)poll_until(waiting, payload_ ? std::min(end, payload_->next_look()) : end);
+  if (payload_) payload_->look_again();
   const bool happened = waiting.front().revents != 0;
   std::array<char, 4096> events{};
   while (::read(exits_.get(), events.data(), events.size()) > 0) {
@@ -500,29 +489,31 @@ int Container::conclude() {
   if (!options_.exit_file.empty())
     write_file_atomically(options_.exit_file, std::to_string(*status), "--exit-file", Durable::yes);
   clean_up();
-  const std::string who =
-      (options_.name.empty() ? "" : options_.name + ": ") + "payload (pid " + std::to_string(payload_) + ") ";
+  const std::string who = (options_.name.empty() ? "" : options_.name + ": ") + "payload (pid " +
+                          std::to_string(payload_->pid()) + ") ";
   if (timed_out)
     print_error(Hop::launcher,
                 who + "was killed: --timeout " + std::to_string(options_.timeout) + " is over");
   witness_.saw_end(heard_, came_with_);
-  const int fatal = process_1_ ? process_1_->fatal() : 0;
-  return fatal != 0 && *status == exit_status::by_signal + SIGKILL ? exit_status::by_signal + fatal : *status;
+  // conmon says the two in one number.
+  payload_->set_ended(*status == exit_status::by_signal + SIGKILL ? WaitStatus::for_signal(SIGKILL)
+                                                                  : WaitStatus::for_exit_code(*status));
+  return payload_->status().exit_status();
 }
 
 // Lets the monitor end with its own clean-up, if it still can, and ends what it has left; a dead one's
 // clean-up is done here.
 void Container::clean_up() {
   watcher_.reset();
-  if (payload_ != 0 && !published_status()) {
+  if (payload_ && !published_status()) {
     if (monitor_end_) runtime({"kill", run_.id, "KILL"}, grace);
     // Where nobody can tell the runtime, or it does not answer. What a dead monitor leaves is this
     // subreaper's; any other number it may have told wrongly.
-    if (is_descendant(payload_)) send_signal(payload_end_, SIGKILL);
+    if (is_descendant(payload_->pid())) send_signal(payload_end_, SIGKILL);
   }
   lock_.close();
   const auto begin = Clock::now();
-  while (monitor_end_ && !wait(monitor_end_, now_and_then)) {
+  while (monitor_end_ && !wait(monitor_end_, after(now_and_then))) {
     const bool hastens = asked_ != 0 || options_.timeout > 0;
     if (Clock::now() - begin >= (hastens ? grace : runtime_patience)) send_signal(monitor_end_, SIGKILL);
   }
@@ -543,7 +534,7 @@ void Container::write_rest() {
   relay_.take_rest();
   const auto end = Clock::now() + std::chrono::seconds(1);  // for one that is only slow
   while (!relay_.is_done() && (asked_ == 0 || Clock::now() < end))
-    wait(OwnedFd(), asked_ == 0 ? std::chrono::milliseconds(-1) : now_and_then);
+    wait(OwnedFd(), asked_ == 0 ? no_deadline : after(now_and_then));
 }
 
 void Container::relay(int signal) {
@@ -554,8 +545,7 @@ void Container::relay(int signal) {
   if (!running_) return waiting_signals_.push_back(signal);
   if (published_status()) return;
   log::debug("relaying {}", signal);
-  if (process_1_) return process_1_->signal(signal);
-  kill_payload(signal);
+  payload_->signal(signal);
 }
 
 void Container::kill_payload(int signal) {

@@ -1,6 +1,5 @@
 #include "launcher/shared/caretaker.h"
 
-#include <poll.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -15,6 +14,7 @@
 #include "fdchain/system/exec/daemon.h"
 #include "fdchain/system/exec/pidfd.h"
 #include "fdchain/system/fd/handshake.h"
+#include "fdchain/system/fd/poll_until.h"
 #include "fdchain/system/fd/signals.h"
 #include "fdchain/system/fd/sys.h"
 #include "fdchain/system/fs/files.h"
@@ -52,7 +52,7 @@ Caretaker::Told wait_for_death(pid_t whom) {
   Caretaker::Told told;
   // If it is not our parent any more it has died already, and the number may be another's.
   while (end && ::getppid() == whom && waiting[0].revents == 0) {
-    (void)!::poll(waiting.data(), waiting.size(), -1);
+    (void)poll_until(waiting, no_deadline);
     if (waiting[1].revents != 0 && !hear(told)) waiting[1].fd = -1;
   }
   hear(told);

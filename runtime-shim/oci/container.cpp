@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <linux/keyctl.h>
-#include <poll.h>
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -23,6 +22,7 @@
 #include "fdchain/program/guard.h"
 #include "fdchain/system/exec/exec_image.h"
 #include "fdchain/system/exec/find_program.h"
+#include "fdchain/system/fd/poll_until.h"
 #include "fdchain/system/fd/sys.h"
 #include "fdchain/system/fs/files.h"
 #include "fdchain/system/fs/namespaces.h"
@@ -235,9 +235,8 @@ class Departure {
 // One byte from `start`. The FIFO is open for writing here, too: its end is never seen.
 void wait_for_start(const OwnedFd& fifo) {
   char byte = 0;
-  pollfd waiting{fifo.get(), POLLIN, 0};
   do {
-    check(retry([&] { return ::poll(&waiting, 1, -1); }), "poll", "exec.fifo");
+    (void)is_readable(fifo.get(), no_deadline);
   } while (retry([&] { return ::read(fifo.get(), &byte, 1); }) <= 0);
 }
 

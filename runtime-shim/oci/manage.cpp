@@ -1,7 +1,6 @@
 #include "runtime-shim/oci/manage.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,6 +17,7 @@
 #include "fdchain/plan/mount_options.h"
 #include "fdchain/protocol/oci_config.h"
 #include "fdchain/system/exec/pidfd.h"
+#include "fdchain/system/fd/poll_until.h"
 #include "fdchain/system/fd/sys.h"
 #include "fdchain/system/fs/files.h"
 #include "fdchain/system/proc/process_info.h"
@@ -51,10 +51,7 @@ class Held {
 
   [[nodiscard]] int signal(int number) const { return signal_pidfd(pidfd_.get(), number); }
 
-  void wait_for_end() const {
-    pollfd ended{pidfd_.get(), POLLIN, 0};
-    retry([&] { return ::poll(&ended, 1, -1); });
-  }
+  void wait_for_end() const { (void)is_readable(pidfd_.get(), no_deadline); }
 
  private:
   OwnedFd pidfd_;

@@ -1,6 +1,5 @@
 #include "fdchain/system/exec/spawn.h"
 
-#include <poll.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -11,6 +10,7 @@
 #include "fdchain/model/wait_status.h"
 #include "fdchain/system/exec/pidfd.h"
 #include "fdchain/system/fd/owned_fd.h"
+#include "fdchain/system/fd/poll_until.h"
 #include "fdchain/system/fd/signals.h"
 #include "fdchain/system/fd/sys.h"
 
@@ -60,8 +60,7 @@ void end_borrower(pid_t pid) {
   const OwnedFd pidfd(open_pidfd(pid));
   if (!pidfd) return;  // gone already
   (void)signal_pidfd(pidfd.get(), SIGKILL);
-  pollfd ended{pidfd.get(), POLLIN, 0};
-  retry([&] { return ::poll(&ended, 1, -1); });
+  (void)is_readable(pidfd.get(), no_deadline);
   // Ours to reap when this process is the nearest subreaper; otherwise there is no such child.
   ::waitpid(pid, nullptr, WNOHANG);
 }
