@@ -111,8 +111,4 @@ Accepted accept_as(const Profile* profile, Arrival& arrival, int preserve_fds,
   return accepted;
 }
 
-ProfileChoice profiles_in(const Environment& environment) {
-  return parse_profiles(environment.get(profile_name).value_or(""));
-}
-
 }  // namespace fdchain

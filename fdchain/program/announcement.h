@@ -38,7 +38,4 @@ Accepted accept_kept(const Kept& kept, const Told& told, const FdTable& open);
 Accepted accept_as(const Profile* profile, Arrival& arrival, int preserve_fds,
                    std::span<const int> handshake);
 
-/// The profiles that FDCHAIN_PROFILE asks for.
-ProfileChoice profiles_in(const Environment& environment);
-
 }  // namespace fdchain

@@ -39,17 +39,16 @@ bool listen_pid_names(const Environment& environment, pid_t pid) {
 
 }  // namespace
 
-void edit_plan(HopPlan& plan, const Arrival& arrival, int sockets, int preserved) {
-  if (const auto faults = arrival.environment.get(fault_name)) {
-    commit_faults(parse_faults(*faults), plan.next.from, plan, context_of(arrival, sockets, preserved));
-  }
+void edit_plan(HopPlan& plan, const Arrival& arrival, const AskedEdits& asked, int sockets, int preserved) {
+  if (!asked.faults.empty())
+    commit_faults(asked.faults, plan.next.from, plan, context_of(arrival, sockets, preserved));
   add_departure_checkpoint(arrival.environment, plan.next);
 }
 
-void edit_plan(HopPlan& plan, const Arrival& arrival, const Accepted& accepted,
+void edit_plan(HopPlan& plan, const Arrival& arrival, const AskedEdits& asked, const Accepted& accepted,
                const ProfileMatters& matters) {
   const int sockets = accepted.sockets.count + matters.own_sockets;
-  if (const Profile* const profile = profiles_in(arrival.environment).of(plan.next.from)) {
+  if (const Profile* const profile = asked.profiles.of(plan.next.from)) {
     HopContext context = context_of(arrival, sockets, accepted.preserved);
     const auto* const env = std::get_if<ListenEnv>(&arrival.listen);
     context.own_sockets = matters.own_sockets;
@@ -62,7 +61,7 @@ void edit_plan(HopPlan& plan, const Arrival& arrival, const Accepted& accepted,
     context.config = Environment(matters.config);
     profile->edit(plan, context);
   }
-  edit_plan(plan, arrival, sockets, accepted.preserved);
+  edit_plan(plan, arrival, asked, sockets, accepted.preserved);
 }
 
 Spawned depart(HandOver next, const sigset_t& signal_mask, const Trace& trace, bool detached) {

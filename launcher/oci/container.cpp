@@ -245,18 +245,15 @@ std::vector<std::string> Container::clean_up_words() const {
 void Container::start_monitor() {
   SocketPair sync = make_socket_pair();
   SocketPair start = make_socket_pair();
-  Environment environment = arrival_.environment;
-  if (witness_.trace().on()) environment.set(trace_name, witness_.trace().variable());
-  if (!options_.profiles.is_ideal()) environment.set(profile_name, to_string(options_.profiles));
-  if (!options_.faults.empty()) environment.set(fault_name, to_string(options_.faults));
-  arrival_.environment = environment;
   Handles handles{{}, {}, sync.theirs.get(), start.theirs.get(), static_cast<int>(accepted_.free.size())};
   for (const Opened& opened : sockets_.opened) handles.own_sockets.push_back(opened.fd.get());
+  run_.environment = environment_to_pass(options_, arrival_.environment, witness_.trace());
   std::vector<std::string> exit_command = clean_up_words();
   exit_command.insert(exit_command.begin(), "clean-up-container");
   HopPlan plan = plan_conmon(run_, handles, std::move(exit_command));
   for (Passed& passed : relay_.passed()) plan.next.passed.push_back(std::move(passed));
-  edit_plan(plan, arrival_, accepted_, {static_cast<int>(sockets_.opened.size())});
+  edit_plan(plan, arrival_, asked_edits(options_, arrival_.environment), accepted_,
+            {static_cast<int>(sockets_.opened.size())});
   write_bundle();
   const Spawned foreground = depart(plan.next, mask_before_, witness_.trace());
   sync.theirs.close();

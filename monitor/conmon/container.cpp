@@ -228,7 +228,7 @@ HopPlan ContainerMonitor::plan_runtime() {
   HopPlan plan{hand_over_to_oci_runtime(start), conduct_};
   int promised = 0;
   for (const Passed& range : start_.promised) promised += range.count;
-  edit_plan(plan, start_.arrival, promised, 0);
+  edit_plan(plan, start_.arrival, asked_edits(start_.arrival.environment), promised, 0);
   return plan;
 }
 

@@ -62,9 +62,11 @@ std::vector<MadeName> take_note_of_names(const MonitorOptions& options) {
 
 }  // namespace
 
-Supervisor::Supervisor(const MonitorOptions& options, Arrival arrival, Accepted accepted, Caller& caller)
+Supervisor::Supervisor(const MonitorOptions& options, Arrival arrival, AskedEdits asked, Accepted accepted,
+                       Caller& caller)
     : options_(options),
       arrival_(std::move(arrival)),
+      asked_(std::move(asked)),
       accepted_(std::move(accepted)),
       caller_(caller),
       trace_(arrival_.environment),
@@ -120,7 +122,7 @@ HopPlan Supervisor::plan_start(const OwnedFd& runtime_sync, const OwnedFd& null)
   else if (options_.no_stdin)
     start.stdio = {input, STDOUT_FILENO, STDERR_FILENO};
   HopPlan plan{hand_over_to_runtime(start), ideal_conduct(Hop::monitor)};
-  edit_plan(plan, arrival_, accepted_, {0, options_.replace_listen_pid});
+  edit_plan(plan, arrival_, asked_, accepted_, {0, options_.replace_listen_pid});
   return plan;
 }
 
@@ -358,12 +360,11 @@ void Supervisor::observe_myself(Moment moment) {
 
 // A fault that was asked for and could not be made shows nothing: whoever asked for it is told.
 void Supervisor::tell_missed_faults() const {
-  const auto faults = arrival_.environment.get(fault_name);
-  if (!faults) return;
+  if (asked_.faults.empty()) return;
   Happened happened{ran_, signal_came_, false};
   for (const pid_t child : children_of_this_process())
     happened.leftovers |= std::ranges::find(spared_, child) == spared_.end();
-  for (const std::string& sentence : without_occasion(parse_faults(*faults), happened))
+  for (const std::string& sentence : without_occasion(asked_.faults, happened))
     log::warn("--fault {}", sentence);
 }
 

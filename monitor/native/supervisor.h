@@ -10,7 +10,7 @@
 
 #include "fdchain/model/listen_env.h"
 #include "fdchain/model/wait_status.h"
-#include "fdchain/plan/edits/fault.h"
+#include "fdchain/plan/edits/asked.h"
 #include "fdchain/program/announcement.h"
 #include "fdchain/program/caller.h"
 #include "fdchain/system/fd/handshake.h"
@@ -31,7 +31,8 @@ namespace fdchain {
 class Supervisor {
  public:
   /// Takes the sockets over, and becomes the subreaper of whatever the payload will leave.
-  Supervisor(const MonitorOptions& options, Arrival arrival, Accepted accepted, Caller& caller);
+  Supervisor(const MonitorOptions& options, Arrival arrival, AskedEdits asked, Accepted accepted,
+             Caller& caller);
 
   /// Waits for the launcher's first word. False when the launcher has gone instead.
   bool wait_for_go(OwnedFd start_pipe);
@@ -75,6 +76,7 @@ class Supervisor {
 
   MonitorOptions options_;
   Arrival arrival_;
+  AskedEdits asked_;
   Accepted accepted_;
   Caller& caller_;
   Trace trace_;
