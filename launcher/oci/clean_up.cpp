@@ -119,6 +119,21 @@ void wait_for_one_of(const Processes& busy, const Processes& cleaning, Deadline 
 
 }  // namespace
 
+std::vector<std::string> clean_up_words(const ContainerRun& run, const Sockets& sockets) {
+  std::vector<std::string> words{"--directory", run.place.path, "--id", run.id};
+  const auto add = [&](const char* option, const std::string& value) {
+    words.insert(words.end(), {option, value});
+  };
+  add("--runtime-word", run.runtime);
+  for (const std::string& word : runtime_words(run)) add("--runtime-word", word);
+  if (!run.options.exit_file.empty()) add("--exit-file", std::filesystem::absolute(run.options.exit_file));
+  for (const Opened& opened : sockets.opened) {
+    for (const MadeName& made : opened.made)
+      add(made.kind() == MadeName::Kind::path ? "--remove-path" : "--remove-queue", made.to_words());
+  }
+  return words;
+}
+
 int clean_up_container(const std::vector<std::string>& words) {
   CleanUp job;
   const auto description = describe(job);

@@ -4,12 +4,16 @@
 #include <string>
 #include <vector>
 
+#include "launcher/oci/plan.h"
 #include "launcher/shared/caretaker.h"
 
 namespace fdchain {
 
 /// How long a runtime may take to remove a container.
 inline constexpr auto clean_up_patience = std::chrono::seconds(20);
+
+/// The words for the two below.
+std::vector<std::string> clean_up_words(const ContainerRun& run, const Sockets& sockets);
 
 /// `launcher clean-up-container …`: the last thing that a container's monitor does. Waits until the launcher,
 /// if it is there, has seen the end, and removes what is left.
