@@ -29,8 +29,8 @@ bool listen_pid_names(const Environment& environment, pid_t pid) {
 
 // The last hop's failure: exec is the payload's affair, everything before is ours.
 [[noreturn]] void throw_failure(const ExecFailure& failure, const ExecImage& image, const FileSystem& files) {
-  if (failure.stage == Step::Kind::exec) throw_exec_failure(image.program(), failure.error, files);
-  if (failure.stage == Step::Kind::mount_proc && failure.error == EPERM) {
+  if (failure.step.kind == Step::Kind::exec) throw_exec_failure(image.program(), failure.error, files);
+  if (failure.step.kind == Step::Kind::mount_proc && failure.error == EPERM) {
     throw Failure(image.describe(failure) +
                   "; where parts of /proc are masked, as in most containers, --pid host is what can be had");
   }
@@ -117,7 +117,7 @@ void depart_in_place(HandOver next, const Trace& trace, const FileSystem& files)
   }
   const auto failure = carry_out(plan, done, plan.steps.size());
   FileSystem found = files;
-  found.entered = failure->stage == Step::Kind::exec;
+  found.entered = failure->step.kind == Step::Kind::exec;
   throw_failure(*failure, image, found);
 }
 

@@ -209,7 +209,7 @@ class Departure {
     ::sigemptyset(&none);
     ExecImage image(next_, none);
     const ExecFailure failure = become(image.plan());
-    if (failure.stage != Step::Kind::exec) throw Failure(image.describe(failure));
+    if (failure.step.kind != Step::Kind::exec) throw Failure(image.describe(failure));
     try {
       throw_exec_failure(image.program(), failure.error);
     } catch (const Failure& worded) {

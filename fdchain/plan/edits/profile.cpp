@@ -39,8 +39,7 @@ void pass_what_is_open(HopPlan& plan, const HopContext& context, int end) {
 void pass_own(HopPlan& plan, const HopContext& context, std::span<const Made> own) {
   for (std::size_t i = 0; i < std::min(own.size(), context.free.size()); ++i) {
     if (is_passed(plan.next, context.free[i])) continue;
-    add_extra(plan, {Step::Kind::make, static_cast<int>(own[i]), context.free[i]},
-              "its own, at a number that it keeps");
+    add_extra(plan, Step::make(own[i], context.free[i]), "its own, at a number that it keeps");
   }
 }
 
@@ -186,7 +185,7 @@ void as_conmon(HopPlan& plan, const HopContext& context) {
   for (const auto name : {sync_pipe_name, start_pipe_name})
     restore(plan.next.environment, context.arrived, name);
   pass_what_is_open(plan, context, INT_MAX);
-  add_extra(plan, {Step::Kind::ignore_signal, SIGPIPE}, "it ignores it, and does not reset it for the next");
+  add_extra(plan, Step::ignore(SIGPIPE), "it ignores it, and does not reset it for the next");
 }
 
 // --- the OCI runtimes
@@ -205,7 +204,7 @@ Kept crun_keeps(const Told& told) {
 
 // The environment of config.json, and nothing of its own but what follows.
 void announce_as_configured(HopPlan& plan, const HopContext& context) {
-  add_extra(plan, {Step::Kind::reset_signals}, "whatever its caller ignores");
+  add_extra(plan, Step::reset_signals(), "whatever its caller ignores");
   plan.next.name_pid = plan.next.name_pidfdid = false;
   for (const auto name : listen_names) restore(plan.next.environment, context.config, name);
   plan.next.environment.unset(listen_pidfdid_name);
@@ -227,7 +226,7 @@ void as_crun(HopPlan& plan, const HopContext& context) {
   pass_what_is_open(plan, context, context.kept_end);
   // A negative count is added too.
   for (int number = listen_fds_start + context.preserve_fds + count; number < listen_fds_start; ++number) {
-    if (number >= 0) add_extra(plan, {Step::Kind::close, number}, "below the end of what it keeps");
+    if (number >= 0) add_extra(plan, Step::close(number), "below the end of what it keeps");
   }
 }
 

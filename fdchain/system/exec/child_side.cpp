@@ -286,14 +286,14 @@ int mark_close_on_exec(int first, int last) noexcept {
 std::optional<ExecFailure> carry_out(const ExecPlan& plan, std::size_t first, std::size_t end) noexcept {
   for (std::size_t i = first; i < end; ++i) {
     const Step& step = plan.steps[i];
-    if (perform(step, plan) < 0) return ExecFailure{step.kind, errno, step.source};
+    if (perform(step, plan) < 0) return ExecFailure{step, errno};
   }
   return std::nullopt;
 }
 
 ExecFailure become(const ExecPlan& plan) noexcept {
   const auto failure = carry_out(plan, 0, plan.steps.size());
-  return failure ? *failure : ExecFailure{Step::Kind::exec, EINVAL, -1};
+  return failure ? *failure : ExecFailure{Step::exec(), EINVAL};
 }
 
 pid_t borrow_child(int (*life)(void*), char* stack_top, ChildLife& given, pid_t& pid, Kin kin) noexcept {
@@ -308,9 +308,9 @@ int live_as_child(void* given) noexcept {
   auto failure = carry_out(*life.plan, 0, exec);
   life.report->came_to_exec = !failure;
   if (!failure) failure = carry_out(*life.plan, exec, exec + 1);
-  life.report->failure = failure ? *failure : ExecFailure{Step::Kind::exec, EINVAL, -1};
+  life.report->failure = failure ? *failure : ExecFailure{Step::exec(), EINVAL};
   life.report->failed = true;
-  ::_exit(life.report->failure.stage == Step::Kind::exec ? 127 : 126);
+  ::_exit(life.report->failure.step.kind == Step::Kind::exec ? 127 : 126);
 }
 
 int live_as_intermediate(void* given) noexcept {

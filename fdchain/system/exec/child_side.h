@@ -51,12 +51,10 @@ struct ExecPlan {
 };
 static_assert(std::is_trivially_copyable_v<ExecPlan>);
 
-/// Why the plan could not be carried out: the step that failed, its errno, and the descriptor concerned or
-/// -1.
+/// Why the plan could not be carried out: the step that failed, and its errno.
 struct ExecFailure {
-  Step::Kind stage{};
+  Step step = Step::exec();
   int error = 0;
-  int fd = -1;
 };
 static_assert(std::is_trivially_copyable_v<ExecFailure>);
 
