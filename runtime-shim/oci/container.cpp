@@ -240,16 +240,19 @@ void wait_for_start(const OwnedFd& fifo) {
   } while (retry([&] { return ::read(fifo.get(), &byte, 1); }) <= 0);
 }
 
-void be_first(FirstBirth& birth) {
-  const Config& config = birth.config;
-  await(birth.pipe, Word::go);
+void enter_namespaces(FirstBirth& birth) {
   if (birth.in_user_namespace) become_root_of_user_namespace();
   join(birth.joined);
   birth.joined.clear();
   leave_host(birth.new_namespaces);
-  set_names(config);
+  set_names(birth.config);
+}
+
+// The state for the hooks in here, when the runtime has run those that come before. Empty when there are
+// none.
+std::string wait_for_hooks(FirstBirth& birth) {
   std::string state;
-  const Hooks& hooks = config.hooks;
+  const Hooks& hooks = birth.config.hooks;
   if (!hooks.prestart.empty() || !hooks.create_runtime.empty() || !hooks.create_container.empty() ||
       !hooks.start_container.empty()) {
     say(birth.pipe, Word::namespaces);
@@ -260,7 +263,11 @@ void be_first(FirstBirth& birth) {
     state = read_all(birth.state.get(), "the state");
   }
   birth.state.close();
-  set_sysctls(config, birth.own_namespaces);
+  return state;
+}
+
+void make_root(FirstBirth& birth, const std::string& state) {
+  const Config& config = birth.config;
   std::vector<std::string> warnings;
   RootInMaking root = begin_mounts(birth.root, config.linux_.rootfs_propagation);
   make_mounts(config, root, birth.in_user_namespace, warnings);
@@ -270,12 +277,21 @@ void be_first(FirstBirth& birth) {
     show_console(root, STDIN_FILENO);
   }
   birth.console.close();
-  run_hooks(hooks.create_container, {"createContainer", state, birth.hook_files, environment_for_hooks()});
-  // What waits for its start holds nothing that it does not need.
-  if (hooks.start_container.empty()) birth.hook_files = {};
+  run_hooks(config.hooks.create_container,
+            {"createContainer", state, birth.hook_files, environment_for_hooks()});
   protect_paths(config, root);
   enter_root(root.directory, birth.no_pivot);
-  root = {};
+}
+
+void be_first(FirstBirth& birth) {
+  await(birth.pipe, Word::go);
+  enter_namespaces(birth);
+  const std::string state = wait_for_hooks(birth);
+  set_sysctls(birth.config, birth.own_namespaces);
+  make_root(birth, state);
+  // What waits for its start holds nothing that it does not need.
+  const std::vector<Hook>& start_hooks = birth.config.hooks.start_container;
+  if (start_hooks.empty()) birth.hook_files = {};
   reopen_null();
   if (!birth.no_new_keyring) new_keyring(birth.id);
   Departure departure(birth);
@@ -290,7 +306,7 @@ void be_first(FirstBirth& birth) {
     birth.fifo.close();
   }
   // A program of the container's, and so with its environment.
-  run_hooks(hooks.start_container, {"startContainer", state, birth.hook_files, departure.environment()});
+  run_hooks(start_hooks, {"startContainer", state, birth.hook_files, departure.environment()});
   if (birth.pipe) say(birth.pipe, Word::next_exec);
   departure.depart();
 }

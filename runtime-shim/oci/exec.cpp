@@ -136,6 +136,16 @@ State state_to_join(const Entry& entry) {
   return std::move(*state);
 }
 
+// What the process is to be made with, but for what it talks through.
+Birth birth_of(const Command& command, const Entry& entry, const Journal& journal) {
+  Birth birth;
+  const Config config = decode_config(entry.read("config.json"), entry.path("config.json"));
+  birth.process = wanted_process(command, config);
+  birth.groups = wanted_groups(config.annotations);
+  warn_of(check_scope(birth.process, command), journal);
+  return birth;
+}
+
 }  // namespace
 
 int exec(const Command& command, const Arrival& arrival, int preserved, const Journal& journal) {
@@ -143,11 +153,7 @@ int exec(const Command& command, const Arrival& arrival, int preserved, const Jo
   refuse_what_is_absent(command);
   const Entry entry = Entry::at(state_root(command), command.id);
   const State state = state_to_join(entry);
-  Birth birth;
-  const Config config = decode_config(entry.read("config.json"), entry.path("config.json"));
-  birth.process = wanted_process(command, config);
-  birth.groups = wanted_groups(config.annotations);
-  warn_of(check_scope(birth.process, command), journal);
+  Birth birth = birth_of(command, entry, journal);
   birth.preserved = preserved;
   birth.announced = announced_to_payload(arrival);
   Console console = open_console(command, birth.process, !command.detach, interruption);
