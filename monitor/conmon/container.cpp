@@ -287,7 +287,7 @@ void ContainerMonitor::reap() {
 }
 
 void ContainerMonitor::runtime_ended(WaitStatus status) {
-  streams_->take_terminal_now();
+  streams_->accept_pending_terminal();
   std::ifstream file(pidfile_);
   pid_t container = 0;
   const bool made = status == WaitStatus::for_exit_code(0) && file >> container && container > 0;

@@ -198,8 +198,8 @@ OwnedFd connect_console(const std::string& path, const Interruption& interruptio
   return socket;
 }
 
-void take_terminal(const RootDirectory& root, const OwnedFd& socket, const Process& process,
-                   Newlines newlines) {
+void allocate_console(const RootDirectory& root, const OwnedFd& socket, const Process& process,
+                      Newlines newlines) {
   const OwnedFd place = look_up_in(root, "/dev/pts/ptmx");
   if (!place) throw Failure("a terminal: " + root.path + "/dev/pts/ptmx: " + std::strerror(errno));
   const OwnedFd master(

@@ -12,31 +12,31 @@ namespace {
 
 TEST(StagePipe, AMessageIsOneWordAndItsText) {
   const SocketPair pair = make_socket_pair();
-  say(pair.ours, Word::warning, "a text\nof two lines");
-  say(pair.ours, Word::ready);
-  const StageMessage first = hear(pair.theirs);
-  EXPECT_EQ(first.word, Word::warning);
+  send(pair.ours, StageMessage::Kind::warning, "a text\nof two lines");
+  send(pair.ours, StageMessage::Kind::ready);
+  const StageMessage first = receive(pair.theirs);
+  EXPECT_EQ(first.kind, StageMessage::Kind::warning);
   EXPECT_EQ(first.text, "a text\nof two lines");
-  const StageMessage second = hear(pair.theirs);
-  EXPECT_EQ(second.word, Word::ready);
+  const StageMessage second = receive(pair.theirs);
+  EXPECT_EQ(second.kind, StageMessage::Kind::ready);
   EXPECT_EQ(second.text, "");
 }
 
 TEST(StagePipe, WhatIsTooLongIsCut) {
   const SocketPair pair = make_socket_pair();
-  say(pair.ours, Word::failed, std::string(100'000, 'x'));
-  EXPECT_EQ(hear(pair.theirs).text, std::string(16'383, 'x'));
+  send(pair.ours, StageMessage::Kind::failed, std::string(100'000, 'x'));
+  EXPECT_EQ(receive(pair.theirs).text, std::string(16'383, 'x'));
 }
 
 TEST(StagePipe, TheEndOfTheOtherSideIsAnEnd) {
   SocketPair pair = make_socket_pair();
   pair.theirs.close();
-  say(pair.ours, Word::go);  // nobody is there, and no signal says so
-  EXPECT_EQ(hear(pair.ours).word, Word::end);
+  send(pair.ours, StageMessage::Kind::go);  // nobody is there, and no signal says so
+  EXPECT_EQ(receive(pair.ours).kind, StageMessage::Kind::end);
 }
 
 std::string refusal_of_wait(const OwnedFd& pipe) try {
-  await(pipe, Word::go);
+  receive(pipe, StageMessage::Kind::go);
   return "";
 } catch (const Failure& failure) {
   return failure.what();
@@ -44,9 +44,9 @@ std::string refusal_of_wait(const OwnedFd& pipe) try {
 
 TEST(StagePipe, AnotherWordThanTheExpectedOneIsRefused) {
   SocketPair pair = make_socket_pair();
-  say(pair.ours, Word::go);
+  send(pair.ours, StageMessage::Kind::go);
   EXPECT_EQ(refusal_of_wait(pair.theirs), "");
-  say(pair.ours, Word::ready);
+  send(pair.ours, StageMessage::Kind::ready);
   EXPECT_EQ(refusal_of_wait(pair.theirs), "an unexpected word on the stage pipe");
   pair.ours.close();
   EXPECT_EQ(refusal_of_wait(pair.theirs), "the runtime has died");
