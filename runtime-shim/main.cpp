@@ -33,14 +33,14 @@
 namespace fdchain {
 namespace {
 
-Received received(const Arrival& arrival, const Accepted& accepted) {
+Received received(const Arrival& arrival, const AcceptedFds& accepted) {
   const ListenEnv& sockets = accepted.sockets;
   return {arrival.environment, sockets.count,
           sockets.fdnames,     sockets.has_pidfdid && observe_self().pidfdid.has_value(),
           accepted.preserved,  pid_variables_naming(arrival.environment, ::getpid())};
 }
 
-PayloadStart payload_start(const Arrival& arrival, const Accepted& accepted, const ShimOptions& options,
+PayloadStart payload_start(const Arrival& arrival, const AcceptedFds& accepted, const ShimOptions& options,
                            const Caller& caller) {
   PayloadStart start;
   start.received = received(arrival, accepted);
@@ -71,8 +71,8 @@ int start_as_process_1(const HandOver& next, Kin kin, Arrival& arrival, const Fi
 // exception: whoever runs on is the payload.
 int start_payload(Arrival& arrival, const AskedEdits& asked, const ShimOptions& options, const Caller& caller,
                   Conduct& conduct) {
-  const Accepted accepted = accept_as(asked.profiles.of(Hop::runtime_shim), arrival, options.preserve_fds,
-                                      std::array{options.sync_fd});
+  const AcceptedFds accepted = accept_as(asked.profiles.of(Hop::runtime_shim), arrival, options.preserve_fds,
+                                         std::array{options.sync_fd});
   const FileSystem files = files_of_payload(options.isolation, options.workdir);
   if (!options.workdir.empty() && options.isolation.rootfs.empty())
     check(::chdir(options.workdir.c_str()), "chdir", options.workdir);

@@ -8,9 +8,9 @@
 namespace fdchain {
 namespace {
 
-std::vector<Move> moves_of(const std::vector<Passed>& passed) {
+std::vector<Move> moves_of(const std::vector<FdPass>& passed) {
   std::vector<Move> moves;
-  for (const Passed& range : passed) {
+  for (const FdPass& range : passed) {
     if (range.source == range.target && range.inheritable) continue;
     for (int i = 0; i < range.count; ++i) {
       moves.push_back({range.source + i, range.target + i, range.inheritable});
@@ -19,26 +19,26 @@ std::vector<Move> moves_of(const std::vector<Passed>& passed) {
   return moves;
 }
 
-const Passed* passed_to(const std::vector<Passed>& passed, int target) {
-  const auto found = std::ranges::find_if(passed, [&](const Passed& range) {
+const FdPass* passed_to(const std::vector<FdPass>& passed, int target) {
+  const auto found = std::ranges::find_if(passed, [&](const FdPass& range) {
     return range.target <= target && target < range.target + range.count;
   });
   return found == passed.end() ? nullptr : &*found;
 }
 
-const Passed* passed_from(const std::vector<Passed>& passed, int source) {
-  const auto found = std::ranges::find_if(passed, [&](const Passed& range) {
+const FdPass* passed_from(const std::vector<FdPass>& passed, int source) {
+  const auto found = std::ranges::find_if(passed, [&](const FdPass& range) {
     return range.source <= source && source < range.source + range.count;
   });
   return found == passed.end() ? nullptr : &*found;
 }
 
-std::string reason(const Step& step, const std::vector<Passed>& passed) {
+std::string reason(const Step& step, const std::vector<FdPass>& passed) {
   if (step.kind == Step::Kind::lift) {
-    const Passed* const range = passed_from(passed, step.source);
+    const FdPass* const range = passed_from(passed, step.source);
     return (range != nullptr ? range->what : "") + ", out of the way of what is placed there";
   }
-  const Passed* const range = passed_to(passed, step.target);
+  const FdPass* const range = passed_to(passed, step.target);
   return range != nullptr ? range->what : "";
 }
 
@@ -57,7 +57,7 @@ void add_death(const HandOver& next, std::vector<PlannedStep>& steps) {
   }
 }
 
-void add_place(const Place& place, std::vector<PlannedStep>& steps) {
+void add_place(const FsView& place, std::vector<PlannedStep>& steps) {
   if (place.own_mounts) steps.push_back({Step::own_mounts(), "what is mounted now is for the payload alone"});
   if (!place.proc.empty())
     steps.push_back({Step::mount_proc(), place.proc + " of the private pid namespace"});
@@ -67,11 +67,11 @@ void add_place(const Place& place, std::vector<PlannedStep>& steps) {
 
 // Every gap between the passed numbers, and everything above them.
 void add_seals(const HandOver& next, std::vector<PlannedStep>& steps) {
-  std::vector<const Passed*> ranges;
-  for (const Passed& range : next.passed) ranges.push_back(&range);
-  std::ranges::sort(ranges, {}, &Passed::target);
+  std::vector<const FdPass*> ranges;
+  for (const FdPass& range : next.passed) ranges.push_back(&range);
+  std::ranges::sort(ranges, {}, &FdPass::target);
   int from = listen_fds_start;
-  for (const Passed* const range : ranges) {
+  for (const FdPass* const range : ranges) {
     if (range->target > from) {
       steps.push_back({Step::seal(from, range->target - 1), "nothing announced is here"});
     }
@@ -84,7 +84,7 @@ void add_seals(const HandOver& next, std::vector<PlannedStep>& steps) {
 
 int HandOver::first_unused_fd() const {
   int unused = std::max(listen_fds_start, ready_fd + 1);
-  for (const Passed& range : passed) {
+  for (const FdPass& range : passed) {
     unused = std::max({unused, range.source + range.count, range.target + range.count});
   }
   for (const PlannedStep& planned : extra) unused = std::max(unused, planned.step.target + 1);

@@ -7,7 +7,7 @@
 namespace fdchain {
 
 /// What `make` can make.
-enum class Made : int { directory, file, pipe, socket, eventfd, epoll };
+enum class NewFd : int { directory, file, pipe, socket, eventfd, epoll };
 
 /// One thing the child does on its way to exec. Numbers only, so that the child can read it safely; what they
 /// mean is said by the function that makes it: a descriptor, a pid, a signal, milliseconds.
@@ -76,7 +76,7 @@ struct Step {
   static constexpr Step shut_down(int fd) { return {Kind::shut_down, fd}; }
 
   /// Make something new, inheritable, at the number `target`.
-  static constexpr Step make(Made made, int target) { return {Kind::make, static_cast<int>(made), target}; }
+  static constexpr Step make(NewFd made, int target) { return {Kind::make, static_cast<int>(made), target}; }
 
   static constexpr Step ignore(int signal) { return {Kind::ignore_signal, signal}; }
 
@@ -107,13 +107,13 @@ struct Step {
   /// A mount namespace of its own, which still hears of the host's changes.
   static constexpr Step own_mounts() { return Step(Kind::own_mounts); }
 
-  /// Mount the /proc of this process's pid namespace, where Place says.
+  /// Mount the /proc of this process's pid namespace, where FsView says.
   static constexpr Step mount_proc() { return Step(Kind::mount_proc); }
 
-  /// pivot_root(2) to the directory that Place names, and let go of the old root.
+  /// pivot_root(2) to the directory that FsView names, and let go of the old root.
   static constexpr Step enter_root() { return Step(Kind::enter_root); }
 
-  /// chdir(2) to where Place says.
+  /// chdir(2) to where FsView says.
   static constexpr Step change_directory() { return Step(Kind::change_directory); }
 
   /// Say on this descriptor that only exec is left to do.
@@ -137,7 +137,7 @@ struct Step {
 };
 
 /// `a directory (/)`, `an eventfd`.
-std::string to_string(Made made);
+std::string to_string(NewFd made);
 
 /// The step in a few words: `place 7 -> 3`.
 std::string to_string(const Step& step);

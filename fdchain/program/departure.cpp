@@ -79,20 +79,20 @@ void edit_plan(HopPlan& plan, const Arrival& arrival, const AskedEdits& asked, i
   add_departure_checkpoint(arrival.environment, plan.next);
 }
 
-void edit_plan(HopPlan& plan, const Arrival& arrival, const AskedEdits& asked, const Accepted& accepted,
-               const ProfileMatters& matters) {
-  const int sockets = accepted.sockets.count + matters.own_sockets;
+void edit_plan(HopPlan& plan, const Arrival& arrival, const AskedEdits& asked, const AcceptedFds& accepted,
+               const ProfileFacts& facts) {
+  const int sockets = accepted.sockets.count + facts.own_sockets;
   if (const Profile* const profile = asked.profiles.of(plan.next.from)) {
     HopContext context = context_of(arrival, sockets, accepted.preserved);
     const auto* const env = std::get_if<ListenEnv>(&arrival.listen);
-    context.own_sockets = matters.own_sockets;
+    context.own_sockets = facts.own_sockets;
     context.preserve_fds = accepted.preserve_fds;
     context.announced = env != nullptr && !arrival.missing;
     context.announced_count = context.announced ? env->count : 0;
-    context.names_me = listen_pid_names(arrival.environment, ::getpid()) || matters.replace_listen_pid;
-    context.kept_end = accepted.kept_end + matters.own_sockets;
+    context.names_me = listen_pid_names(arrival.environment, ::getpid()) || facts.replace_listen_pid;
+    context.kept_end = accepted.kept_end + facts.own_sockets;
     context.free = accepted.free;
-    context.config = Environment(matters.config);
+    context.config = Environment(facts.config);
     profile->edit(plan, context);
   }
   edit_plan(plan, arrival, asked, sockets, accepted.preserved);

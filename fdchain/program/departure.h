@@ -15,15 +15,15 @@ namespace fdchain {
 void edit_plan(HopPlan& plan, const Arrival& arrival, const AskedEdits& asked, int sockets, int preserved);
 
 /// What a profile has to know beside.
-struct ProfileMatters {
+struct ProfileFacts {
   int own_sockets = 0;                   ///< how many of the sockets this hop has opened itself
   bool replace_listen_pid = false;       ///< LISTEN_PID is to be rewritten whomever it names
   std::vector<std::string> config = {};  ///< the payload's LISTEN_* by configuration, NAME=VALUE
 };
 
 /// The same with this hop's profile, if it has one.
-void edit_plan(HopPlan& plan, const Arrival& arrival, const AskedEdits& asked, const Accepted& accepted,
-               const ProfileMatters& matters);
+void edit_plan(HopPlan& plan, const Arrival& arrival, const AskedEdits& asked, const AcceptedFds& accepted,
+               const ProfileFacts& facts);
 
 /// Spawns the next hop, by a double fork when `detached`, and writes the record of the departure.
 ///

@@ -197,7 +197,7 @@ void Connections::take(Listener& listener, bool is_hung_up) {
 HandOver Connections::hand_over(const OwnedFd& connection, const Peer& peer) const {
   const Received nothing{arrival_.environment, 0, {}, false, options_.preserve_fds};
   HandOver next = pass_on(Hop::activator, nothing);
-  for (Passed& preserved : next.passed) ++preserved.target;  // behind the socket
+  for (FdPass& preserved : next.passed) ++preserved.target;  // behind the socket
   next.passed.push_back({connection.get(), listen_fds_start, 1, false, "connection"});
   announce(next.environment, 1, std::string(connection_name));
   next.name_pid = true;

@@ -35,8 +35,8 @@ void carry_out(const std::vector<AfterFork>& steps, const Spawned& monitor, Arri
 }
 
 // Double-forks the monitor and connects the link to it; returns its pid.
-pid_t start_monitor(const RunOptions& options, Arrival& arrival, const Accepted& accepted, Sockets& sockets,
-                    MonitorLink& link, const Trace& trace) {
+pid_t start_monitor(const RunOptions& options, Arrival& arrival, const AcceptedFds& accepted,
+                    Sockets& sockets, MonitorLink& link, const Trace& trace) {
   SocketPair sync = make_socket_pair();
   SocketPair start = make_socket_pair();
   Handles handles{{}, {}, sync.theirs.get(), start.theirs.get(), static_cast<int>(accepted.free.size())};
@@ -89,7 +89,7 @@ int attend(const RunOptions& options, MonitorLink& link, pid_t payload) {
   return end.data;
 }
 
-int run_linked(const RunOptions& options, Arrival& arrival, const Accepted& accepted, MonitorLink& link,
+int run_linked(const RunOptions& options, Arrival& arrival, const AcceptedFds& accepted, MonitorLink& link,
                Sockets& sockets, Witness& witness) {
   if (!options.pidfile.empty()) check_replaceable("--pidfile", options.pidfile);
   sockets.inherited = accepted.sockets;
@@ -120,7 +120,7 @@ int run_linked(const RunOptions& options, Arrival& arrival, const Accepted& acce
 
 }  // namespace
 
-int run_hops(const RunOptions& options, Arrival& arrival, const Accepted& accepted, Sockets& sockets,
+int run_hops(const RunOptions& options, Arrival& arrival, const AcceptedFds& accepted, Sockets& sockets,
              Witness& witness) {
   std::optional<MonitorLink> link;
   try {

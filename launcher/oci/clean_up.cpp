@@ -148,7 +148,7 @@ int clean_up_container(const std::vector<std::string>& words) {
 // command lines. The exit command is this program, has the directory, and does the rest when there was a
 // container to end.
 void clean_up_unstarted(const std::vector<std::string>& words, const std::string& monitor,
-                        const Caretaker::Told& told) {
+                        const Caretaker::Notes& notes) {
   CleanUp job;
   parse_command_line(words, describe(job));
   const std::string bundle = ContainerPlace{job.directory}.bundle();
@@ -169,7 +169,7 @@ void clean_up_unstarted(const std::vector<std::string>& words, const std::string
     wait_for_one_of(busy, cleaning, end);
   }
   clean_up(job);
-  remove_names(told);
+  remove_names(notes);
 }
 
 }  // namespace fdchain

@@ -61,7 +61,7 @@ void send_signal(const OwnedFd& pidfd, int signal) { (void)signal_pidfd(pidfd.ge
 /// One container, from its bundle to its end.
 class Container {
  public:
-  Container(const RunOptions& options, Arrival& arrival, const Accepted& accepted, Sockets& sockets,
+  Container(const RunOptions& options, Arrival& arrival, const AcceptedFds& accepted, Sockets& sockets,
             Witness& witness)
       : options_(options),
         arrival_(arrival),
@@ -100,7 +100,7 @@ class Container {
 
   const RunOptions& options_;
   Arrival& arrival_;
-  const Accepted& accepted_;
+  const AcceptedFds& accepted_;
   Sockets& sockets_;
   Witness& witness_;
   TerminalRelay relay_;
@@ -147,7 +147,7 @@ void Container::prepare() {
   run_.place = {temporary_path("fdchain-")};
   run_.id = fs::path(run_.place.path).filename();
   caretaker_.emplace([words = clean_up_words(run_, sockets_), monitor = run_.monitor](
-                         const Caretaker::Told& told) { clean_up_unstarted(words, monitor, told); });
+                         const Caretaker::Notes& notes) { clean_up_unstarted(words, monitor, notes); });
   open_sockets(options_, sockets_, &*caretaker_);
   if (witness_.trace().on()) {
     witness_.saw_arrival(make_contract(options_, arrival_, sockets_));
@@ -189,7 +189,7 @@ void Container::start_monitor() {
   std::vector<std::string> exit_command = clean_up_words(run_, sockets_);
   exit_command.insert(exit_command.begin(), "clean-up-container");
   HopPlan plan = plan_conmon(run_, handles, std::move(exit_command));
-  for (Passed& passed : relay_.passed()) plan.next.passed.push_back(std::move(passed));
+  for (FdPass& passed : relay_.passed()) plan.next.passed.push_back(std::move(passed));
   edit_plan(plan, arrival_, asked_edits(options_, arrival_.environment), accepted_,
             {static_cast<int>(sockets_.opened.size())});
   write_bundle();
@@ -415,7 +415,7 @@ void Container::kill_payload(int signal) {
 
 }  // namespace
 
-int run_container(const RunOptions& options, Arrival& arrival, const Accepted& accepted, Sockets& sockets,
+int run_container(const RunOptions& options, Arrival& arrival, const AcceptedFds& accepted, Sockets& sockets,
                   Witness& witness) {
   try {
     sockets.inherited = accepted.sockets;

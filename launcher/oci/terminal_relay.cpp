@@ -34,8 +34,8 @@ TerminalRelay::TerminalRelay(bool wanted) {
   }
 }
 
-std::vector<Passed> TerminalRelay::passed() const {
-  std::vector<Passed> passed;
+std::vector<FdPass> TerminalRelay::passed() const {
+  std::vector<FdPass> passed;
   for (const Stream& stream : streams_)
     passed.push_back({stream.theirs.get(), stream.number, 1, false, "instead of a terminal"});
   return passed;

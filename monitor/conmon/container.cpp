@@ -227,7 +227,7 @@ HopPlan ContainerMonitor::plan_runtime() {
   start.stdio = streams_->for_runtime();
   HopPlan plan{hand_over_to_oci_runtime(start), conduct_};
   int promised = 0;
-  for (const Passed& range : start_.promised) promised += range.count;
+  for (const FdPass& range : start_.promised) promised += range.count;
   edit_plan(plan, start_.arrival, asked_edits(start_.arrival.environment), promised, 0);
   return plan;
 }

@@ -62,7 +62,7 @@ std::vector<MadeName> take_note_of_names(const MonitorOptions& options) {
 
 }  // namespace
 
-Supervisor::Supervisor(const MonitorOptions& options, Arrival arrival, AskedEdits asked, Accepted accepted,
+Supervisor::Supervisor(const MonitorOptions& options, Arrival arrival, AskedEdits asked, AcceptedFds accepted,
                        Caller& caller)
     : options_(options),
       arrival_(std::move(arrival)),
@@ -361,11 +361,10 @@ void Supervisor::observe_myself(Moment moment) {
 // A fault that was asked for and could not be made shows nothing: whoever asked for it is told.
 void Supervisor::tell_missed_faults() const {
   if (asked_.faults.empty()) return;
-  Happened happened{ran_, signal_came_, false};
+  RunFacts facts{ran_, signal_came_, false};
   for (const pid_t child : children_of_this_process())
-    happened.leftovers |= std::ranges::find(spared_, child) == spared_.end();
-  for (const std::string& sentence : without_occasion(asked_.faults, happened))
-    log::warn("--fault {}", sentence);
+    facts.leftovers |= std::ranges::find(spared_, child) == spared_.end();
+  for (const std::string& sentence : untriggered(asked_.faults, facts)) log::warn("--fault {}", sentence);
 }
 
 int Supervisor::finish(std::span<const AtEnd> steps) {

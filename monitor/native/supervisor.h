@@ -31,7 +31,7 @@ namespace fdchain {
 class Supervisor {
  public:
   /// Takes the sockets over, and becomes the subreaper of whatever the payload will leave.
-  Supervisor(const MonitorOptions& options, Arrival arrival, AskedEdits asked, Accepted accepted,
+  Supervisor(const MonitorOptions& options, Arrival arrival, AskedEdits asked, AcceptedFds accepted,
              Caller& caller);
 
   /// Waits for the launcher's first word. False when the launcher has gone instead.
@@ -77,7 +77,7 @@ class Supervisor {
   MonitorOptions options_;
   Arrival arrival_;
   AskedEdits asked_;
-  Accepted accepted_;
+  AcceptedFds accepted_;
   Caller& caller_;
   Trace trace_;
   Conduct conduct_;

@@ -73,7 +73,7 @@ class HookOutput {
   explicit HookOutput(const HookFiles& files)
       : said_(check(::memfd_create("hook", MFD_CLOEXEC), "memfd_create")), files_(files) {}
 
-  [[nodiscard]] std::vector<Passed> passed() const {
+  [[nodiscard]] std::vector<FdPass> passed() const {
     return {{(files_.out ? files_.out : said_).get(), STDOUT_FILENO, 1, false, "stdout"},
             {(files_.err ? files_.err : said_).get(), STDERR_FILENO, 1, false, "stderr"}};
   }

@@ -44,7 +44,7 @@ int stray_number(const HopPlan& plan, const Numbers& numbers) {
   return number;
 }
 
-template <Made made>
+template <NewFd made>
 void leak(HopPlan& plan, const Numbers& numbers, const HopContext&) {
   add_extra(plan, Step::make(made, stray_number(plan, numbers)), "fault: opened without O_CLOEXEC");
 }
@@ -66,7 +66,7 @@ void double_preserve(HopPlan& plan, const Numbers&, const HopContext& context) {
   bool any = false;
   for (int number = end; number < end + context.sockets; ++number) {
     if (is_passed(plan.next, number) || number == plan.next.ready_fd) continue;
-    add_extra(plan, Step::make(Made::file, number), "fault: LISTEN_FDS counted twice keeps what is here");
+    add_extra(plan, Step::make(NewFd::file, number), "fault: LISTEN_FDS counted twice keeps what is here");
     any = true;
   }
   if (!any) nothing_to_do("only the sync pipe is there; it takes two sockets");
@@ -99,28 +99,28 @@ void drop_preserved(HopPlan& plan, const Numbers&, const HopContext& context) {
 void move_one(HopPlan& plan, const Numbers& numbers, const HopContext&) {
   if (is_passed(plan.next, numbers[1]))
     nothing_to_do("descriptor " + std::to_string(numbers[1]) + " is taken");
-  Passed& moved = single(plan.next, numbers[0]);
+  FdPass& moved = single(plan.next, numbers[0]);
   moved.target = numbers[1];
 }
 
 void swap_two(HopPlan& plan, const Numbers& numbers, const HopContext&) {
   if (numbers[0] == numbers[1]) nothing_to_do("that is one descriptor, not two");
   const int first_source = single(plan.next, numbers[0]).source;
-  Passed& second = single(plan.next, numbers[1]);
+  FdPass& second = single(plan.next, numbers[1]);
   const int second_source = std::exchange(second.source, first_source);
   single(plan.next, numbers[0]).source = second_source;
 }
 
 void substitute(HopPlan& plan, const Numbers& numbers, const HopContext&) {
   stop_passing(plan.next, numbers[0]);
-  add_extra(plan, Step::make(Made::socket, numbers[0]), "fault: closed, and the number was used again");
+  add_extra(plan, Step::make(NewFd::socket, numbers[0]), "fault: closed, and the number was used again");
 }
 
 // Slot B of a list filled from slot A: an index off by one.
 void repeat(HopPlan& plan, const Numbers& numbers, const HopContext&) {
   if (numbers[0] == numbers[1]) nothing_to_do("that is one descriptor, not two");
-  const Passed first = single(plan.next, numbers[0]);
-  Passed& second = single(plan.next, numbers[1]);
+  const FdPass first = single(plan.next, numbers[0]);
+  FdPass& second = single(plan.next, numbers[1]);
   second.source = first.source;
   second.inheritable = false;
 }
@@ -136,7 +136,7 @@ void close_stdio(HopPlan& plan, const Numbers& numbers, const HopContext&) {
 
 void stdio_socket(HopPlan& plan, const Numbers& numbers, const HopContext&) {
   need_stdio(numbers[0]);
-  add_extra(plan, Step::make(Made::socket, numbers[0]), "fault: a socket that was opened into a hole");
+  add_extra(plan, Step::make(NewFd::socket, numbers[0]), "fault: a socket that was opened into a hole");
 }
 
 void nonblock(HopPlan& plan, const Numbers& numbers, const HopContext&) {
@@ -211,7 +211,7 @@ constexpr std::array table{
         .bug = "a handle on a host directory reached the container (CVE-2024-21626, CVE-2016-9962)",
         .finding = "fd-leaked",
         .summary = "pass on a directory handle of its own",
-        .edit = leak<Made::directory>,
+        .edit = leak<NewFd::directory>,
     },
     Fault{
         .name = "leak-file",
@@ -222,7 +222,7 @@ constexpr std::array table{
         .bug = "crun's log was opened without O_CLOEXEC (crun 0f0d5bea, conmon f269c2f)",
         .finding = "fd-leaked",
         .summary = "pass on a file of its own",
-        .edit = leak<Made::file>,
+        .edit = leak<NewFd::file>,
     },
     Fault{
         .name = "leak-pipe",
@@ -233,7 +233,7 @@ constexpr std::array table{
         .bug = "youki closed nothing before exec (youki PR 177)",
         .finding = "fd-leaked",
         .summary = "pass on a pipe of its own",
-        .edit = leak<Made::pipe>,
+        .edit = leak<NewFd::pipe>,
     },
     Fault{
         .name = "leak-socket",
@@ -244,7 +244,7 @@ constexpr std::array table{
         .bug = "crun passed a socket of its own and its caller's files (CVE-2019-16884)",
         .finding = "fd-leaked",
         .summary = "pass on a socket of its own",
-        .edit = leak<Made::socket>,
+        .edit = leak<NewFd::socket>,
     },
     Fault{
         .name = "leak-eventfd",
@@ -255,7 +255,7 @@ constexpr std::array table{
         .bug = "docker's libcontainer set close-on-exec after opening, and forked between (docker 4493)",
         .finding = "fd-leaked",
         .summary = "pass on an eventfd of its own",
-        .edit = leak<Made::eventfd>,
+        .edit = leak<NewFd::eventfd>,
     },
     Fault{
         .name = "leak-epoll",
@@ -266,7 +266,7 @@ constexpr std::array table{
         .bug = "runc handed its epoll to the container (runc 5474)",
         .finding = "fd-leaked",
         .summary = "pass on an epoll of its own",
-        .edit = leak<Made::epoll>,
+        .edit = leak<NewFd::epoll>,
     },
     Fault{
         .name = "pass-strays",

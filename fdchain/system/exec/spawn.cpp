@@ -45,10 +45,10 @@ Spawned outcome(const ChildReport& report) {
 
 Spawned spawn_from(const ExecPlan& plan, ChildReport& report, Kin kin) {
   const Stacks stacks;
-  ChildLife life{&plan, &report, nullptr};
+  ChildOrders orders{&plan, &report, nullptr};
   {
     const SignalsBlocked blocked;
-    check(borrow_child(live_as_child, stacks.child_top(), life, report.pid, kin), "clone");
+    check(borrow_child(exec_child_main, stacks.child_top(), orders, report.pid, kin), "clone");
   }
   if (report.failed && kin == Kin::child) reap(report.pid);
   return outcome(report);
@@ -89,11 +89,11 @@ Spawned spawn_detached(ExecImage& image) {
   const Stacks stacks;
   const ExecPlan plan = image.plan();
   ChildReport report;
-  ChildLife life{&plan, &report, stacks.grandchild_top()};
+  ChildOrders orders{&plan, &report, stacks.grandchild_top()};
   pid_t intermediate = 0;
   {
     const SignalsBlocked blocked;
-    check(borrow_child(live_as_intermediate, stacks.child_top(), life, intermediate), "clone");
+    check(borrow_child(intermediate_main, stacks.child_top(), orders, intermediate), "clone");
   }
   const WaitStatus status = wait_without_reaping(intermediate);
   if (status.signal() == 0 && report.fork_error == 0) {
