@@ -4,6 +4,7 @@
 
 #include "fdchain/model/failure.h"
 #include "fdchain/model/variables.h"
+#include "fdchain/plan/edits/asked.h"
 #include "fdchain/program/announcement.h"
 #include "fdchain/program/caller.h"
 #include "fdchain/program/checkpoint.h"
@@ -40,7 +41,7 @@ void check_runtime_sync_fd(int number, int lowest) {
 
 // --preserve-fds must not reach into the handshake: a runtime that held the sync pipe would keep it from
 // ending.
-void check_preserve_range(const Environment& environment, const Accepted& accepted) {
+void check_preserve_range(const Environment& environment, const AcceptedFds& accepted) {
   for (const auto name : {sync_pipe_name, start_pipe_name}) {
     const auto number = handshake_number(environment, name);
     if (!number || *number >= accepted.sockets.end() + accepted.preserved) continue;
@@ -64,13 +65,14 @@ int run(Arrival arrival, Caller& caller, const std::vector<std::string>& words) 
   if (!options) return 0;
   if (options->replace_listen_pid) take_as_own(arrival);
   const auto pipes = pipe_numbers(arrival.environment);
-  const Accepted accepted =
-      accept_as(profiles_in(arrival.environment).of(Hop::monitor), arrival, options->preserve_fds, pipes);
+  const AskedEdits asked = asked_edits(arrival.environment);
+  const AcceptedFds accepted =
+      accept_as(asked.profiles.of(Hop::monitor), arrival, options->preserve_fds, pipes);
   check_preserve_range(arrival.environment, accepted);
   check_runtime_sync_fd(options->runtime_sync_fd, accepted.sockets.end() + accepted.preserved);
   check_pipes_differ(arrival.environment);
   auto start_pipe = take_pipe(arrival.environment, start_pipe_name, accepted.sockets.end());
-  Supervisor supervisor(*options, std::move(arrival), accepted, caller);
+  Supervisor supervisor(*options, std::move(arrival), asked, accepted, caller);
   if (start_pipe && !supervisor.wait_for_go(std::move(*start_pipe))) return exit_status::hop_failed;
   return supervisor.run();
 }

@@ -1,7 +1,6 @@
 #include "payload/echo.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -23,6 +22,7 @@
 #include "fdchain/program/log.h"
 #include "fdchain/program/notice.h"
 #include "fdchain/system/fd/owned_fd.h"
+#include "fdchain/system/fd/poll_until.h"
 #include "fdchain/system/fd/sys.h"
 #include "fdchain/system/fs/files.h"
 #include "fdchain/system/proc/observe.h"
@@ -130,13 +130,6 @@ class StreamSession : public std::enable_shared_from_this<StreamSession> {
   StreamSocket socket_;
   std::array<char, 16384> buffer_{};
 };
-
-// Asked just before a call that would block: the descriptor may be a blocking one, and another process that
-// shares it may have been faster.
-bool can_read(int fd) {
-  pollfd waiting{fd, POLLIN, 0};
-  return ::poll(&waiting, 1, 0) > 0;
-}
 
 // Reads one message whole, however long, without waiting for one; -1 with errno when there is none.
 ssize_t receive_message(int fd, std::vector<char>& buffer, sockaddr_storage* from, socklen_t* from_length) {
@@ -251,7 +244,8 @@ void Echo::add_fifo(int fd) {
 }
 
 void Echo::accept(int fd, int family, int type) {
-  if (!can_read(fd)) return;
+  // The descriptor may be a blocking one, and another process that shares it may have been faster.
+  if (!is_readable(fd)) return;
   OwnedFd client(::accept4(fd, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
   if (client) return add_connection(std::move(client), family, type);
   const int error = errno;
@@ -295,7 +289,8 @@ void Echo::answer_datagram(int fd) {
 }
 
 void Echo::copy_fifo(int fd) {
-  if (!can_read(fd)) return;
+  // The descriptor may be a blocking one, and another process that shares it may have been faster.
+  if (!is_readable(fd)) return;
   std::array<char, 4096> buffer{};
   const ssize_t size = retry([&] { return ::read(fd, buffer.data(), buffer.size()); });
   if (size < 0) return;

@@ -1,10 +1,10 @@
 #include "payload/shared_readiness.h"
 
-#include <poll.h>
 #include <sys/epoll.h>
 
 #include <array>
 
+#include "fdchain/system/fd/poll_until.h"
 #include "fdchain/system/fd/sys.h"
 
 namespace fdchain {
@@ -31,8 +31,7 @@ void SharedReadiness::modify(int fd, bool readable) {
 }
 
 bool SharedReadiness::any_ready() const {
-  pollfd inner{const_cast<SharedReadiness*>(this)->epoll_.native_handle(), POLLIN, 0};
-  return ::poll(&inner, 1, 0) > 0;
+  return is_readable(const_cast<SharedReadiness*>(this)->epoll_.native_handle());
 }
 
 void SharedReadiness::wait() {

@@ -7,6 +7,7 @@
 #include <array>
 
 #include "fdchain/model/variables.h"
+#include "fdchain/plan/edits/asked.h"
 #include "fdchain/plan/roles.h"
 #include "fdchain/program/announcement.h"
 #include "fdchain/program/caller.h"
@@ -32,14 +33,14 @@
 namespace fdchain {
 namespace {
 
-Received received(const Arrival& arrival, const Accepted& accepted) {
+Received received(const Arrival& arrival, const AcceptedFds& accepted) {
   const ListenEnv& sockets = accepted.sockets;
   return {arrival.environment, sockets.count,
           sockets.fdnames,     sockets.has_pidfdid && observe_self().pidfdid.has_value(),
           accepted.preserved,  pid_variables_naming(arrival.environment, ::getpid())};
 }
 
-PayloadStart payload_start(const Arrival& arrival, const Accepted& accepted, const ShimOptions& options,
+PayloadStart payload_start(const Arrival& arrival, const AcceptedFds& accepted, const ShimOptions& options,
                            const Caller& caller) {
   PayloadStart start;
   start.received = received(arrival, accepted);
@@ -68,9 +69,10 @@ int start_as_process_1(const HandOver& next, Kin kin, Arrival& arrival, const Fi
 
 // In a pid namespace the payload is another process. Elsewhere it is this one, and this returns only by an
 // exception: whoever runs on is the payload.
-int start_payload(Arrival& arrival, const ShimOptions& options, const Caller& caller, Conduct& conduct) {
-  const Accepted accepted = accept_as(profiles_in(arrival.environment).of(Hop::runtime_shim), arrival,
-                                      options.preserve_fds, std::array{options.sync_fd});
+int start_payload(Arrival& arrival, const AskedEdits& asked, const ShimOptions& options, const Caller& caller,
+                  Conduct& conduct) {
+  const AcceptedFds accepted = accept_as(asked.profiles.of(Hop::runtime_shim), arrival, options.preserve_fds,
+                                         std::array{options.sync_fd});
   const FileSystem files = files_of_payload(options.isolation, options.workdir);
   if (!options.workdir.empty() && options.isolation.rootfs.empty())
     check(::chdir(options.workdir.c_str()), "chdir", options.workdir);
@@ -82,7 +84,7 @@ int start_payload(Arrival& arrival, const ShimOptions& options, const Caller& ca
     start.parent_pidfd = parent.get();
   }
   HopPlan plan{hand_over_to_payload(start), conduct};
-  edit_plan(plan, arrival, accepted, {0, false, options.config_environment});
+  edit_plan(plan, arrival, asked, accepted, {0, false, options.config_environment});
   conduct = plan.conduct;
   plan.next.program =
       find_program(plan.next.program, plan.next.environment.get("PATH").value_or(standard_path), files);
@@ -110,10 +112,9 @@ OwnedFd move_out_of_the_way(const OwnedFd& fd, const FdTable& open) {
   return OwnedFd(check(::fcntl(fd.get(), F_DUPFD_CLOEXEC, lowest), "fcntl F_DUPFD_CLOEXEC"));
 }
 
-Caller make_caller(const ShimOptions& options, const Arrival& arrival) {
+Caller make_caller(const ShimOptions& options, const Arrival& arrival, bool has_profile) {
   if (options.sync_fd < 0) return Caller(Hop::runtime_shim);
   // A real runtime has no such pipe: out of the way of what a profile may have at its number.
-  const bool has_profile = profiles_in(arrival.environment).of(Hop::runtime_shim) != nullptr;
   const int lowest = has_profile ? listen_fds_start : arrival.window.end() + options.preserve_fds;
   OwnedFd sync = take_handshake_fd(options.sync_fd, "--sync-fd", lowest);
   if (has_profile) sync = move_out_of_the_way(sync, arrival.record->fds);
@@ -134,9 +135,10 @@ int main(int argc, char** argv) {
     if (oci::is_command_line(words)) return oci::serve(words, arrival, argv);
     const auto options = parse_shim_options(words);
     if (!options) return 0;
-    Caller caller = make_caller(*options, arrival);
+    const AskedEdits asked = asked_edits(arrival.environment);
+    Caller caller = make_caller(*options, arrival, asked.profiles.of(Hop::runtime_shim) != nullptr);
     Conduct conduct = ideal_conduct(Hop::runtime_shim);
-    return guarded([&] { return start_payload(arrival, *options, caller, conduct); },
+    return guarded([&] { return start_payload(arrival, asked, *options, caller, conduct); },
                    [&](std::string_view text, int failed) {
                      conclude_failure(conduct, caller, Trace(arrival.environment), text, failed);
                    });

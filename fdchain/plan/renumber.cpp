@@ -6,8 +6,6 @@
 namespace fdchain {
 namespace {
 
-using enum Step::Kind;
-
 /// The moves that are still to be made, and what stands in the way of each.
 class Pending {
  public:
@@ -23,7 +21,7 @@ class Pending {
   void place_from(int target, std::vector<Step>& steps) {
     while (is_target(target) && !is_read(target)) {
       const int source = source_for_.extract(target).mapped();
-      steps.push_back({place, source, target});
+      steps.push_back(Step::place(source, target));
       if (--readers_[source] > 0) return;
       target = source;
     }
@@ -40,7 +38,7 @@ class Pending {
   /// scratch number is free again when the cycle is done, before the next one needs it.
   void open_a_cycle(int scratch, std::vector<Step>& steps) {
     const int target = source_for_.begin()->first;
-    steps.push_back({lift, target, scratch});
+    steps.push_back(Step::lift(target, scratch));
     for (auto& [ignored, source] : source_for_) {
       if (source == target) source = scratch;
     }
@@ -69,7 +67,7 @@ std::vector<Step> plan_renumber(std::span<const Move> moves, int scratch) {
     if (move.source != move.target)
       pending.add(move);
     else if (!move.inheritable)
-      steps.push_back({keep, move.source, -1});
+      steps.push_back(Step::keep(move.source));
   }
   pending.place_all_free(steps);
   while (!pending.empty()) pending.open_a_cycle(scratch, steps);

@@ -68,7 +68,7 @@ HandOver hand_over_to_runtime(const RuntimeStart& start);
 /// The monitor's hand-over to an OCI runtime, in conmon's dialect.
 struct OciRuntimeStart {
   Environment environment;        ///< as it came
-  std::vector<Passed> announced;  ///< open descriptors that the runtime has been promised, each where it is
+  std::vector<FdPass> announced;  ///< open descriptors that the runtime has been promised, each where it is
   std::vector<std::string> command;
   std::optional<std::vector<int>> stdio;  ///< stdin, stdout and stderr; nothing to leave them as they are
   int monitor_pid = 0;

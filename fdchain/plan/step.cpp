@@ -4,14 +4,14 @@
 
 namespace fdchain {
 
-std::string to_string(Made made) {
+std::string to_string(NewFd made) {
   switch (made) {
-    case Made::directory: return "a directory (/)";
-    case Made::file: return "a file";
-    case Made::pipe: return "a pipe";
-    case Made::socket: return "a socket";
-    case Made::eventfd: return "an eventfd";
-    case Made::epoll: return "an epoll";
+    case NewFd::directory: return "a directory (/)";
+    case NewFd::file: return "a file";
+    case NewFd::pipe: return "a pipe";
+    case NewFd::socket: return "a socket";
+    case NewFd::eventfd: return "an eventfd";
+    case NewFd::epoll: return "an epoll";
   }
   return "?";
 }
@@ -36,7 +36,7 @@ std::string to_string(const Step& step) {
     case set_nonblock: return "set-nonblock " + source;
     case shut_down: return "shut-down " + source;
     case make:
-      return "make " + to_string(static_cast<Made>(step.source)) + " at " + std::to_string(step.target);
+      return "make " + to_string(static_cast<NewFd>(step.source)) + " at " + std::to_string(step.target);
     case ignore_signal: return "ignore-signal " + source;
     case reset_signals: return "reset-signals";
     case limit_nofile: return "limit-nofile " + source;

@@ -69,9 +69,9 @@ bool holds(const FdTable& table, int number) {
 
 }  // namespace
 
-Accepted accept_kept(const Kept& kept, const Told& told, const FdTable& open) {
-  Accepted accepted;
-  accepted.preserve_fds = told.preserve_fds;
+AcceptedFds accept_kept(const FdRange& kept, const Announcement& announcement, const FdTable& open) {
+  AcceptedFds accepted;
+  accepted.preserve_fds = announcement.preserve_fds;
   // What is there without a gap is the window; what else is kept is looked for when the plan is edited.
   const auto in_a_row = [&](int most) {
     int count = 0;
@@ -79,7 +79,7 @@ Accepted accept_kept(const Kept& kept, const Told& told, const FdTable& open) {
     return count;
   };
   accepted.sockets.count = in_a_row(kept.sockets);
-  if (const auto names = told.environment.get(listen_fdnames_name)) accepted.sockets.fdnames = *names;
+  if (const auto names = announcement.environment.get(listen_fdnames_name)) accepted.sockets.fdnames = *names;
   accepted.preserved = in_a_row(kept.sockets + kept.preserved) - accepted.sockets.count;
   const int end = listen_fds_start + kept.sockets + kept.preserved;
   for (int fd = accepted.sockets.end() + accepted.preserved; fd < end; ++fd) {
@@ -89,10 +89,10 @@ Accepted accept_kept(const Kept& kept, const Told& told, const FdTable& open) {
   return accepted;
 }
 
-Accepted accept_as(const Profile* profile, Arrival& arrival, int preserve_fds,
-                   std::span<const int> handshake) {
+AcceptedFds accept_as(const Profile* profile, Arrival& arrival, int preserve_fds,
+                      std::span<const int> handshake) {
   if (profile == nullptr) {
-    Accepted accepted{accept_announcement(arrival, preserve_fds), preserve_fds, preserve_fds, {}, 0};
+    AcceptedFds accepted{accept_announcement(arrival, preserve_fds), preserve_fds, preserve_fds, {}, 0};
     accepted.kept_end = accepted.sockets.end() + preserve_fds;
     return accepted;
   }
@@ -101,18 +101,14 @@ Accepted accept_as(const Profile* profile, Arrival& arrival, int preserve_fds,
   });
   const auto* const env = std::get_if<ListenEnv>(&arrival.listen);
   const bool announced = env != nullptr && !arrival.missing;
-  const Told told{arrival.environment, announced, announced ? env->count : 0, preserve_fds};
-  Accepted accepted = accept_kept(profile->keep(told), told, arrival.record->fds);
+  const Announcement announcement{arrival.environment, announced, announced ? env->count : 0, preserve_fds};
+  AcceptedFds accepted = accept_kept(profile->keep(announcement), announcement, arrival.record->fds);
   take_window(arrival, accepted.sockets.count);
   for (const FdRow& row : arrival.record->fds) {
     if (row.number >= accepted.sockets.end() + accepted.preserved && row.number > STDERR_FILENO)
       arrival.held.emplace_back(row.number);
   }
   return accepted;
-}
-
-ProfileChoice profiles_in(const Environment& environment) {
-  return parse_profiles(environment.get(profile_name).value_or(""));
 }
 
 }  // namespace fdchain

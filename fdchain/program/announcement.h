@@ -22,7 +22,7 @@ ListenEnv accept_announcement(const Arrival& arrival, int preserve_fds);
 void warn_of_names(const ListenEnv& sockets);
 
 /// What a hop takes for the next program.
-struct Accepted {
+struct AcceptedFds {
   ListenEnv sockets;
   int preserved = 0;      ///< after them
   int preserve_fds = 0;   ///< of its command line
@@ -31,14 +31,11 @@ struct Accepted {
 };
 
 /// What of `kept` is there, in a hop that was started with `open`.
-Accepted accept_kept(const Kept& kept, const Told& told, const FdTable& open);
+AcceptedFds accept_kept(const FdRange& kept, const Announcement& announcement, const FdTable& open);
 
 /// The same, as this hop's profile would have it: `arrival.window` and `arrival.held` are what it keeps then.
 /// `handshake` are descriptors of the hop before that are nobody's strays.
-Accepted accept_as(const Profile* profile, Arrival& arrival, int preserve_fds,
-                   std::span<const int> handshake);
-
-/// The profiles that FDCHAIN_PROFILE asks for.
-ProfileChoice profiles_in(const Environment& environment);
+AcceptedFds accept_as(const Profile* profile, Arrival& arrival, int preserve_fds,
+                      std::span<const int> handshake);
 
 }  // namespace fdchain

@@ -1,6 +1,5 @@
 #include "fdchain/program/checkpoint.h"
 
-#include <poll.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -10,6 +9,7 @@
 #include "fdchain/model/number.h"
 #include "fdchain/model/printable.h"
 #include "fdchain/program/guard.h"
+#include "fdchain/system/fd/poll_until.h"
 
 namespace fdchain {
 namespace {
@@ -89,7 +89,7 @@ Request request_for(const Environment& environment, Hop hop, Moment moment) {
 
 void checkpoint(const Environment& environment, Hop hop, Moment moment) {
   const Request request = request_for(environment, hop, moment);
-  if (request.delay > 0) ::poll(nullptr, 0, request.delay);
+  if (request.delay > 0) poll_until({}, after(std::chrono::milliseconds(request.delay)));
   if (!request.stop) return;
   print_error(hop, "stopped at " + std::string(to_string(moment)) + " (FDCHAIN_STOP), pid " +
                        std::to_string(::getpid()));

@@ -1,7 +1,7 @@
 // From a plan to the next hop: what users may ask of a plan is done to it, and then it is carried out.
 #pragma once
 
-#include "fdchain/plan/edits/fault.h"
+#include "fdchain/plan/edits/asked.h"
 #include "fdchain/program/announcement.h"
 #include "fdchain/system/exec/find_program.h"
 #include "fdchain/system/exec/spawn.h"
@@ -10,19 +10,20 @@
 
 namespace fdchain {
 
-/// Edits the plan as the environment asks: FDCHAIN_PROFILE, FDCHAIN_FAULT, FDCHAIN_STOP and FDCHAIN_DELAY.
-/// `sockets` and `preserved` are what the hop passes on.
-void edit_plan(HopPlan& plan, const Arrival& arrival, int sockets, int preserved);
+/// Edits the plan as it was asked for, and as the environment asks: FDCHAIN_STOP and FDCHAIN_DELAY. `sockets`
+/// and `preserved` are what the hop passes on; of profiles it knows nothing.
+void edit_plan(HopPlan& plan, const Arrival& arrival, const AskedEdits& asked, int sockets, int preserved);
 
 /// What a profile has to know beside.
-struct ProfileMatters {
+struct ProfileFacts {
   int own_sockets = 0;                   ///< how many of the sockets this hop has opened itself
   bool replace_listen_pid = false;       ///< LISTEN_PID is to be rewritten whomever it names
   std::vector<std::string> config = {};  ///< the payload's LISTEN_* by configuration, NAME=VALUE
 };
 
-void edit_plan(HopPlan& plan, const Arrival& arrival, const Accepted& accepted,
-               const ProfileMatters& matters);
+/// The same with this hop's profile, if it has one.
+void edit_plan(HopPlan& plan, const Arrival& arrival, const AskedEdits& asked, const AcceptedFds& accepted,
+               const ProfileFacts& facts);
 
 /// Spawns the next hop, by a double fork when `detached`, and writes the record of the departure.
 ///

@@ -12,6 +12,7 @@
 #include "fdchain/model/number.h"
 #include "fdchain/model/printable.h"
 #include "fdchain/model/utf8.h"
+#include "fdchain/protocol/json_node.h"
 
 namespace fdchain {
 namespace {
@@ -88,98 +89,35 @@ json::array to_json(const std::vector<std::string>& texts) {
   return array;
 }
 
-/// A value that knows the way to it, `fds[2].inode`, so that whoever wrote a bad record can find what is
-/// wrong. Keeps a pointer to the node it came from, which has to outlive it.
-class Node {
- public:
-  explicit Node(const json::value& value) : value_(value) {}
+struct RecordRefusal {
+  static constexpr bool null_is_absent = false;
+  static constexpr std::string_view after_root{};
 
-  /// What a record must have.
-  [[nodiscard]] Node at(std::string_view key) const {
-    const auto found = find(key);
-    if (!found) throw std::invalid_argument(beside(key) + " is missing");
-    return *found;
+  static std::string_view words(JsonWant want) {
+    switch (want) {
+      case JsonWant::present: return "missing";
+      case JsonWant::object: return "not an object";
+      case JsonWant::array: return "not an array";
+      case JsonWant::text: return "not a text";
+      case JsonWant::flag: return "not true or false";
+      case JsonWant::whole_number:
+      case JsonWant::in_range: break;
+    }
+    return "not a number that fits here";
   }
 
-  /// What it can do without.
-  [[nodiscard]] std::optional<Node> find(std::string_view key) const {
-    const json::object* const object = value_.if_object();
-    if (object == nullptr) refuse("an object");
-    const json::value* const found = object->if_contains(key);
-    return found == nullptr ? std::nullopt : std::optional(Node(*found, *this, key));
+  [[noreturn]] static void refuse(const std::string& where, std::string_view why) {
+    throw std::invalid_argument((where.empty() ? "the record" : where) + " is " + std::string(why));
   }
-
-  template <typename Integer>
-  [[nodiscard]] Integer integer() const {
-    json::error_code error;
-    const auto number = value_.to_number<Integer>(error);
-    if (error) refuse("a number that fits here");
-    return number;
-  }
-
-  [[nodiscard]] std::string text() const {
-    if (!value_.is_string()) refuse("a text");
-    return std::string(value_.get_string());
-  }
-
-  [[nodiscard]] bool flag() const {
-    if (!value_.is_bool()) refuse("true or false");
-    return value_.get_bool();
-  }
-
-  template <typename Value>
-  [[nodiscard]] Value one_of(std::optional<Value> (*parse)(std::string_view), const char* what) const {
-    const auto value = parse(text());
-    if (!value) refuse(what);
-    return *value;
-  }
-
-  template <typename Take>
-  void each_element(Take take) const {
-    const json::array* const array = value_.if_array();
-    if (array == nullptr) refuse("an array");
-    for (std::size_t i = 0; i < array->size(); ++i) take(Node((*array)[i], *this, {}, i));
-  }
-
-  template <typename Take>
-  void each_member(Take take) const {
-    const json::object* const object = value_.if_object();
-    if (object == nullptr) refuse("an object");
-    for (const auto& [key, value] : *object) take(std::string(key), Node(value, *this, key));
-  }
-
-  [[noreturn]] void refuse(const char* wanted) const {
-    const std::string own = path();
-    throw std::invalid_argument((own.empty() ? "the record" : own) + " is not " + wanted);
-  }
-
- private:
-  Node(const json::value& value, const Node& parent, std::string_view key, std::size_t index = 0)
-      : value_(value), parent_(&parent), key_(key), index_(index) {}
-
-  [[nodiscard]] std::string path() const {
-    if (parent_ == nullptr) return "";
-    return key_.data() == nullptr ? parent_->path() + '[' + std::to_string(index_) + ']'
-                                  : parent_->beside(key_);
-  }
-
-  [[nodiscard]] std::string beside(std::string_view key) const {
-    const std::string own = path();
-    return own + (own.empty() ? "" : ".") + std::string(key);
-  }
-
-  const json::value& value_;
-  const Node* parent_ = nullptr;
-  std::string_view key_;  // null data in an array
-  std::size_t index_ = 0;
 };
+using Node = JsonNode<RecordRefusal>;
 
 // Linux never gives a number this high; with room above it, sums of numbers cannot overflow.
 constexpr int most_descriptors = 1 << 30;
 
 int read_number(const Node& node) {
-  const int number = node.integer<int>();
-  if (number < 0 || number >= most_descriptors) node.refuse("a descriptor");
+  const int number = node.number<int>();
+  if (number < 0 || number >= most_descriptors) node.refuse("not a descriptor");
   return number;
 }
 
@@ -187,7 +125,7 @@ SocketRow read_socket(const Node& node) {
   return {value_of(families, node.at("family").text()),
           value_of(types, node.at("type").text()),
           node.at("listening").flag(),
-          node.at("cookie").integer<std::uint64_t>(),
+          node.at("cookie").number<std::uint64_t>(),
           node.at("local").text(),
           node.at("peer").text()};
 }
@@ -199,8 +137,8 @@ FdRow read_row(const Node& node) {
   row.mode = node.at("mode").text();
   row.close_on_exec = node.at("close_on_exec").flag();
   row.non_blocking = node.at("non_blocking").flag();
-  row.device = node.at("device").integer<dev_t>();
-  row.inode = node.at("inode").integer<ino_t>();
+  row.device = node.at("device").number<dev_t>();
+  row.inode = node.at("inode").number<ino_t>();
   row.name = node.at("name").text();
   if (const auto error = node.find("error")) row.error = error->text();
   if (const auto same = node.find("same_as")) row.same_as = read_number(*same);
@@ -236,7 +174,7 @@ Contract read_contract(const Node& node) {
 
 std::vector<int> read_signals(const Node& node) {
   std::vector<int> numbers;
-  node.each_element([&](const Node& number) { numbers.push_back(number.integer<int>()); });
+  node.each_element([&](const Node& number) { numbers.push_back(number.number<int>()); });
   std::ranges::sort(numbers);
   return numbers;
 }
@@ -246,7 +184,7 @@ std::vector<ProcessRow> read_children(const std::optional<Node>& node) {
   if (!node) return children;
   node->each_element([&](const Node& child) {
     children.push_back(
-        {child.at("pid").integer<pid_t>(), child.at("state").text(), child.at("command").text()});
+        {child.at("pid").number<pid_t>(), child.at("state").text(), child.at("command").text()});
   });
   return children;
 }
@@ -254,24 +192,24 @@ std::vector<ProcessRow> read_children(const std::optional<Node>& node) {
 HopRecord read_record(const Node& node) {
   HopRecord record;
   record.run = node.at("run").text();
-  record.hop = node.at("hop").one_of(parse_hop, "a hop");
-  record.moment = node.at("moment").one_of(parse_moment, "a moment");
-  record.seen_by = node.at("seen_by").one_of(parse_hop, "a hop");
-  record.time_ns = node.at("time_ns").integer<std::uint64_t>();
-  record.pid = node.at("pid").integer<pid_t>();
-  record.ppid = node.at("ppid").integer<pid_t>();
-  record.sid = node.at("sid").integer<pid_t>();
-  record.pid_in_namespace = node.at("pid_in_namespace").integer<pid_t>();
-  if (const auto id = node.find("pidfdid")) record.pidfdid = id->integer<std::uint64_t>();
+  record.hop = node.at("hop").one_of(parse_hop, "not a hop");
+  record.moment = node.at("moment").one_of(parse_moment, "not a moment");
+  record.seen_by = node.at("seen_by").one_of(parse_hop, "not a hop");
+  record.time_ns = node.at("time_ns").number<std::uint64_t>();
+  record.pid = node.at("pid").number<pid_t>();
+  record.ppid = node.at("ppid").number<pid_t>();
+  record.sid = node.at("sid").number<pid_t>();
+  record.pid_in_namespace = node.at("pid_in_namespace").number<pid_t>();
+  if (const auto id = node.find("pidfdid")) record.pidfdid = id->number<std::uint64_t>();
   record.exe = node.at("exe").text();
   if (const auto program = node.find("program")) record.program = program->text();
   node.at("environment").each_member([&](std::string name, const Node& value) {
     record.environment.emplace(std::move(name), value.text());
   });
-  record.nofile_soft = node.at("nofile_soft").integer<std::uint64_t>();
-  record.nofile_hard = node.at("nofile_hard").integer<std::uint64_t>();
+  record.nofile_soft = node.at("nofile_soft").number<std::uint64_t>();
+  record.nofile_hard = node.at("nofile_hard").number<std::uint64_t>();
   record.ignored_signals = read_signals(node.at("ignored_signals"));
-  if (const auto preserve = node.find("preserve_fds")) record.preserve_fds = preserve->integer<int>();
+  if (const auto preserve = node.find("preserve_fds")) record.preserve_fds = preserve->number<int>();
   if (const auto replaces = node.find("replaces_listen_pid")) record.replaces_listen_pid = replaces->flag();
   if (const auto relays = node.find("relays_notify")) record.relays_notify = relays->flag();
   record.fds = read_table(node.at("fds"));
@@ -289,9 +227,9 @@ struct NewerSchema {
 
 // A later version may have changed everything but this one key, so it is read first.
 void check_schema(const Node& schema) {
-  const auto version = schema.integer<std::uint64_t>();
+  const auto version = schema.number<std::uint64_t>();
   if (version > trace_schema) throw NewerSchema{version};
-  if (version < trace_schema) schema.refuse("1");
+  if (version < trace_schema) schema.refuse("not 1");
 }
 
 /// Memory for the values of one line. A short line can ask for a lot: `[0,0,0,` takes a dozen times its

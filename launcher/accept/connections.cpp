@@ -3,7 +3,6 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -23,6 +22,7 @@
 #include "fdchain/program/departure.h"
 #include "fdchain/program/log.h"
 #include "fdchain/program/notice.h"
+#include "fdchain/system/fd/poll_until.h"
 #include "fdchain/system/fd/signals.h"
 #include "fdchain/system/fd/sys.h"
 #include "fdchain/system/fs/files.h"
@@ -38,7 +38,7 @@ namespace fdchain {
 namespace {
 
 constexpr std::string_view connection_name = "connection";  // systemd's, for Accept=yes
-constexpr int moment_without_descriptors = 200;             // milliseconds
+constexpr std::chrono::milliseconds moment_without_descriptors{200};
 
 /// The other end of an IP connection; nothing of any other.
 struct Peer {
@@ -85,7 +85,7 @@ class Connections {
   using Clock = std::chrono::steady_clock;
 
   void wait_for_something();
-  [[nodiscard]] int patience() const;
+  [[nodiscard]] Deadline end_of_patience() const;
   void feed_watchdog();
   void take(Listener& listener, bool is_hung_up);
   void start(const OwnedFd& connection, const Listener& listener);
@@ -140,14 +140,10 @@ int Connections::serve() {
   return exit_status::by_signal + ended_by_;
 }
 
-// How long nothing may happen.
-int Connections::patience() const {
-  int most = out_of_descriptors_ ? moment_without_descriptors : -1;
-  if (watchdog_.count() == 0) return most;
-  const auto left =
-      std::chrono::ceil<std::chrono::milliseconds>(fed_at_ + watchdog_ / 2 - Clock::now()).count();
-  const int until_fed = static_cast<int>(std::clamp<std::int64_t>(left, 1, INT_MAX));
-  return most < 0 ? until_fed : std::min(most, until_fed);
+// Until when nothing may happen.
+Deadline Connections::end_of_patience() const {
+  const Deadline end = out_of_descriptors_ ? after(moment_without_descriptors) : no_deadline;
+  return watchdog_.count() == 0 ? end : std::min(end, fed_at_ + watchdog_ / 2);
 }
 
 // It is this process whom the manager has started: no run of a connection could do it.
@@ -163,7 +159,7 @@ void Connections::wait_for_something() {
   if (!out_of_descriptors_) {
     for (const Listener& listener : listeners_) waiting.push_back({listener.fd.get(), POLLIN, 0});
   }
-  retry([&] { return ::poll(waiting.data(), waiting.size(), patience()); });
+  (void)poll_until(waiting, end_of_patience());
   out_of_descriptors_ = false;
   if (waiting[0].revents != 0) hear_signal();
   for (std::size_t i = 1; i < waiting.size() && ended_by_ == 0; ++i) {
@@ -201,7 +197,7 @@ void Connections::take(Listener& listener, bool is_hung_up) {
 HandOver Connections::hand_over(const OwnedFd& connection, const Peer& peer) const {
   const Received nothing{arrival_.environment, 0, {}, false, options_.preserve_fds};
   HandOver next = pass_on(Hop::activator, nothing);
-  for (Passed& preserved : next.passed) ++preserved.target;  // behind the socket
+  for (FdPass& preserved : next.passed) ++preserved.target;  // behind the socket
   next.passed.push_back({connection.get(), listen_fds_start, 1, false, "connection"});
   announce(next.environment, 1, std::string(connection_name));
   next.name_pid = true;

@@ -17,7 +17,7 @@ namespace {
 FdTable found_by_next(const HandOver& previous) {
   FdTable table;
   const auto add = [&](int number) { table.emplace_back().number = number; };
-  for (const Passed& range : previous.passed) {
+  for (const FdPass& range : previous.passed) {
     if (range.what == "sync pipe" || range.what == "start pipe") continue;
     for (int i = 0; i < range.count; ++i) add(range.target + i);
   }
@@ -28,23 +28,23 @@ FdTable found_by_next(const HandOver& previous) {
   return table;
 }
 
-Accepted accepted_by_next(const Profile* profile, const HandOver& previous,
-                          std::span<const std::string> words) {
+AcceptedFds accepted_by_next(const Profile* profile, const HandOver& previous,
+                             std::span<const std::string> words) {
   const auto count = previous.environment.get(listen_fds_name);
-  Told told{previous.environment, previous.name_pid, 0, 0};
-  if (told.announced && count) told.count = parse_int_as_systemd(*count).value;
+  Announcement announcement{previous.environment, previous.name_pid, 0, 0};
+  if (announcement.announced && count) announcement.count = parse_int_as_systemd(*count).value;
   const std::vector<std::string_view> views(words.begin(), words.end());
-  told.preserve_fds = told_to_preserve(views).value_or(0);
-  Kept kept{told.announced ? told.count : 0, told.preserve_fds};
-  if (profile != nullptr) kept = profile->keep(told);
-  Accepted accepted = accept_kept(kept, told, found_by_next(previous));
+  announcement.preserve_fds = told_to_preserve(views).value_or(0);
+  FdRange kept{announcement.announced ? announcement.count : 0, announcement.preserve_fds};
+  if (profile != nullptr) kept = profile->keep(announcement);
+  AcceptedFds accepted = accept_kept(kept, announcement, found_by_next(previous));
   if (profile != nullptr) return accepted;
   accepted.sockets.count = kept.sockets;
   accepted.preserved = kept.preserved;
   return accepted;
 }
 
-Received received_by_next(const Accepted& accepted, const HandOver& previous) {
+Received received_by_next(const AcceptedFds& accepted, const HandOver& previous) {
   const auto fdnames = previous.environment.get(listen_fdnames_name);
   return {previous.environment,
           accepted.sockets.count,
@@ -54,7 +54,7 @@ Received received_by_next(const Accepted& accepted, const HandOver& previous) {
           previous.pid_variables};
 }
 
-HopPlan plan_monitor(const RunOptions& options, const HandOver& launcher, const Accepted& accepted,
+HopPlan plan_monitor(const RunOptions& options, const HandOver& launcher, const AcceptedFds& accepted,
                      int sync_target) {
   RuntimeStart start;
   start.received = received_by_next(accepted, launcher);
@@ -70,8 +70,8 @@ HopPlan plan_monitor(const RunOptions& options, const HandOver& launcher, const 
   return {hand_over_to_runtime(start), ideal_conduct(Hop::monitor)};
 }
 
-HopPlan plan_shim(const RunOptions& options, const HandOver& monitor, const Accepted& accepted, int ready_fd,
-                  std::span<const std::string> config) {
+HopPlan plan_shim(const RunOptions& options, const HandOver& monitor, const AcceptedFds& accepted,
+                  int ready_fd, std::span<const std::string> config) {
   PayloadStart start;
   start.received = received_by_next(accepted, monitor);
   start.program = options.payload.front();
@@ -86,20 +86,20 @@ HopPlan plan_shim(const RunOptions& options, const HandOver& monitor, const Acce
 }
 
 // Faults are edits of what a healthy chain would have: they may have spoilt the announcement.
-Accepted accepted_for(const DryRun& run, const Profile* profile, const HandOver& previous,
-                      std::span<const std::string> words) {
+AcceptedFds accepted_for(const DryRun& run, const Profile* profile, const HandOver& previous,
+                         std::span<const std::string> words) {
   if (!run.options().profiles.is_ideal()) return accepted_by_next(profile, previous, words);
-  Accepted accepted;
+  AcceptedFds accepted;
   accepted.sockets.count = run.sockets();
   accepted.preserved = accepted.preserve_fds = run.options().preserve_fds;
   accepted.kept_end = accepted.sockets.end() + accepted.preserved;
   return accepted;
 }
 
-HopContext context_for(const HandOver& previous, const Accepted& accepted) {
+HopContext context_for(const HandOver& previous, const AcceptedFds& accepted) {
   const auto count = previous.environment.get(listen_fds_name);
-  const Told told{{}, previous.name_pid, count ? parse_int_as_systemd(*count).value : 0, 0};
-  HopContext context = context_of(previous.environment, accepted, told);
+  const Announcement announcement{{}, previous.name_pid, count ? parse_int_as_systemd(*count).value : 0, 0};
+  HopContext context = context_of(previous.environment, accepted, announcement);
   for (const FdRow& row : found_by_next(previous)) {
     if (row.number >= accepted.sockets.end() + accepted.preserved) context.strays.push_back(row.number);
   }
@@ -108,7 +108,7 @@ HopContext context_for(const HandOver& previous, const Accepted& accepted) {
 
 HandOver plan_second(DryRun& run, const HandOver& launcher, int sync) {
   const Profile* const profile = run.options().profiles.of(Hop::monitor);
-  const Accepted accepted = accepted_for(run, profile, launcher, launcher.argv);
+  const AcceptedFds accepted = accepted_for(run, profile, launcher, launcher.argv);
   HopContext context = context_for(launcher, accepted);
   const bool replaces = std::ranges::find(launcher.argv, "--replace-listen-pid") != launcher.argv.end();
   context.names_me = launcher.name_pid || replaces;
@@ -117,7 +117,7 @@ HandOver plan_second(DryRun& run, const HandOver& launcher, int sync) {
 
 void plan_third(DryRun& run, const HandOver& monitor, std::span<const std::string> words, int sync) {
   const Profile* const profile = run.options().profiles.of(Hop::runtime_shim);
-  const Accepted accepted = accepted_for(run, profile, monitor, words);
+  const AcceptedFds accepted = accepted_for(run, profile, monitor, words);
   HopContext context = context_for(monitor, accepted);
   std::vector<std::string> config;
   for (std::size_t i = 0; i + 1 < words.size() && words[i] != "--"; ++i) {

@@ -24,15 +24,6 @@
 namespace fdchain {
 namespace {
 
-// The environment for the next hop, with what it has to know of the trace and of its faults.
-Environment environment_to_pass(const RunOptions& options, const Arrival& arrival, const Trace& trace) {
-  Environment environment = arrival.environment;
-  if (trace.on()) environment.set(trace_name, trace.variable());
-  if (!options.faults.empty()) environment.set(fault_name, to_string(options.faults));
-  if (!options.profiles.is_ideal()) environment.set(profile_name, to_string(options.profiles));
-  return environment;
-}
-
 void carry_out(const std::vector<AfterFork>& steps, const Spawned& monitor, Arrival& arrival,
                Sockets& sockets) {
   for (const AfterFork step : steps) {
@@ -47,8 +38,8 @@ void carry_out(const std::vector<AfterFork>& steps, const Spawned& monitor, Arri
 }
 
 // Double-forks the monitor and connects the link to it; returns its pid.
-pid_t start_monitor(const RunOptions& options, Arrival& arrival, const Accepted& accepted, Sockets& sockets,
-                    MonitorLink& link, const Trace& trace) {
+pid_t start_monitor(const RunOptions& options, Arrival& arrival, const AcceptedFds& accepted,
+                    Sockets& sockets, MonitorLink& link, const Trace& trace) {
   SocketPair sync = make_socket_pair();
   SocketPair start = make_socket_pair();
   Handles handles{{}, {}, sync.theirs.get(), start.theirs.get(), static_cast<int>(accepted.free.size())};
@@ -56,11 +47,11 @@ pid_t start_monitor(const RunOptions& options, Arrival& arrival, const Accepted&
     handles.own_sockets.push_back(opened.fd.get());
     for (const MadeName& made : opened.made) handles.made_names.emplace_back(made.kind(), made.name());
   }
-  arrival.environment = environment_to_pass(options, arrival, trace);
-  HopPlan plan{
-      hand_over_to_monitor(plan_monitor_start(options, arrival.environment, sockets.inherited, handles)),
-      ideal_conduct(Hop::launcher)};
-  edit_plan(plan, arrival, accepted, {static_cast<int>(sockets.opened.size())});
+  const Environment environment = environment_to_pass(options, arrival.environment, trace);
+  HopPlan plan{hand_over_to_monitor(plan_monitor_start(options, environment, sockets.inherited, handles)),
+               ideal_conduct(Hop::launcher)};
+  edit_plan(plan, arrival, asked_edits(options, arrival.environment), accepted,
+            {static_cast<int>(sockets.opened.size())});
   const Spawned monitor = depart(plan.next, link.mask_before(), trace, true);
   log::debug("monitor runs with pid {}", monitor.pid);
   checkpoint(arrival.environment, Hop::launcher, Moment::after_fork);
@@ -115,7 +106,7 @@ std::unique_ptr<Watcher> watch(const RunOptions& options, const Arrival& arrival
   return watch_run(trace, observe_fds(), payload);
 }
 
-int run_linked(const RunOptions& options, Arrival& arrival, const Accepted& accepted, MonitorLink& link,
+int run_linked(const RunOptions& options, Arrival& arrival, const AcceptedFds& accepted, MonitorLink& link,
                Sockets& sockets, Witness& witness) {
   if (!options.pidfile.empty()) check_replaceable("--pidfile", options.pidfile);
   sockets.inherited = accepted.sockets;
@@ -156,7 +147,7 @@ int run_linked(const RunOptions& options, Arrival& arrival, const Accepted& acce
 
 }  // namespace
 
-int run_hops(const RunOptions& options, Arrival& arrival, const Accepted& accepted, Sockets& sockets,
+int run_hops(const RunOptions& options, Arrival& arrival, const AcceptedFds& accepted, Sockets& sockets,
              Witness& witness) {
   std::optional<MonitorLink> link;
   try {

@@ -9,7 +9,7 @@ namespace fdchain {
 
 /// A run in the native dialect: double-forks the monitor and waits for the payload's end, or, with --detach,
 /// for its start. Returns the payload's status, with --detach 0; throws Failure when a hop failed.
-int run_hops(const RunOptions& options, Arrival& arrival, const Accepted& accepted, Sockets& sockets,
+int run_hops(const RunOptions& options, Arrival& arrival, const AcceptedFds& accepted, Sockets& sockets,
              Witness& witness);
 
 }  // namespace fdchain

@@ -16,6 +16,7 @@
 #include "fdchain/program/log.h"
 #include "fdchain/program/options.h"
 #include "fdchain/system/exec/pidfd.h"
+#include "fdchain/system/fd/poll_until.h"
 #include "fdchain/system/fs/files.h"
 #include "fdchain/system/proc/processes.h"
 #include "fdchain/system/socket/listening_socket.h"
@@ -109,17 +110,29 @@ Processes processes_of_run(const std::vector<std::string>& programs, const std::
 }
 
 // Each step of the making ends with a process; what else happens is looked for once a second.
-void wait_for_one_of(const Processes& busy, const Processes& cleaning,
-                     std::chrono::steady_clock::time_point end) {
+void wait_for_one_of(const Processes& busy, const Processes& cleaning, Deadline end) {
   std::vector<pollfd> waiting;
   for (const Processes* const list : {&busy, &cleaning})
     for (const OwnedFd& process : *list) waiting.push_back({process.get(), POLLIN, 0});
-  const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
-  const auto limit = std::clamp<std::int64_t>(left.count(), 0, 1000);
-  (void)!::poll(waiting.data(), waiting.size(), static_cast<int>(limit));
+  (void)poll_until(waiting, std::min(end, after(std::chrono::seconds(1))));
 }
 
 }  // namespace
+
+std::vector<std::string> clean_up_words(const ContainerRun& run, const Sockets& sockets) {
+  std::vector<std::string> words{"--directory", run.place.path, "--id", run.id};
+  const auto add = [&](const char* option, const std::string& value) {
+    words.insert(words.end(), {option, value});
+  };
+  add("--runtime-word", run.runtime);
+  for (const std::string& word : runtime_words(run)) add("--runtime-word", word);
+  if (!run.options.exit_file.empty()) add("--exit-file", std::filesystem::absolute(run.options.exit_file));
+  for (const Opened& opened : sockets.opened) {
+    for (const MadeName& made : opened.made)
+      add(made.kind() == MadeName::Kind::path ? "--remove-path" : "--remove-queue", made.to_words());
+  }
+  return words;
+}
 
 int clean_up_container(const std::vector<std::string>& words) {
   CleanUp job;
@@ -135,11 +148,11 @@ int clean_up_container(const std::vector<std::string>& words) {
 // command lines. The exit command is this program, has the directory, and does the rest when there was a
 // container to end.
 void clean_up_unstarted(const std::vector<std::string>& words, const std::string& monitor,
-                        const Caretaker::Told& told) {
+                        const Caretaker::Notes& notes) {
   CleanUp job;
   parse_command_line(words, describe(job));
   const std::string bundle = ContainerPlace{job.directory}.bundle();
-  const auto end = std::chrono::steady_clock::now() + clean_up_patience;
+  const Deadline end = after(clean_up_patience);
   while (true) {
     const Processes busy = processes_of_run({monitor, job.runtime.front()}, bundle);
     const Processes cleaning = processes_of_run({find_own_program("launcher")}, job.directory);
@@ -156,7 +169,7 @@ void clean_up_unstarted(const std::vector<std::string>& words, const std::string
     wait_for_one_of(busy, cleaning, end);
   }
   clean_up(job);
-  remove_names(told);
+  remove_names(notes);
 }
 
 }  // namespace fdchain

@@ -1,16 +1,15 @@
 #include "launcher/oci/command.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cstdint>
 
 #include "fdchain/plan/hand_over.h"
 #include "fdchain/program/departure.h"
 #include "fdchain/system/exec/pidfd.h"
+#include "fdchain/system/fd/poll_until.h"
 #include "fdchain/system/fd/sys.h"
 #include "fdchain/system/fs/files.h"
 
@@ -18,7 +17,7 @@ namespace fdchain {
 namespace {
 
 constexpr std::size_t worth_reading = 16384;
-constexpr std::int64_t now_and_then = 100;  // milliseconds
+constexpr std::chrono::milliseconds now_and_then{100};
 
 // What is there. False when nobody will write any more.
 bool take(int pipe, std::string& said) {
@@ -55,15 +54,13 @@ Outcome run_command(const std::vector<std::string>& words, const Environment& en
   const OwnedFd pidfd(check(open_pidfd(pid), "pidfd_open"));
   Outcome outcome{WaitStatus(0), {}};
   std::array<pollfd, 2> waiting{{{pidfd.get(), POLLIN, 0}, {ours.get(), POLLIN, 0}}};
-  const auto end = std::chrono::steady_clock::now() + limit;
+  const Deadline end = after(limit);
   // Until it has ended, not until its pipe has: it may have left the other end to somebody.
   while (waiting[0].revents == 0) {
-    const auto left =
-        std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now()).count();
-    const bool enough = left <= 0 || (given_up && given_up());
+    const bool enough = std::chrono::steady_clock::now() >= end || (given_up && given_up());
     if (enough) ::kill(pid, SIGKILL);
-    const auto longest = given_up ? std::min(left, now_and_then) : left;
-    (void)!::poll(waiting.data(), waiting.size(), enough ? -1 : static_cast<int>(longest));
+    const Deadline look = given_up ? std::min(end, after(now_and_then)) : end;
+    (void)poll_until(waiting, enough ? no_deadline : look);
     if (waiting[1].revents != 0 && !take(ours.get(), outcome.said)) waiting[1].fd = -1;
   }
   take(ours.get(), outcome.said);

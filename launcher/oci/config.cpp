@@ -46,24 +46,24 @@ std::vector<std::string> arguments(const RunOptions& options) {
 
 }  // namespace
 
-oci::Config container_config(const RunOptions& options, const ContainerMatters& matters) {
+oci::Config container_config(const RunOptions& options, const ContainerFacts& facts) {
   oci::Config config;
-  config.root = {matters.root, options.isolation.rootfs.empty()};
+  config.root = {facts.root, options.isolation.rootfs.empty()};
   oci::Process process;
   process.args = arguments(options);
   process.cwd = options.workdir.empty() ? "/" : options.workdir;
   process.env = {"PATH=" + std::string(standard_path), "HOME=/root", "container=fdchain"};
   for (const std::string& assignment : options.environment) process.env.push_back(assignment);
-  for (const std::string& assignment : matters.announcement) process.env.push_back(assignment);
-  if (matters.notify_socket)
-    process.env.push_back(std::string(notify_socket_name) + '=' + *matters.notify_socket);
+  for (const std::string& assignment : facts.announcement) process.env.push_back(assignment);
+  if (facts.notify_socket)
+    process.env.push_back(std::string(notify_socket_name) + '=' + *facts.notify_socket);
   const auto usual = usual_capabilities();
   process.capabilities = oci::Capabilities{usual, usual, {}, usual, {}};
   config.process = std::move(process);
   config.mounts = usual_mounts(options.isolation);
-  if (matters.notify_directory) {
-    const std::string directory = std::filesystem::path(*matters.notify_socket).parent_path();
-    config.mounts.push_back({directory, "bind", *matters.notify_directory, {"bind"}});
+  if (facts.notify_directory) {
+    const std::string directory = std::filesystem::path(*facts.notify_socket).parent_path();
+    config.mounts.push_back({directory, "bind", *facts.notify_directory, {"bind"}});
   }
   config.linux_.namespaces = namespaces(options.isolation);
   return config;

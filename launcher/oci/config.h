@@ -11,7 +11,7 @@
 namespace fdchain {
 
 /// What the configuration has to know beside the options.
-struct ContainerMatters {
+struct ContainerFacts {
   std::string root;                       ///< an absolute path; the host's own root is shown there read-only
   std::vector<std::string> announcement;  ///< LISTEN_*, NAME=VALUE
   std::optional<std::string> notify_socket;     ///< NOTIFY_SOCKET as the payload shall have it
@@ -20,6 +20,6 @@ struct ContainerMatters {
 
 /// The configuration of a container that runs the payload as process 1, with the capabilities and the devices
 /// that podman gives, and nothing that a runtime would need cgroups for.
-oci::Config container_config(const RunOptions& options, const ContainerMatters& matters);
+oci::Config container_config(const RunOptions& options, const ContainerFacts& facts);
 
 }  // namespace fdchain

@@ -13,7 +13,7 @@ namespace fdchain {
 /// Writes a bundle, has the monitor have the runtime make the container, starts it, relays signals, waits for
 /// its end and leaves nothing behind. Returns the payload's status, with --detach 0. Throws Failure with the
 /// run's status when the payload never ran.
-int run_container(const RunOptions& options, Arrival& arrival, const Accepted& accepted, Sockets& sockets,
+int run_container(const RunOptions& options, Arrival& arrival, const AcceptedFds& accepted, Sockets& sockets,
                   Witness& witness);
 
 }  // namespace fdchain

@@ -35,21 +35,21 @@ std::optional<std::string> notify_socket_of(const ContainerRun& run) {
 }
 
 oci::Config config_of(const ContainerRun& run) {
-  ContainerMatters matters;
+  ContainerFacts facts;
   const std::string& rootfs = run.options.isolation.rootfs;
-  matters.root = rootfs.empty() ? run.place.root() : rootfs;
+  facts.root = rootfs.empty() ? run.place.root() : rootfs;
   if (run.socket_count() > 0 && !is_cri_o(run)) {
     Environment announced;
     announce(announced, run.socket_count(), all_fdnames(run.options, run.inherited));
     announced.set(listen_pid_name, "1");  // process 1 of its namespace; a runtime without one may know better
-    matters.announcement = announced.assignments();
+    facts.announcement = announced.assignments();
   }
   if (notify_socket_of(run)) {
     // The monitor listens there, and forwards.
-    matters.notify_socket = rootfs.empty() ? run.place.notify() + "/notify.sock" : "/run/notify/notify.sock";
-    if (!rootfs.empty()) matters.notify_directory = run.place.notify();
+    facts.notify_socket = rootfs.empty() ? run.place.notify() + "/notify.sock" : "/run/notify/notify.sock";
+    if (!rootfs.empty()) facts.notify_directory = run.place.notify();
   }
-  return container_config(run.options, matters);
+  return container_config(run.options, facts);
 }
 
 ConmonOptions conmon_options(const ContainerRun& run, std::vector<std::string> exit_command_args) {

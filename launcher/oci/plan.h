@@ -18,9 +18,9 @@ namespace fdchain {
 /// One container: who makes it, where, and of what.
 struct ContainerRun {
   const RunOptions& options;
-  const Environment& environment;  ///< the launcher's own
-  ListenEnv inherited;             ///< the sockets it was given
-  int kept_end = 0;                ///< one past the last descriptor that it passes of those it was given
+  Environment environment;  ///< for the monitor
+  ListenEnv inherited;      ///< the sockets it was given
+  int kept_end = 0;         ///< one past the last descriptor that it passes of those it was given
   ContainerPlace place;
   std::string id;
   std::string monitor;  ///< the path of a conmon

@@ -8,17 +8,13 @@
 #include <string>
 #include <utility>
 
+#include "fdchain/system/fd/poll_until.h"
 #include "fdchain/system/fd/sys.h"
 
 namespace fdchain {
 namespace {
 
 constexpr std::size_t pipe_holds = 65'536;  // written and not read, at most
-
-bool can_be_read(int fd) {
-  pollfd one{fd, POLLIN, 0};
-  return ::poll(&one, 1, 0) == 1;
-}
 
 }  // namespace
 
@@ -38,8 +34,8 @@ TerminalRelay::TerminalRelay(bool wanted) {
   }
 }
 
-std::vector<Passed> TerminalRelay::passed() const {
-  std::vector<Passed> passed;
+std::vector<FdPass> TerminalRelay::passed() const {
+  std::vector<FdPass> passed;
   for (const Stream& stream : streams_)
     passed.push_back({stream.theirs.get(), stream.number, 1, false, "instead of a terminal"});
   return passed;
@@ -64,7 +60,7 @@ void TerminalRelay::move() {
 void TerminalRelay::carry(Stream& stream) {
   Flow& flow = stream.flow;
   // A read of a terminal in vain would stop a job in the background.
-  while (flow.has_room() && can_be_read(flow.from) && flow.fill() > 0) {
+  while (flow.has_room() && is_readable(flow.from) && flow.fill() > 0) {
   }
   while (flow.flush()) {
   }

@@ -21,7 +21,7 @@ class TerminalRelay {
   explicit TerminalRelay(bool wanted);
 
   /// The pipes' other ends, at 0, 1 and 2 of the next program.
-  [[nodiscard]] std::vector<Passed> passed() const;
+  [[nodiscard]] std::vector<FdPass> passed() const;
 
   /// The next program has them: from now on their ends can be seen.
   void close_theirs();

@@ -1,19 +1,16 @@
 #include "launcher/report/list_profiles.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <boost/json.hpp>
 
 #include "fdchain/plan/edits/profile.h"
-#include "fdchain/program/options.h"
-#include "fdchain/system/fs/files.h"
+#include "launcher/report/listing.h"
 
 namespace fdchain {
 namespace {
 
 namespace json = boost::json;
-namespace po = boost::program_options;
 
 constexpr std::string_view usage =
     "Usage: launcher profiles [--json]\n\n"
@@ -54,14 +51,7 @@ std::string as_json() {
 }  // namespace
 
 int list_profiles(const std::vector<std::string>& words) {
-  bool wants_json = false;
-  po::options_description own("Options");
-  own.add_options()("json", po::bool_switch(&wants_json), "for scripts");
-  own.add(common_options());
-  const CommandLine command_line = parse_command_line(words, own);
-  if (!answered(command_line, Hop::launcher, usage, own))
-    write_all(STDOUT_FILENO, wants_json ? as_json() : as_text(), "stdout");
-  return 0;
+  return print_listing({usage, as_text, as_json}, words);
 }
 
 }  // namespace fdchain

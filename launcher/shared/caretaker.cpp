@@ -1,6 +1,5 @@
 #include "launcher/shared/caretaker.h"
 
-#include <poll.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -15,6 +14,7 @@
 #include "fdchain/system/exec/daemon.h"
 #include "fdchain/system/exec/pidfd.h"
 #include "fdchain/system/fd/handshake.h"
+#include "fdchain/system/fd/poll_until.h"
 #include "fdchain/system/fd/signals.h"
 #include "fdchain/system/fd/sys.h"
 #include "fdchain/system/fs/files.h"
@@ -36,32 +36,32 @@ void let_go_of_everything_but(int link) {
 }
 
 // What has been said and not yet heard. False at the end.
-bool hear(Caretaker::Told& told) {
+bool receive(Caretaker::Notes& notes) {
   std::string text(longest_told, '\0');
   while (true) {
     const ssize_t got = retry([&] { return ::recv(link_number, text.data(), text.size(), MSG_DONTWAIT); });
     if (got < 0) return errno == EAGAIN;
     if (got == 0) return false;
-    told.emplace_back(text, 0, static_cast<std::size_t>(got));
+    notes.emplace_back(text, 0, static_cast<std::size_t>(got));
   }
 }
 
-Caretaker::Told wait_for_death(pid_t whom) {
+Caretaker::Notes wait_for_death(pid_t whom) {
   const OwnedFd end(open_pidfd(whom));
   std::array<pollfd, 2> waiting{{{end.get(), POLLIN, 0}, {link_number, POLLIN, 0}}};
-  Caretaker::Told told;
+  Caretaker::Notes notes;
   // If it is not our parent any more it has died already, and the number may be another's.
   while (end && ::getppid() == whom && waiting[0].revents == 0) {
-    (void)!::poll(waiting.data(), waiting.size(), -1);
-    if (waiting[1].revents != 0 && !hear(told)) waiting[1].fd = -1;
+    (void)poll_until(waiting, no_deadline);
+    if (waiting[1].revents != 0 && !receive(notes)) waiting[1].fd = -1;
   }
-  hear(told);
-  return told;
+  receive(notes);
+  return notes;
 }
 
 }  // namespace
 
-Caretaker::Caretaker(std::function<void(const Told&)> clean_up) {
+Caretaker::Caretaker(std::function<void(const Notes&)> clean_up) {
   const pid_t self = ::getpid();
   SocketPair link = make_socket_pair();
   const SignalsBlocked blocked;

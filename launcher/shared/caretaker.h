@@ -17,11 +17,11 @@ namespace fdchain {
 /// signal but SIGKILL ends it. When this object goes there is nothing more to take care of, and it ends.
 class Caretaker {
  public:
-  using Told = std::vector<std::string>;
+  using Notes = std::vector<std::string>;
 
   /// From now on; `clean_up` runs in the other process, once this one has died, with what it has been told.
   /// Made before anything that it is to remove.
-  explicit Caretaker(std::function<void(const Told&)> clean_up);
+  explicit Caretaker(std::function<void(const Notes&)> clean_up);
   ~Caretaker();
   Caretaker(const Caretaker&) = delete;
   Caretaker& operator=(const Caretaker&) = delete;

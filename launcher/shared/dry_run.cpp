@@ -99,11 +99,12 @@ std::vector<int> strays_of(const Arrival& arrival, int window_end) {
 
 }  // namespace
 
-HopContext context_of(const Environment& arrived, const Accepted& accepted, const Told& told) {
+HopContext context_of(const Environment& arrived, const AcceptedFds& accepted,
+                      const Announcement& announcement) {
   HopContext context{arrived, ::getpid(), accepted.sockets.count, accepted.preserved, {}};
   context.preserve_fds = accepted.preserve_fds;
-  context.announced = context.names_me = told.announced;
-  context.announced_count = told.count;
+  context.announced = context.names_me = announcement.announced;
+  context.announced_count = announcement.count;
   context.kept_end = accepted.kept_end;
   context.free = accepted.free;
   return context;

@@ -22,8 +22,8 @@ class DryRun {
 
   [[nodiscard]] const RunOptions& options() const { return options_; }
   [[nodiscard]] const Arrival& arrival() const { return arrival_; }
-  [[nodiscard]] const Accepted& accepted() const { return accepted_; }  ///< by the launcher
-  [[nodiscard]] int sockets() const { return sockets_; }                ///< how many the payload gets
+  [[nodiscard]] const AcceptedFds& accepted() const { return accepted_; }  ///< by the launcher
+  [[nodiscard]] int sockets() const { return sockets_; }                   ///< how many the payload gets
 
   /// Descriptors at the numbers that the kernel would give them.
   [[nodiscard]] Handles handles() const;
@@ -44,14 +44,15 @@ class DryRun {
  private:
   RunOptions options_;
   Arrival& arrival_;
-  Accepted accepted_;
+  AcceptedFds accepted_;
   int sockets_ = 0;
   std::string text_;
   boost::json::array hops_;
 };
 
 /// What a process knows of the announcement it was given, before anything else.
-HopContext context_of(const Environment& arrived, const Accepted& accepted, const Told& told);
+HopContext context_of(const Environment& arrived, const AcceptedFds& accepted,
+                      const Announcement& announcement);
 
 /// A command line for people.
 std::string join_printable(const std::vector<std::string>& words);

@@ -65,6 +65,21 @@ std::vector<std::string> monitor_command(const RunOptions& options, const Enviro
 
 }  // namespace
 
+Environment environment_to_pass(const RunOptions& options, const Environment& arrived, const Trace& trace) {
+  Environment environment = arrived;
+  if (trace.on()) environment.set(trace_name, trace.variable());
+  if (!options.faults.empty()) environment.set(fault_name, to_string(options.faults));
+  if (!options.profiles.is_ideal()) environment.set(profile_name, to_string(options.profiles));
+  return environment;
+}
+
+AskedEdits asked_edits(const RunOptions& options, const Environment& arrived) {
+  AskedEdits asked = asked_edits(arrived);
+  if (!options.faults.empty()) asked.faults = options.faults;
+  if (!options.profiles.is_ideal()) asked.profiles = options.profiles;
+  return asked;
+}
+
 std::optional<std::string> all_fdnames(const RunOptions& options, const ListenEnv& inherited) {
   return fdnames(inherited, options.listen);
 }

@@ -6,9 +6,11 @@
 #include <vector>
 
 #include "fdchain/model/hop_record.h"
+#include "fdchain/plan/edits/asked.h"
 #include "fdchain/plan/roles.h"
 #include "fdchain/system/socket/listening_socket.h"
 #include "fdchain/system/trace/arrival.h"
+#include "fdchain/system/trace/trace_file.h"
 #include "launcher/shared/options.h"
 
 namespace fdchain {
@@ -33,6 +35,13 @@ struct Handles {
 /// What the monitor is to be started with. `environment` is the one to pass on.
 MonitorStart plan_monitor_start(const RunOptions& options, const Environment& environment,
                                 const ListenEnv& inherited, const Handles& handles);
+
+/// The environment for the next hop: as it came, with what the next one has to know of the trace and of its
+/// faults.
+Environment environment_to_pass(const RunOptions& options, const Environment& arrived, const Trace& trace);
+
+/// The edits that the options ask for; where they ask for none, those of the environment.
+AskedEdits asked_edits(const RunOptions& options, const Environment& arrived);
 
 /// LISTEN_FDNAMES of what was inherited and of what is opened; nothing when no socket has a name.
 std::optional<std::string> all_fdnames(const RunOptions& options, const ListenEnv& inherited);

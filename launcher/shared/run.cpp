@@ -8,9 +8,9 @@ namespace fdchain {
 namespace {
 
 // podman's --preserve-fds counts from 3 on, in the place of LISTEN_FDS.
-Accepted accept_as_launcher(const RunOptions& options, Arrival& arrival) {
+AcceptedFds accept_as_launcher(const RunOptions& options, Arrival& arrival) {
   const Profile* const profile = options.profiles.of(Hop::launcher);
-  Accepted accepted = accept_as(profile, arrival, options.preserve_fds, {});
+  AcceptedFds accepted = accept_as(profile, arrival, options.preserve_fds, {});
   if (options.listen.empty()) warn_of_names(accepted.sockets);
   const bool would_collide =
       profile != nullptr && !options.listen.empty() && accepted.preserved != options.preserve_fds;
@@ -20,7 +20,7 @@ Accepted accept_as_launcher(const RunOptions& options, Arrival& arrival) {
   return accepted;
 }
 
-Accepted accept_or_report(const RunOptions& options, Arrival& arrival, Witness& witness) try {
+AcceptedFds accept_or_report(const RunOptions& options, Arrival& arrival, Witness& witness) try {
   return accept_as_launcher(options, arrival);
 } catch (...) {
   witness.saw_end({}, {});
@@ -34,7 +34,7 @@ int run_chain(const RunOptions& options, Arrival arrival, RunDialect run_dialect
   const auto say = [](std::string_view text, int) { print_error(Hop::launcher, text); };
   const auto run = [&] {
     Sockets sockets;  // still held when a failed run is looked at
-    const Accepted accepted = accept_or_report(options, arrival, witness);
+    const AcceptedFds accepted = accept_or_report(options, arrival, witness);
     RunOptions as_read = options;
     as_read.preserve_fds = accepted.preserved;
     return run_dialect(as_read, arrival, accepted, sockets, witness);

@@ -10,7 +10,7 @@ namespace fdchain {
 
 /// One dialect's way to run what comes after the launcher: opens what is to be opened, and returns the run's
 /// exit status. When it fails it says to the witness what there was, and throws.
-using RunDialect = int (*)(const RunOptions& options, Arrival& arrival, const Accepted& accepted,
+using RunDialect = int (*)(const RunOptions& options, Arrival& arrival, const AcceptedFds& accepted,
                            Sockets& sockets, Witness& witness);
 
 /// Runs the chain, judges it and reports, as the options ask for. Returns the exit status; a failed hop is

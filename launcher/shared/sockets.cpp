@@ -119,8 +119,8 @@ bool makes_names(const RunOptions& options) {
                              [](const ListenSpec& spec) { return !names_made_for(spec).empty(); });
 }
 
-void remove_names(const Caretaker::Told& told) {
-  for (const std::string_view text : told) {
+void remove_names(const Caretaker::Notes& notes) {
+  for (const std::string_view text : notes) {
     if (text.starts_with(told_path))
       MadeName::known(MadeName::Kind::path, text.substr(told_path.size())).remove();
     else if (text.starts_with(told_queue))

@@ -14,7 +14,7 @@ void open_sockets(const RunOptions& options, Sockets& sockets, const Caretaker* 
 bool makes_names(const RunOptions& options);
 
 /// Removes the names of which a caretaker has been told.
-void remove_names(const Caretaker::Told& told);
+void remove_names(const Caretaker::Notes& notes);
 
 /// What --listen-report says: a JSON object. Each socket has its number at the payload, or none where the
 /// payload gets connections instead.

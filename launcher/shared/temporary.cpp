@@ -51,7 +51,7 @@ std::string temporary_path(std::string_view prefix) {
 
 TemporaryTrace::TemporaryTrace()
     : directory_(temporary_path("fdchain-trace-")),
-      caretaker_([directory = directory_](const Caretaker::Told&) { remove_trace(directory); }) {
+      caretaker_([directory = directory_](const Caretaker::Notes&) { remove_trace(directory); }) {
   check(::mkdir(directory_.c_str(), 0700), "mkdir", directory_);
   const OwnedFd file(
       check(::open(path().c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600), "open", path()));

@@ -112,11 +112,11 @@ HandOver hand_over_all(const std::vector<std::string>& command, const Arrival& a
   }
   for (int number = 0; number <= STDERR_FILENO; ++number) {
     if (!arrival.stdio_open[static_cast<std::size_t>(number)])
-      next.extra.push_back({{Step::Kind::close, number}, "it came closed"});
+      next.extra.push_back({Step::close(number), "it came closed"});
   }
   // Here it is caught, since a process that ignores it gets no statuses.
   if (std::ranges::find(arrival.record->ignored_signals, SIGCHLD) != arrival.record->ignored_signals.end())
-    next.extra.push_back({{Step::Kind::ignore_signal, SIGCHLD}, "as it came"});
+    next.extra.push_back({Step::ignore(SIGCHLD), "as it came"});
   next.name_pid = next.environment.get(listen_pid_name) == std::to_string(::getpid());
   next.name_pidfdid = next.name_pid && next.environment.get(listen_pidfdid_name).has_value();
   next.pid_variables = pid_variables_naming(next.environment, ::getpid());
@@ -129,7 +129,8 @@ pid_t start(const HandOver& next, const sigset_t& signal_mask) {
   ExecImage image(next, signal_mask);
   const Spawned spawned = spawn(image);
   if (!spawned.failure) return spawned.pid;
-  if (spawned.failure->stage == Step::Kind::exec) throw_exec_failure(next.program, spawned.failure->error);
+  if (spawned.failure->step.kind == Step::Kind::exec)
+    throw_exec_failure(next.program, spawned.failure->error);
   throw Failure(image.describe(*spawned.failure));
 }
 

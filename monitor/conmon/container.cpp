@@ -36,6 +36,7 @@
 #include "fdchain/system/fd/sys.h"
 #include "fdchain/system/fs/files.h"
 #include "fdchain/system/proc/observe_process.h"
+#include "fdchain/system/proc/payload.h"
 #include "fdchain/system/proc/processes.h"
 #include "fdchain/system/trace/trace_file.h"
 #include "monitor/conmon/caller.h"
@@ -44,6 +45,7 @@
 #include "monitor/conmon/oom_score.h"
 #include "monitor/conmon/oom_watch.h"
 #include "monitor/conmon/streams/container_streams.h"
+#include "monitor/shared/end_of_run.h"
 #include "monitor/shared/event_loop.h"
 
 namespace fdchain {
@@ -109,7 +111,7 @@ class ContainerMonitor {
   void end_in_time();
   void out_of_memory() const;
   int finish();
-  void finish(AtEnd step);
+  EndOfRun end_of_run();
   void close_held();
   void publish(const std::string& directory, const std::string& name) const;
   int status() const;
@@ -139,8 +141,7 @@ class ContainerMonitor {
   std::optional<std::string> failure_;
   bool runtime_started_ = false;
   pid_t runtime_ = 0;
-  pid_t container_ = 0;
-  std::optional<WaitStatus> ended_;
+  std::optional<Payload> container_;
   bool gone_ = false;  ///< the container has ended, whether or not it is known how
   bool timed_out_ = false;
 };
@@ -185,7 +186,7 @@ int ContainerMonitor::run() {
 void ContainerMonitor::carefully(const std::function<void()>& step) try {
   step();
 } catch (const std::exception& error) {
-  if (runtime_ == 0 && container_ == 0) throw;
+  if (runtime_ == 0 && !container_) throw;
   log::warn("{}", error.what());
 }
 
@@ -226,8 +227,8 @@ HopPlan ContainerMonitor::plan_runtime() {
   start.stdio = streams_->for_runtime();
   HopPlan plan{hand_over_to_oci_runtime(start), conduct_};
   int promised = 0;
-  for (const Passed& range : start_.promised) promised += range.count;
-  edit_plan(plan, start_.arrival, promised, 0);
+  for (const FdPass& range : start_.promised) promised += range.count;
+  edit_plan(plan, start_.arrival, asked_edits(start_.arrival.environment), promised, 0);
   return plan;
 }
 
@@ -260,17 +261,12 @@ void ContainerMonitor::pass_on(int signal) {
   if (!runtime_started_) {
     return give_up(std::string("ended by SIG") + ::sigabbrev_np(signal) + " before the runtime was started");
   }
-  if (container_ != 0) return send(signal);
+  if (container_) return send(signal);
   if (runtime_ != 0) ::kill(runtime_, signal);
 }
 
 void ContainerMonitor::send(int signal) {
-  if (gone_) return;
-  // A child's number is its own until it is reaped here; another's may be somebody else's by now.
-  if (stranger_.is_open())
-    (void)signal_pidfd(stranger_.native_handle(), signal);
-  else
-    ::kill(container_, signal);
+  if (!gone_) container_->signal(signal);
 }
 
 void ContainerMonitor::reap() {
@@ -281,17 +277,17 @@ void ContainerMonitor::reap() {
     if (child == runtime_) {
       runtime_ = 0;
       runtime_ended(status);
-    } else if (child == container_) {
-      ended_ = status;
+    } else if (container_ && child == container_->pid()) {
+      container_->set_ended(status);
       container_ended();
-    } else if (container_ == 0) {
+    } else if (!container_) {
       ended_early_.emplace(child, status);
     }
   }
 }
 
 void ContainerMonitor::runtime_ended(WaitStatus status) {
-  streams_->take_terminal_now();
+  streams_->accept_pending_terminal();
   std::ifstream file(pidfile_);
   pid_t container = 0;
   const bool made = status == WaitStatus::for_exit_code(0) && file >> container && container > 0;
@@ -323,13 +319,16 @@ void ContainerMonitor::container_runs(pid_t container) {
     return give_up(printable(*options_.runtime) + " named process " + std::to_string(container) +
                    " as the container's, which is none of this monitor's");
   }
-  container_ = container;
+  Payload::Send send;
+  if (stranger_.is_open())
+    send = [this](int signal) { (void)signal_pidfd(stranger_.native_handle(), signal); };
+  container_.emplace(container, std::move(send));
   carefully([&] { streams_->release_stderr(); });
   carefully([&] { oom_.emplace(io_, container, [this] { out_of_memory(); }); });
   caller_.tell_container(container);
   carefully([&] { checkpoint(start_.arrival.environment, Hop::monitor, Moment::running); });
   if (early_end != ended_early_.end()) {
-    ended_ = early_end->second;
+    container_->set_ended(early_end->second);
     return container_ended();
   }
   if (options_.timeout.value_or(0) > 0) end_in_time();
@@ -361,7 +360,7 @@ void ContainerMonitor::end_in_time() {
     if (error || gone_) return;
     timed_out_ = true;
     // The whole group, as conmon does; its leader is the container's first process.
-    const pid_t group = stranger_.is_open() ? 0 : ::getpgid(container_);
+    const pid_t group = stranger_.is_open() ? 0 : ::getpgid(container_->pid());
     if (group <= 1 || group == ::getpgrp() || ::kill(-group, SIGKILL) < 0) send(SIGKILL);
   });
 }
@@ -382,28 +381,29 @@ int ContainerMonitor::finish() {
   }
   if (notify_) notify_->relay_all();
   if (oom_) oom_->look();
-  for (const AtEnd step : conduct_.after_exit) carefully([&] { finish(step); });
+  end_of_run().carry_out(conduct_.after_exit);
   return status();
 }
 
-void ContainerMonitor::finish(AtEnd step) {
-  switch (step) {
-    case AtEnd::drain_log: streams_->finish_log(); break;
-    case AtEnd::drop_sockets: close_held(); break;
-    case AtEnd::write_exit_file:
-      // A client that has its end looks for the status next, so it has to be let go of before.
-      streams_->finish_clients();
-      observe_end();
-      publish(options_.persist_dir.value_or(""), "exit");
-      publish(options_.exit_dir.value_or(""), *options_.cid);
-      break;
-    case AtEnd::tell_status: caller_.tell_end(status(), timed_out_); break;
-    // As with conmon, what a container leaves is not this process's to end: without a pid namespace it may be
-    // meant to stay. Names and failures are the native dialect's.
-    case AtEnd::end_leftovers:
-    case AtEnd::remove_names:
-    case AtEnd::tell_failure: break;
-  }
+// As with conmon, what a container leaves is not this process's to end: without a pid namespace it may be
+// meant to stay. Names and failures are the native dialect's.
+EndOfRun ContainerMonitor::end_of_run() {
+  const auto careful = [this](auto step) { return [this, step] { carefully(step); }; };
+  return {.end_leftovers = {},
+          .drain_log = careful([this] { streams_->finish_log(); }),
+          .drop_sockets = careful([this] { close_held(); }),
+          .remove_names = {},
+          .write_exit_file = careful([this] {
+            publish(options_.persist_dir.value_or(""), "exit");
+            publish(options_.exit_dir.value_or(""), *options_.cid);
+          }),
+          .tell_status = careful([this] { caller_.tell_end(status(), timed_out_); }),
+          .tell_failure = {},
+          // A client that has its end looks for the status next, so it has to be let go of before.
+          .last_look = careful([this] {
+            streams_->finish_clients();
+            observe_end();
+          })};
 }
 
 void ContainerMonitor::close_held() {
@@ -419,14 +419,14 @@ void ContainerMonitor::publish(const std::string& directory, const std::string& 
 }
 
 int ContainerMonitor::status() const {
-  if (timed_out_ || !ended_) return timed_out_status;
-  return ended_->exit_status();
+  if (timed_out_ || !container_->has_ended()) return timed_out_status;
+  return container_->status().exit_status();
 }
 
 void ContainerMonitor::observe_end() {
   append_if_possible(trace_, [&] {
     HopRecord record = observe_process(Hop::monitor, Moment::after_exit);
-    if (ended_) record.ended = ended_->describe();
+    if (container_->has_ended()) record.ended = container_->ended()->describe();
     return record;
   });
 }

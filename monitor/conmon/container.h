@@ -19,7 +19,7 @@ struct ContainerStart {
   OwnedFd start_pipe;  ///< only where there is a second go to wait for
   OwnedFd attach_pipe;
   std::vector<OwnedFd> held;     ///< what came with this process, but for the handshake and the window
-  std::vector<Passed> promised;  ///< those of them, and of the window, that the runtime gets
+  std::vector<FdPass> promised;  ///< those of them, and of the window, that the runtime gets
   std::unique_ptr<ContainerLog> log;
 };
 

@@ -1,18 +1,16 @@
 #include "monitor/conmon/exit_command.h"
 
-#include <poll.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
-#include <algorithm>
 #include <chrono>
-#include <climits>
 #include <string>
 #include <vector>
 
 #include "fdchain/model/wait_status.h"
 #include "fdchain/plan/roles.h"
 #include "fdchain/program/departure.h"
+#include "fdchain/system/fd/poll_until.h"
 #include "fdchain/system/fd/signals.h"
 #include "fdchain/system/fd/sys.h"
 #include "fdchain/system/trace/trace_file.h"
@@ -20,13 +18,9 @@
 namespace fdchain {
 
 void wait_out_exit_delay(const ConmonOptions& options, int signals) {
-  using Clock = std::chrono::steady_clock;
-  const auto end = Clock::now() + std::chrono::seconds(options.exit_delay.value_or(0));
-  while (true) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - Clock::now()).count();
-    if (left <= 0) return;
-    pollfd signalled{signals, POLLIN, 0};
-    (void)!::poll(&signalled, 1, static_cast<int>(std::min<long>(left, INT_MAX)));
+  const Deadline end = after(std::chrono::seconds(options.exit_delay.value_or(0)));
+  while (std::chrono::steady_clock::now() < end) {
+    (void)is_readable(signals, end);
     while (read_signal(signals) != 0) {
     }
     while (::waitpid(-1, nullptr, WNOHANG) > 0) {

@@ -62,9 +62,11 @@ std::vector<MadeName> take_note_of_names(const MonitorOptions& options) {
 
 }  // namespace
 
-Supervisor::Supervisor(const MonitorOptions& options, Arrival arrival, Accepted accepted, Caller& caller)
+Supervisor::Supervisor(const MonitorOptions& options, Arrival arrival, AskedEdits asked, AcceptedFds accepted,
+                       Caller& caller)
     : options_(options),
       arrival_(std::move(arrival)),
+      asked_(std::move(asked)),
       accepted_(std::move(accepted)),
       caller_(caller),
       trace_(arrival_.environment),
@@ -120,7 +122,7 @@ HopPlan Supervisor::plan_start(const OwnedFd& runtime_sync, const OwnedFd& null)
   else if (options_.no_stdin)
     start.stdio = {input, STDOUT_FILENO, STDERR_FILENO};
   HopPlan plan{hand_over_to_runtime(start), ideal_conduct(Hop::monitor)};
-  edit_plan(plan, arrival_, accepted_, {0, options_.replace_listen_pid});
+  edit_plan(plan, arrival_, asked_, accepted_, {0, options_.replace_listen_pid});
   return plan;
 }
 
@@ -131,8 +133,9 @@ void Supervisor::start_runtime() {
   if (options_.no_stdin || options_.log.kind == LogTarget::Kind::none) null = open_dev_null();
   const HopPlan plan = plan_start(sync.theirs, null);
   conduct_ = plan.conduct;
-  payload_ = runtime_ = depart(plan.next, mask_before_, trace_).pid;
-  log::debug("{} runs with pid {}", plan.next.program, payload_);
+  runtime_ = depart(plan.next, mask_before_, trace_).pid;
+  payload_.emplace(runtime_);
+  log::debug("{} runs with pid {}", plan.next.program, runtime_);
   std::error_code unknown;  // then every process that is seen counts as the payload
   if (trace_.on()) runtime_exe_ = std::filesystem::canonical(plan.next.program, unknown);
   // Whoever waits for the end of a preserved pipe waits for the payload, not for this process.
@@ -181,8 +184,7 @@ void Supervisor::obey_runtime(const SyncMessage& message) {
   }
   if (message.data > 0) {
     if (!is_of_this_run(message.data)) return distrust_runtime(message.data);
-    payload_ = message.data;
-    if (payload_ != runtime_) process_1_.emplace(payload_);
+    if (message.data != payload_->pid()) payload_ = Payload::process_1(message.data);
   }
   runtime_ready_ = true;
 }
@@ -205,7 +207,7 @@ void Supervisor::payload_runs() {
   if (ran_) return;
   ran_ = true;
   observe_payload();
-  caller_.tell({payload_, std::nullopt, std::nullopt, std::nullopt, false});
+  caller_.tell({payload_->pid(), std::nullopt, std::nullopt, std::nullopt, false});
   // The payload has its own copies; a reader of the launcher's stdout must not wait for this process. stderr
   // is kept for what may go wrong with the log, for as long as the launcher is there.
   point_at_dev_null({STDIN_FILENO, STDOUT_FILENO});
@@ -268,23 +270,23 @@ void Supervisor::reap() {
     const pid_t child = next.si_pid;
     // A payload beside its runtime has been named before it could end, but perhaps not been heard of yet; and
     // it is known for a child only until it is reaped.
-    if (child != payload_ || child == runtime_) hear_runtime();
+    if (child != payload_->pid() || child == runtime_) hear_runtime();
     int raw = 0;
     if (::waitpid(child, &raw, WNOHANG) != child) break;
     const WaitStatus status(raw);
     log::debug("pid {} {}", child, status.describe());
-    if (child == payload_) ended_ = status;
+    if (child == payload_->pid()) payload_->set_ended(status);
     runtime_reaped_ |= child == runtime_;
   }
   conclude();
 }
 
 void Supervisor::conclude() {
-  if (!ended_) return;
+  if (!payload_->has_ended()) return;
   hear_runtime();
   // A runtime beside its payload may still have to say why that could not be invoked.
-  const bool has_more_to_say = runtime_sync_ && payload_ != runtime_;
-  if (has_more_to_say) return;
+  const bool has_more_to_say = runtime_sync_ && is_beside_payload();
+  if (has_more_to_say || !payload_->has_ended()) return;
   // Whoever else may hold the other end: it cannot be the runtime.
   if (runtime_ready_ && !runtime_failed_) payload_runs();
   io_.stop();
@@ -320,33 +322,27 @@ void Supervisor::forward(int number) {
 }
 
 void Supervisor::kill_payload(int number) {
-  // Not reaped before ended_ is set, so the number is still the payload's.
-  if (payload_ == 0 || ended_) return;
+  if (!payload_ || payload_->has_ended()) return;
   // It may be another process by now than the one this monitor has heard of.
   hear_runtime();
-  if (payload_ == runtime_) {
-    ::kill(payload_, number);
-    return;
-  }
-  process_1_->signal(number);
-  look_at_process_1_in_time();
+  payload_->signal(number);
+  look_at_payload_in_time();
 }
 
-void Supervisor::look_at_process_1_in_time() {
-  const auto pause = process_1_->next_look();
-  if (!pause) return;
-  look_.expires_after(*pause);
+void Supervisor::look_at_payload_in_time() {
+  if (payload_->next_look() == no_deadline) return;
+  look_.expires_at(payload_->next_look());
   look_.async_wait([this](auto error) {
-    if (error || ended_) return;
-    process_1_->look_again();
-    look_at_process_1_in_time();
+    if (error) return;
+    payload_->look_again();
+    look_at_payload_in_time();
   });
 }
 
 // The payload as it stands after its exec, for which it need do nothing itself.
 void Supervisor::observe_payload() {
   if (!trace_.on()) return;
-  auto record = observe_other(payload_, Hop::payload, Moment::running, Hop::monitor, observe_fds());
+  auto record = observe_other(payload_->pid(), Hop::payload, Moment::running, Hop::monitor, observe_fds());
   // A runtime that said it was ready and then failed is not the payload.
   if (record && record->exe != runtime_exe_) append_if_possible(trace_, [&] { return std::move(*record); });
 }
@@ -356,7 +352,7 @@ void Supervisor::observe_myself(Moment moment) {
     HopRecord record = observe_process(Hop::monitor, moment);
     if (moment != Moment::after_exit) return record;
     record.heard = heard_;
-    if (ended_) record.ended = ended_->describe();
+    if (payload_ && payload_->has_ended()) record.ended = payload_->ended()->describe();
     record.children = observe_children();
     return record;
   });
@@ -364,50 +360,42 @@ void Supervisor::observe_myself(Moment moment) {
 
 // A fault that was asked for and could not be made shows nothing: whoever asked for it is told.
 void Supervisor::tell_missed_faults() const {
-  const auto faults = arrival_.environment.get(fault_name);
-  if (!faults) return;
-  Happened happened{ran_, signal_came_, false};
+  if (asked_.faults.empty()) return;
+  RunFacts facts{ran_, signal_came_, false};
   for (const pid_t child : children_of_this_process())
-    happened.leftovers |= std::ranges::find(spared_, child) == spared_.end();
-  for (const std::string& sentence : without_occasion(parse_faults(*faults), happened))
-    log::warn("--fault {}", sentence);
+    facts.leftovers |= std::ranges::find(spared_, child) == spared_.end();
+  for (const std::string& sentence : untriggered(asked_.faults, facts)) log::warn("--fault {}", sentence);
 }
 
 int Supervisor::finish(std::span<const AtEnd> steps) {
   end_runtime();
   tell_missed_faults();
-  // What is held when the status can first be seen is what the trace says of the end.
-  bool observed = false;
-  for (const AtEnd step : steps) {
-    const bool publishes =
-        step == AtEnd::write_exit_file || step == AtEnd::tell_status || step == AtEnd::tell_failure;
-    if (publishes && !std::exchange(observed, true)) observe_myself(Moment::after_exit);
-    finish(step);
-  }
-  if (!observed) observe_myself(Moment::after_exit);
+  end_of_run().carry_out(steps);
   return ran_ ? last_message().data : failure().status.value_or(exit_status::hop_failed);
 }
 
-void Supervisor::finish(AtEnd step) {
-  switch (step) {
-    case AtEnd::end_leftovers: end_leftovers(); break;
-    case AtEnd::drain_log:
-      if (log_) log_->drain();
-      break;
-    case AtEnd::drop_sockets:
-      arrival_.window.close();
-      arrival_.held.clear();
-      break;
-    case AtEnd::remove_names: made_names_.clear(); break;
-    case AtEnd::write_exit_file: write_exit_file(); break;
-    case AtEnd::tell_status: caller_.tell(last_message()); break;
-    case AtEnd::tell_failure: caller_.pass_on_failure(failure()); break;
-  }
+EndOfRun Supervisor::end_of_run() {
+  return {.end_leftovers = [this] { end_leftovers(); },
+          .drain_log =
+              [this] {
+                if (log_) log_->drain();
+              },
+          .drop_sockets = [this] { drop_sockets(); },
+          .remove_names = [this] { made_names_.clear(); },
+          .write_exit_file = [this] { write_exit_file(); },
+          .tell_status = [this] { caller_.tell(last_message()); },
+          .tell_failure = [this] { caller_.pass_on_failure(failure()); },
+          .last_look = [this] { observe_myself(Moment::after_exit); }};
+}
+
+void Supervisor::drop_sockets() {
+  arrival_.window.close();
+  arrival_.held.clear();
 }
 
 // One beside its payload has nothing left to do, and is no leftover, but may not have gone yet.
 void Supervisor::end_runtime() {
-  if (!ran_ || payload_ == runtime_ || std::exchange(runtime_reaped_, true)) return;
+  if (!ran_ || !is_beside_payload() || std::exchange(runtime_reaped_, true)) return;
   ::kill(runtime_, SIGKILL);
   fdchain::reap(runtime_);
 }
@@ -424,11 +412,11 @@ void Supervisor::end_leftovers() const {
 SyncMessage Supervisor::failure() const {
   if (runtime_failed_) return *runtime_failed_;
   SyncMessage message;
-  const std::string runtime = "monitor: runtime-shim (pid " + std::to_string(payload_) + ") ";
+  const std::string runtime = "monitor: runtime-shim (pid " + std::to_string(payload_->pid()) + ") ";
   message.status = timed_out_ ? exit_status::timed_out : exit_status::hop_failed;
   message.message = runtime +
                     (timed_out_ ? "was killed: --timeout " + std::to_string(options_.timeout) + " is over"
-                                : ended_->describe()) +
+                                : payload_->ended()->describe()) +
                     " before it became the payload";
   return message;
 }
@@ -442,9 +430,8 @@ void Supervisor::write_exit_file() const try {
 
 SyncMessage Supervisor::last_message() const {
   if (timed_out_) return {exit_status::timed_out, std::nullopt, std::nullopt, std::nullopt, true};
-  const int fatal = process_1_ ? process_1_->fatal() : 0;
-  const int signal = ended_->signal() == SIGKILL && fatal != 0 ? fatal : ended_->signal();
-  const WaitStatus status = signal == 0 ? *ended_ : WaitStatus::for_signal(signal);
+  const WaitStatus status = payload_->status();
+  const int signal = status.signal();
   return {status.exit_status(), std::nullopt, std::nullopt,
           signal == 0 ? std::nullopt : std::optional(signal), false};
 }

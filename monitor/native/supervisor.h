@@ -10,28 +10,29 @@
 
 #include "fdchain/model/listen_env.h"
 #include "fdchain/model/wait_status.h"
-#include "fdchain/plan/edits/fault.h"
+#include "fdchain/plan/edits/asked.h"
 #include "fdchain/program/announcement.h"
 #include "fdchain/program/caller.h"
 #include "fdchain/system/fd/handshake.h"
-#include "fdchain/system/proc/process_1.h"
+#include "fdchain/system/proc/payload.h"
 #include "fdchain/system/socket/listening_socket.h"
 #include "fdchain/system/trace/arrival.h"
 #include "fdchain/system/trace/trace_file.h"
 #include "monitor/native/options.h"
 #include "monitor/native/output_log.h"
+#include "monitor/shared/end_of_run.h"
 
 namespace fdchain {
 
 /// The monitor's life: starts the runtime, watches it become the payload, and cleans up after it.
 ///
-/// Runs in the monitor, on one thread. While the payload runs it waits in one epoll_wait(2) without a
-/// timeout, unless
-/// --timeout was given.
+/// Runs in the monitor, on one thread. While the payload runs it waits in one epoll_wait(2), without a
+/// timeout unless --timeout was given.
 class Supervisor {
  public:
   /// Takes the sockets over, and becomes the subreaper of whatever the payload will leave.
-  Supervisor(const MonitorOptions& options, Arrival arrival, Accepted accepted, Caller& caller);
+  Supervisor(const MonitorOptions& options, Arrival arrival, AskedEdits asked, AcceptedFds accepted,
+             Caller& caller);
 
   /// Waits for the launcher's first word. False when the launcher has gone instead.
   bool wait_for_go(OwnedFd start_pipe);
@@ -47,6 +48,7 @@ class Supervisor {
   void hear_runtime();
   void obey_runtime(const SyncMessage& message);
   [[nodiscard]] bool is_of_this_run(pid_t pid) const;
+  [[nodiscard]] bool is_beside_payload() const { return payload_->pid() != runtime_; }
   void distrust_runtime(pid_t named);
   void payload_runs();
   void watch_start_pipe();
@@ -59,10 +61,11 @@ class Supervisor {
   void pass_on_signal(int number);
   void forward(int number);
   void kill_payload(int number);
-  void look_at_process_1_in_time();
+  void look_at_payload_in_time();
   void tell_missed_faults() const;
   int finish(std::span<const AtEnd> steps);
-  void finish(AtEnd step);
+  [[nodiscard]] EndOfRun end_of_run();
+  void drop_sockets();
   void write_exit_file() const;
   void end_runtime();
   void end_leftovers() const;
@@ -73,7 +76,8 @@ class Supervisor {
 
   MonitorOptions options_;
   Arrival arrival_;
-  Accepted accepted_;
+  AskedEdits asked_;
+  AcceptedFds accepted_;
   Caller& caller_;
   Trace trace_;
   Conduct conduct_;
@@ -96,14 +100,12 @@ class Supervisor {
   std::vector<int> waiting_signals_;  ///< that came before there was a payload
   pid_t runtime_ = 0;
   bool runtime_reaped_ = false;
-  pid_t payload_ = 0;                  ///< the runtime itself, unless it has named another process
-  std::optional<Process1> process_1_;  ///< the payload, where it is not the runtime's process
-  bool ran_ = false;                   ///< the runtime has become the payload, and the caller knows
+  std::optional<Payload> payload_;  ///< the runtime itself, unless it has named another process
+  bool ran_ = false;                ///< the runtime has become the payload, and the caller knows
   bool timed_out_ = false;
   bool runtime_ready_ = false;  ///< it has said that only exec was left to do
   std::optional<SyncMessage> runtime_failed_;
   std::vector<std::string> heard_;  ///< all that the runtime has said
-  std::optional<WaitStatus> ended_;
 };
 
 }  // namespace fdchain

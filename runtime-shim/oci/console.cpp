@@ -1,12 +1,10 @@
 #include "runtime-shim/oci/console.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -17,13 +15,13 @@
 
 #include "fdchain/model/failure.h"
 #include "fdchain/model/printable.h"
-#include "fdchain/model/wait_status.h"
 #include "fdchain/system/fd/flow.h"
+#include "fdchain/system/fd/poll_until.h"
 #include "fdchain/system/fd/sys.h"
 #include "fdchain/system/fd/unix_socket.h"
 #include "fdchain/system/fs/files.h"
 #include "fdchain/system/fs/rootfs.h"
-#include "fdchain/system/proc/process_1.h"
+#include "fdchain/system/proc/payload.h"
 
 namespace fdchain::oci {
 namespace {
@@ -104,20 +102,18 @@ constexpr std::size_t terminal_holds = 65'536;  // written and not read, at most
 class PassThrough {
  public:
   PassThrough(const OwnedFd& master, pid_t pid, const SignalFd& signals)
-      : master_(master.get()), pid_(pid), signals_(signals.fd.get()) {}
+      : master_(master.get()), signals_(signals.fd.get()), payload_(Payload::process_1(pid)) {}
 
   /// Returns the exit status of the process.
   int run() {
     while (true) {
-      if (ended_ && (asked_ > 1 || drained())) break;
+      if (payload_.has_ended() && (asked_ > 1 || drained())) break;
       wait();
       if (!take_signals()) break;
       move();
-      int raw_status = 0;
-      if (!ended_ && ::waitpid(pid_, &raw_status, WNOHANG) == pid_) ended_ = WaitStatus(raw_status);
+      (void)payload_.try_reap();
     }
-    const int fatal = process_.fatal();
-    return ended_->signal() == SIGKILL && fatal != 0 ? 128 + fatal : ended_->exit_status();
+    return payload_.status().exit_status();
   }
 
  private:
@@ -132,18 +128,17 @@ class PassThrough {
   }
 
   void wait() {
-    const bool reads = !ended_ && output_.has_room();
-    const bool writes = !ended_ && !input_.pending.empty();
+    const bool lives = !payload_.has_ended();
+    const bool reads = lives && output_.has_room();
+    const bool writes = lives && !input_.pending.empty();
     // A descriptor of which nothing is wanted would still tell of its hang-up, again and again.
     waiting_ = {pollfd{signals_, POLLIN, 0},
                 pollfd{reads || writes ? master_ : -1,
                        static_cast<short>((reads ? POLLIN : 0) | (writes ? POLLOUT : 0)), 0},
-                pollfd{!ended_ && input_.has_room() ? input_.from : -1, POLLIN, 0},
+                pollfd{lives && input_.has_room() ? input_.from : -1, POLLIN, 0},
                 pollfd{output_.pending.empty() ? -1 : output_.to, POLLOUT, 0}};
-    const int timeout = ended_ ? -1 : poll_timeout(process_);
-    (void)retry([&] { return ::poll(waiting_.data(), waiting_.size(), timeout); });
-    // Also while somebody writes without a pause. A process that has been reaped is nobody's to look at.
-    if (!ended_) process_.look_again();
+    (void)poll_until(waiting_, payload_.next_look());
+    payload_.look_again();  // also while somebody writes without a pause
   }
 
   // False when a signal asks to end, and nobody is there any more to hear it.
@@ -153,9 +148,8 @@ class PassThrough {
     if (number == 0 || number == SIGWINCH || number == SIGCHLD) return true;
     // Whoever asks once more does not want to wait for a reader, however soon that was.
     ++asked_;
-    // The number of a process that has been reaped may be somebody else's.
-    if (ended_) return false;
-    process_.signal(number);
+    if (payload_.has_ended()) return false;
+    payload_.signal(number);
     return true;
   }
 
@@ -174,15 +168,13 @@ class PassThrough {
   }
 
   int master_;
-  pid_t pid_;
   int signals_;
+  Payload payload_;
   OwnedFd stdin_ = end_of_callers(STDIN_FILENO, O_RDONLY);
   OwnedFd stdout_ = end_of_callers(STDOUT_FILENO, O_WRONLY);
   Flow input_{stdin_.get(), master_, {}, true, true};
   Flow output_{master_, stdout_.get(), {}, true, true};
   std::array<pollfd, 4> waiting_{};
-  std::optional<WaitStatus> ended_;
-  Process1 process_{pid_};
   std::size_t left_ = terminal_holds;
   int asked_ = 0;
 };
@@ -206,8 +198,8 @@ OwnedFd connect_console(const std::string& path, const Interruption& interruptio
   return socket;
 }
 
-void take_terminal(const RootDirectory& root, const OwnedFd& socket, const Process& process,
-                   Newlines newlines) {
+void allocate_console(const RootDirectory& root, const OwnedFd& socket, const Process& process,
+                      Newlines newlines) {
   const OwnedFd place = look_up_in(root, "/dev/pts/ptmx");
   if (!place) throw Failure("a terminal: " + root.path + "/dev/pts/ptmx: " + std::strerror(errno));
   const OwnedFd master(

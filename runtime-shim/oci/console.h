@@ -23,8 +23,8 @@ OwnedFd connect_console(const std::string& path, const Interruption& interruptio
 ///
 /// `root`: where /dev/pts is to be found. `newlines`: what the reader of the terminal sees of a line's end.
 enum class Newlines { with_return, plain };
-void take_terminal(const RootDirectory& root, const OwnedFd& socket, const Process& process,
-                   Newlines newlines);
+void allocate_console(const RootDirectory& root, const OwnedFd& socket, const Process& process,
+                      Newlines newlines);
 
 /// A terminal of the caller's, passed through for as long as the process lives.
 ///

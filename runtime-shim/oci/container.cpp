@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <linux/keyctl.h>
-#include <poll.h>
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -23,6 +22,7 @@
 #include "fdchain/program/guard.h"
 #include "fdchain/system/exec/exec_image.h"
 #include "fdchain/system/exec/find_program.h"
+#include "fdchain/system/fd/poll_until.h"
 #include "fdchain/system/fd/sys.h"
 #include "fdchain/system/fs/files.h"
 #include "fdchain/system/fs/namespaces.h"
@@ -66,12 +66,12 @@ void close_all_but(std::vector<int> kept, int preserved) {
   close_all(static_cast<unsigned>(from), ~0U);
 }
 
-std::vector<int> needed_by(const Birth& birth) { return {birth.pipe.get(), birth.console.get()}; }
+std::vector<int> needed_by(const ExecParams& params) { return {params.pipe.get(), params.console.get()}; }
 
-std::vector<int> needed_by(const FirstBirth& birth) {
-  std::vector<int> kept{birth.pipe.get(),  birth.console.get(),        birth.fifo.get(),
-                        birth.state.get(), birth.hook_files.out.get(), birth.hook_files.err.get()};
-  for (const Joined& each : birth.joined) kept.push_back(each.fd.get());
+std::vector<int> needed_by(const InitParams& params) {
+  std::vector<int> kept{params.pipe.get(),  params.console.get(),        params.fifo.get(),
+                        params.state.get(), params.hook_files.out.get(), params.hook_files.err.get()};
+  for (const Joined& each : params.joined) kept.push_back(each.fd.get());
   return kept;
 }
 
@@ -134,16 +134,16 @@ void change_directory(const std::string& cwd) {
   check_directory(cwd);
 }
 
-Environment environment_of(const Birth& birth) {
-  Environment environment(birth.process.env);
+Environment environment_of(const ExecParams& params) {
+  Environment environment(params.process.env);
   // Of two of a name the last one is meant, as with crun and runc; a program would find the first.
   environment.keep_last_of_each();
   if (!environment.get("HOME") || environment.get("HOME")->empty()) {
-    const auto user = look_up_user(birth.process.user.uid);
+    const auto user = look_up_user(params.process.user.uid);
     environment.set("HOME", user && !user->home.empty() ? user->home : "/");
   }
-  if (birth.announced && !environment.get(listen_fds_name))
-    announce(environment, birth.announced->count, birth.announced->fdnames);
+  if (params.announced && !environment.get(listen_fds_name))
+    announce(environment, params.announced->count, params.announced->fdnames);
   return environment;
 }
 
@@ -174,26 +174,26 @@ std::string find_payload(const Process& process, const Environment& environment)
 /// The last part, which both kinds of process share.
 class Departure {
  public:
-  explicit Departure(const Birth& birth) : birth_(birth) {}
+  explicit Departure(const ExecParams& params) : params_(params) {}
 
   /// Everything that needs the runtime to be told of a failure.
   void prepare() {
-    ::umask(birth_.process.user.umask.value_or(0022));
-    const std::string& cwd = birth_.process.cwd;
+    ::umask(params_.process.user.umask.value_or(0022));
+    const std::string& cwd = params_.process.cwd;
     bool changed = ::chdir(cwd.c_str()) == 0;
     // A directory that root may not enter and the user may, on NFS.
     if (!changed && errno != EACCES) fail(errno, "process.cwd: chdir", cwd);
-    set_limits(birth_.process);
-    give_stdio_to(birth_.process.user);
-    take_privileges(birth_.process, birth_.groups);
+    set_limits(params_.process);
+    give_stdio_to(params_.process.user);
+    take_privileges(params_.process, params_.groups);
     if (!changed) change_directory(cwd);
     check_directory(cwd);
     next_.from = Hop::runtime_shim;
-    next_.environment = environment_of(birth_);
-    next_.program = find_payload(birth_.process, next_.environment);
-    next_.argv = birth_.process.args;
-    if (birth_.preserved > 0)
-      next_.passed = {{listen_fds_start, listen_fds_start, birth_.preserved, false, "preserved"}};
+    next_.environment = environment_of(params_);
+    next_.program = find_payload(params_.process, next_.environment);
+    next_.argv = params_.process.args;
+    if (params_.preserved > 0)
+      next_.passed = {{listen_fds_start, listen_fds_start, params_.preserved, false, "preserved"}};
     // It is in this process that the number is known: 1 in a pid namespace, as podman says already.
     next_.name_pid = next_.environment.get(listen_fds_name).has_value();
     next_.name_pidfdid =
@@ -209,7 +209,7 @@ class Departure {
     ::sigemptyset(&none);
     ExecImage image(next_, none);
     const ExecFailure failure = become(image.plan());
-    if (failure.stage != Step::Kind::exec) throw Failure(image.describe(failure));
+    if (failure.step.kind != Step::Kind::exec) throw Failure(image.describe(failure));
     try {
       throw_exec_failure(image.program(), failure.error);
     } catch (const Failure& worded) {
@@ -218,14 +218,14 @@ class Departure {
   }
 
  private:
-  const Birth& birth_;
+  const ExecParams& params_;
   HandOver next_;
 };
 
 // Tells the runtime why there will be no container, or, when that has gone, whoever reads stderr.
-[[noreturn]] void fail_birth(const Birth& birth, std::string_view text, int status) noexcept {
-  if (birth.pipe) {
-    say(birth.pipe, Word::failed, std::string(text));
+[[noreturn]] void fail_child(const ExecParams& params, std::string_view text, int status) noexcept {
+  if (params.pipe) {
+    send(params.pipe, StageMessage::Kind::failed, std::string(text));
   } else {
     print_error(Hop::runtime_shim, text);
   }
@@ -235,93 +235,109 @@ class Departure {
 // One byte from `start`. The FIFO is open for writing here, too: its end is never seen.
 void wait_for_start(const OwnedFd& fifo) {
   char byte = 0;
-  pollfd waiting{fifo.get(), POLLIN, 0};
   do {
-    check(retry([&] { return ::poll(&waiting, 1, -1); }), "poll", "exec.fifo");
+    (void)is_readable(fifo.get(), no_deadline);
   } while (retry([&] { return ::read(fifo.get(), &byte, 1); }) <= 0);
 }
 
-void be_first(FirstBirth& birth) {
-  const Config& config = birth.config;
-  await(birth.pipe, Word::go);
-  if (birth.in_user_namespace) become_root_of_user_namespace();
-  join(birth.joined);
-  birth.joined.clear();
-  leave_host(birth.new_namespaces);
-  set_names(config);
+void enter_namespaces(InitParams& params) {
+  if (params.in_user_namespace) become_root_of_user_namespace();
+  join(params.joined);
+  params.joined.clear();
+  leave_host(params.new_namespaces);
+  set_names(params.config);
+}
+
+// The state for the hooks in here, when the runtime has run those that come before. Empty when there are
+// none.
+std::string wait_for_hooks(InitParams& params) {
   std::string state;
-  const Hooks& hooks = config.hooks;
+  const Hooks& hooks = params.config.hooks;
   if (!hooks.prestart.empty() || !hooks.create_runtime.empty() || !hooks.create_container.empty() ||
       !hooks.start_container.empty()) {
-    say(birth.pipe, Word::namespaces);
-    const StageMessage answer = hear(birth.pipe);
-    if (answer.word != Word::go) throw Failure("the runtime has died");
+    send(params.pipe, StageMessage::Kind::namespaces);
+    const StageMessage answer = receive(params.pipe);
+    if (answer.kind != StageMessage::Kind::go) throw Failure("the runtime has died");
     // The runtime has written it, and so it is at its end.
-    check(::lseek(birth.state.get(), 0, SEEK_SET), "lseek", "the state");
-    state = read_all(birth.state.get(), "the state");
+    check(::lseek(params.state.get(), 0, SEEK_SET), "lseek", "the state");
+    state = read_all(params.state.get(), "the state");
   }
-  birth.state.close();
-  set_sysctls(config, birth.own_namespaces);
+  params.state.close();
+  return state;
+}
+
+void make_root(InitParams& params, const std::string& state) {
+  const Config& config = params.config;
   std::vector<std::string> warnings;
-  RootInMaking root = begin_mounts(birth.root, config.linux_.rootfs_propagation);
-  make_mounts(config, root, birth.in_user_namespace, warnings);
-  for (const std::string& warning : warnings) say(birth.pipe, Word::warning, warning);
-  if (birth.process.terminal) {
-    take_terminal(root.directory, birth.console, birth.process, birth.newlines);
+  RootInMaking root = prepare_rootfs_propagation(params.root, config.linux_.rootfs_propagation);
+  make_mounts(config, root, params.in_user_namespace, warnings);
+  for (const std::string& warning : warnings) send(params.pipe, StageMessage::Kind::warning, warning);
+  if (params.process.terminal) {
+    allocate_console(root.directory, params.console, params.process, params.newlines);
     show_console(root, STDIN_FILENO);
   }
-  birth.console.close();
-  run_hooks(hooks.create_container, {"createContainer", state, birth.hook_files, environment_for_hooks()});
-  // What waits for its start holds nothing that it does not need.
-  if (hooks.start_container.empty()) birth.hook_files = {};
+  params.console.close();
+  run_hooks(config.hooks.create_container,
+            {"createContainer", state, params.hook_files, environment_for_hooks()});
   protect_paths(config, root);
-  enter_root(root.directory, birth.no_pivot);
-  root = {};
+  enter_root(root.directory, params.no_pivot);
+}
+
+void init_main(InitParams& params) {
+  receive(params.pipe, StageMessage::Kind::go);
+  enter_namespaces(params);
+  const std::string state = wait_for_hooks(params);
+  set_sysctls(params.config, params.own_namespaces);
+  make_root(params, state);
+  // What waits for its start holds nothing that it does not need.
+  const std::vector<Hook>& start_hooks = params.config.hooks.start_container;
+  if (start_hooks.empty()) params.hook_files = {};
   reopen_null();
-  if (!birth.no_new_keyring) new_keyring(birth.id);
-  Departure departure(birth);
+  if (!params.no_new_keyring) new_keyring(params.id);
+  Departure departure(params);
   departure.prepare();
   // The runtime may be gone as soon as it has answered; if it goes without an answer, the pipe tells.
   check(::prctl(PR_SET_PDEATHSIG, 0), "prctl");
-  say(birth.pipe, Word::ready);
-  await(birth.pipe, Word::go);
-  if (birth.fifo) {
-    birth.pipe.close();
-    wait_for_start(birth.fifo);
-    birth.fifo.close();
+  send(params.pipe, StageMessage::Kind::ready);
+  receive(params.pipe, StageMessage::Kind::go);
+  if (params.fifo) {
+    params.pipe.close();
+    wait_for_start(params.fifo);
+    params.fifo.close();
   }
   // A program of the container's, and so with its environment.
-  run_hooks(hooks.start_container, {"startContainer", state, birth.hook_files, departure.environment()});
-  if (birth.pipe) say(birth.pipe, Word::next_exec);
+  run_hooks(start_hooks, {"startContainer", state, params.hook_files, departure.environment()});
+  if (params.pipe) send(params.pipe, StageMessage::Kind::next_exec);
   departure.depart();
 }
 
-void be_joiner(Birth& birth, bool in_user_namespace) {
-  await(birth.pipe, Word::go);
+void exec_main(ExecParams& params, bool in_user_namespace) {
+  receive(params.pipe, StageMessage::Kind::go);
   if (in_user_namespace) become_root_of_user_namespace();
-  if (birth.process.terminal) take_terminal(open_root("/"), birth.console, birth.process, birth.newlines);
-  birth.console.close();
+  if (params.process.terminal)
+    allocate_console(open_root("/"), params.console, params.process, params.newlines);
+  params.console.close();
   reopen_null();
-  Departure departure(birth);
+  Departure departure(params);
   departure.prepare();
   check(::prctl(PR_SET_PDEATHSIG, 0), "prctl");
-  say(birth.pipe, Word::next_exec);
+  send(params.pipe, StageMessage::Kind::next_exec);
   departure.depart();
 }
 
-template <typename Kind, typename Life>
-[[noreturn]] void live(Kind& birth, Life life) noexcept {
+template <typename Params, typename ChildMain>
+[[noreturn]] void run_child(Params& params, ChildMain child_main) noexcept {
   (void)guarded(
       [&]() -> int {
         // The runtime's death would leave half a container.
         check(::prctl(PR_SET_PDEATHSIG, SIGKILL), "prctl");
         reset_signals();
-        close_all_but(needed_by(birth), birth.preserved);
+        close_all_but(needed_by(params), params.preserved);
         check(::setsid(), "setsid");
-        life();
+        child_main();
         return 0;
       },
-      [&](std::string_view text, int status) { fail_birth(birth, text, status); });
+      [&](std::string_view text, int status) { fail_child(params, text, status); });
   ::_exit(exit_status::hop_failed);
 }
 
@@ -338,12 +354,12 @@ int namespace_flag(const std::string& type) {
   throw Failure("linux.namespaces: " + printable(type) + ": not a namespace that this runtime makes");
 }
 
-void live_as_first(FirstBirth& birth) noexcept {
-  live(birth, [&] { be_first(birth); });
+void run_init(InitParams& params) noexcept {
+  run_child(params, [&] { init_main(params); });
 }
 
-void live_as_joiner(Birth& birth, bool in_user_namespace) noexcept {
-  live(birth, [&] { be_joiner(birth, in_user_namespace); });
+void run_exec(ExecParams& params, bool in_user_namespace) noexcept {
+  run_child(params, [&] { exec_main(params, in_user_namespace); });
 }
 
 }  // namespace fdchain::oci

@@ -26,7 +26,7 @@ struct Joined {
 };
 
 /// What the container's process is made with. All descriptors are close-on-exec.
-struct Birth {
+struct ExecParams {
   Process process;
   Groups groups = Groups::as_configured;
   int preserved = 0;                   ///< descriptors from 3 upwards to pass on
@@ -37,14 +37,14 @@ struct Birth {
 };
 
 /// The same for a first process.
-struct FirstBirth : Birth {
+struct InitParams : ExecParams {
   Config config;
   std::string id;
   std::string root;
   std::vector<Joined> joined;
   std::vector<std::string> own_namespaces;  ///< the types of those that are not the runtime's too
-  int new_namespaces = 0;                   ///< CLONE_NEW…, but for those that it has been born into
-  bool makes_users = false;                 ///< it is born into a new user namespace
+  int new_namespaces = 0;                   ///< CLONE_NEW…, but for those that it is forked into
+  bool makes_users = false;                 ///< it is forked into a new user namespace
   bool in_user_namespace = false;
   bool no_pivot = false;
   bool no_new_keyring = false;
@@ -54,10 +54,10 @@ struct FirstBirth : Birth {
 };
 
 /// The whole life of a first process.
-[[noreturn]] void live_as_first(FirstBirth& birth) noexcept;
+[[noreturn]] void run_init(InitParams& params) noexcept;
 
-/// The whole life of a process that joins a container, born in its namespaces.
-[[noreturn]] void live_as_joiner(Birth& birth, bool in_user_namespace) noexcept;
+/// The whole life of a process that joins a container, forked into its namespaces.
+[[noreturn]] void run_exec(ExecParams& params, bool in_user_namespace) noexcept;
 
 /// The flag of clone(2) for a type of namespace as config.json names it. Throws Failure for another.
 int namespace_flag(const std::string& type);

@@ -21,12 +21,12 @@
 #include "fdchain/system/fd/sys.h"
 #include "fdchain/system/fs/files.h"
 #include "fdchain/system/proc/process_info.h"
-#include "runtime-shim/oci/birth.h"
+#include "runtime-shim/oci/child_guard.h"
 #include "runtime-shim/oci/clock.h"
 #include "runtime-shim/oci/console.h"
+#include "runtime-shim/oci/fork.h"
 #include "runtime-shim/oci/hooks.h"
 #include "runtime-shim/oci/interruption.h"
-#include "runtime-shim/oci/newborn.h"
 #include "runtime-shim/oci/passwd.h"
 #include "runtime-shim/oci/remove.h"
 #include "runtime-shim/oci/scope.h"
@@ -72,7 +72,7 @@ std::string own_name() {
 }
 
 // The namespaces of config.json, sorted by when they have to be entered.
-struct Spaces {
+struct NamespacePlan {
   std::vector<Joined> by_helper;  ///< user and pid, which exist
   int by_clone = 0;               ///< user and pid, new
 };
@@ -89,27 +89,27 @@ bool is_of_runtime(const OwnedFd& fd, const std::string& type) {
   return ours == proc::NamespaceId{status.st_dev, status.st_ino};
 }
 
-Spaces open_namespaces(const Config& config, FirstBirth& birth) {
-  Spaces spaces;
+NamespacePlan open_namespaces(const Config& config, InitParams& params) {
+  NamespacePlan plan;
   for (const Namespace& each : config.linux_.namespaces) {
     const int kind = namespace_flag(each.type);
     const bool early = kind == CLONE_NEWUSER || kind == CLONE_NEWPID;
-    if (kind == CLONE_NEWUSER) birth.in_user_namespace = true;
+    if (kind == CLONE_NEWUSER) params.in_user_namespace = true;
     if (each.path.empty()) {
-      birth.own_namespaces.push_back(each.type);
-      (early ? spaces.by_clone : birth.new_namespaces) |= kind;
-      if (kind == CLONE_NEWUSER) birth.makes_users = true;
+      params.own_namespaces.push_back(each.type);
+      (early ? plan.by_clone : params.new_namespaces) |= kind;
+      if (kind == CLONE_NEWUSER) params.makes_users = true;
       continue;
     }
     // Not waiting for the writer of a FIFO.
     OwnedFd fd(check(::open(each.path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK),
                      "linux.namespaces: " + each.type, each.path));
-    if (!is_of_runtime(fd, each.type)) birth.own_namespaces.push_back(each.type);
-    auto& list = early ? spaces.by_helper : birth.joined;
+    if (!is_of_runtime(fd, each.type)) params.own_namespaces.push_back(each.type);
+    auto& list = early ? plan.by_helper : params.joined;
     // The user namespace first: it permits the others.
     list.insert(kind == CLONE_NEWUSER ? list.begin() : list.end(), Joined{kind, std::move(fd)});
   }
-  return spaces;
+  return plan;
 }
 
 void enter(const std::vector<Joined>& namespaces) {
@@ -146,52 +146,52 @@ class Cleanup {
   bool done_ = false;
 };
 
-FirstBirth prepare_birth(const Command& command, const Bundle& bundle, const Arrival& arrival,
-                         int preserved) {
-  FirstBirth birth;
-  birth.config = bundle.config;
+InitParams init_params(const Command& command, const Bundle& bundle, const Arrival& arrival, int preserved) {
+  InitParams params;
+  params.config = bundle.config;
   if (!bundle.config.process) throw Failure("config.json: process: missing");
-  birth.process = *bundle.config.process;
-  birth.groups = wanted_groups(birth.config.annotations);
-  birth.preserved = preserved;
-  birth.announced = announced_to_payload(arrival);
-  birth.id = command.id;
-  birth.root = bundle.root;
-  birth.hook_files = open_hook_files(birth.config);
-  birth.no_pivot = command.no_pivot;
-  birth.no_new_keyring = command.no_new_keyring;
-  return birth;
+  params.process = *bundle.config.process;
+  params.groups = wanted_groups(params.config.annotations);
+  params.preserved = preserved;
+  params.announced = announced_to_payload(arrival);
+  params.id = command.id;
+  params.root = bundle.root;
+  params.hook_files = open_hook_files(params.config);
+  params.no_pivot = command.no_pivot;
+  params.no_new_keyring = command.no_new_keyring;
+  return params;
 }
 
-pid_t give_birth(FirstBirth& birth, const Spaces& spaces, OwnedFd& ours) {
-  const auto life = [&] { live_as_first(birth); };
-  if (spaces.by_helper.empty()) return fork_into(spaces.by_clone, life);
-  return fork_by_helper([&] { enter(spaces.by_helper); }, spaces.by_clone, life, ours, birth.pipe);
+pid_t fork_init(InitParams& params, const NamespacePlan& plan, OwnedFd& ours) {
+  const auto child_main = [&] { run_init(params); };
+  if (plan.by_helper.empty()) return fork_into(plan.by_clone, child_main);
+  return fork_by_helper([&] { enter(plan.by_helper); }, plan.by_clone, child_main, ours, params.pipe);
 }
 
 // From the fork to the moment when the container waits for its start.
-void bring_up(const Newborn& newborn, const FirstBirth& birth, const Bundle& bundle, const Entry& entry,
+void bring_up(const ChildGuard& guard, const InitParams& params, const Bundle& bundle, const Entry& entry,
               const Command& command, Cleanup& cleanup, const Journal& journal,
               const Interruption& interruption) {
-  const pid_t pid = newborn.pid();
-  favour(pid, birth.process);
-  if (birth.makes_users) map_users(pid, bundle.config.linux_);
-  say(newborn.pipe(), Word::go);
-  StageMessage message = newborn.next(journal);
-  if (message.word == Word::namespaces) {
+  const pid_t pid = guard.pid();
+  favour(pid, params.process);
+  if (params.makes_users) map_users(pid, bundle.config.linux_);
+  send(guard.pipe(), StageMessage::Kind::go);
+  StageMessage message = guard.receive(journal);
+  if (message.kind == StageMessage::Kind::namespaces) {
     const State state{command.id, pid, 0, bundle.path, bundle.root, "", "", bundle.config.annotations};
     const std::string text = describe(state, Status::creating, false);
     const auto run_outside = [&](const std::vector<Hook>& hooks, std::string_view kind) {
-      run_hooks(hooks, {kind, text, birth.hook_files, environment_for_hooks()}, &interruption);
+      run_hooks(hooks, {kind, text, params.hook_files, environment_for_hooks()}, &interruption);
     };
     journal.debug("pid " + std::to_string(pid) + ": its namespaces are there; hooks run");
     run_outside(bundle.config.hooks.prestart, "prestart");
     run_outside(bundle.config.hooks.create_runtime, "createRuntime");
-    write_all(birth.state.get(), text, "the state");
-    say(newborn.pipe(), Word::go);
-    message = newborn.next(journal);
+    write_all(params.state.get(), text, "the state");
+    send(guard.pipe(), StageMessage::Kind::go);
+    message = guard.receive(journal);
   }
-  if (message.word != Word::ready) throw Failure("the container's process died before it became the payload");
+  if (message.kind != StageMessage::Kind::ready)
+    throw Failure("the container's process died before it became the payload");
   entry.write("state.json", encode(state_of(bundle, command.id, pid)));
   write_pid_file(command, pid);
   cleanup.pid_file_written();
@@ -226,7 +226,7 @@ void let_go(const Entry& entry, const std::string& id) {
 }
 
 /// The part of create and run that is the same.
-struct Made {
+struct MadeContainer {
   Entry entry;
   Bundle bundle;
   pid_t pid = 0;
@@ -234,37 +234,37 @@ struct Made {
   Console console;
 };
 
-Made make_container(const Command& command, const Arrival& arrival, int preserved, const Journal& journal,
-                    const Interruption& interruption, bool with_fifo) {
+MadeContainer make_container(const Command& command, const Arrival& arrival, int preserved,
+                             const Journal& journal, const Interruption& interruption, bool with_fifo) {
   // Before anything is read in its name.
   check_id(command.id);
   Bundle bundle = read_bundle(command);
   journal.debug("bundle " + bundle.path + ", root file system " + bundle.root);
   warn_of(check_scope(bundle.config, command), journal);
-  FirstBirth birth = prepare_birth(command, bundle, arrival, preserved);
-  Console console = open_console(command, birth.process, !with_fifo && !command.detach, interruption);
-  birth.console = std::move(console.theirs);
-  if (console.ours) birth.newlines = Newlines::plain;
-  const Spaces spaces = open_namespaces(bundle.config, birth);
-  check_names(bundle.config, birth.own_namespaces);
+  InitParams params = init_params(command, bundle, arrival, preserved);
+  Console console = open_console(command, params.process, !with_fifo && !command.detach, interruption);
+  params.console = std::move(console.theirs);
+  if (console.ours) params.newlines = Newlines::plain;
+  const NamespacePlan plan = open_namespaces(bundle.config, params);
+  check_names(bundle.config, params.own_namespaces);
   const std::string root = state_root(command);
   Entry entry = Entry::make(root, command.id);
   Cleanup cleanup(entry, command.pid_file);
   entry.write("config.json", bundle.text);
-  if (with_fifo) birth.fifo = make_fifo(entry);
-  birth.state = OwnedFd(check(::memfd_create("state", MFD_CLOEXEC), "memfd_create"));
+  if (with_fifo) params.fifo = make_fifo(entry);
+  params.state = OwnedFd(check(::memfd_create("state", MFD_CLOEXEC), "memfd_create"));
   SocketPair pair = make_socket_pair();
-  birth.pipe = std::move(pair.theirs);
-  const pid_t pid = give_birth(birth, spaces, pair.ours);
-  Newborn newborn(pid, std::move(pair.ours), interruption);
+  params.pipe = std::move(pair.theirs);
+  const pid_t pid = fork_init(params, plan, pair.ours);
+  ChildGuard guard(pid, std::move(pair.ours), interruption);
   journal.debug("pid " + std::to_string(pid) + ": the container's first process");
-  birth.pipe.close();
-  birth.console.close();
-  birth.fifo.close();
-  bring_up(newborn, birth, bundle, entry, command, cleanup, journal, interruption);
-  say(newborn.pipe(), Word::go);
+  params.pipe.close();
+  params.console.close();
+  params.fifo.close();
+  bring_up(guard, params, bundle, entry, command, cleanup, journal, interruption);
+  send(guard.pipe(), StageMessage::Kind::go);
   cleanup.done();
-  return {std::move(entry), std::move(bundle), pid, newborn.release(), std::move(console)};
+  return {std::move(entry), std::move(bundle), pid, guard.release(), std::move(console)};
 }
 
 }  // namespace
@@ -292,31 +292,31 @@ int accept_preserved(const Arrival& arrival, const Command& command, const Journ
 
 int create(const Command& command, const Arrival& arrival, int preserved, const Journal& journal) {
   const Interruption interruption;
-  const Made made = make_container(command, arrival, preserved, journal, interruption, true);
+  const MadeContainer made = make_container(command, arrival, preserved, journal, interruption, true);
   // Until it has let go of its end: what is created holds nothing of ours but the FIFO.
-  (void)hear(made.pipe);
+  (void)receive(made.pipe);
   return 0;
 }
 
 int run(const Command& command, const Arrival& arrival, int preserved, const Journal& journal) {
   const Interruption interruption;
   const SignalFd signals = receive_signals_for_payload();
-  Made made = make_container(command, arrival, preserved, journal, interruption, false);
-  Newborn newborn(made.pid, std::move(made.pipe), interruption);
+  MadeContainer made = make_container(command, arrival, preserved, journal, interruption, false);
+  ChildGuard guard(made.pid, std::move(made.pipe), interruption);
   const auto forget = [&] { forget_container(made.entry, journal); };
   try {
-    newborn.expect(Word::next_exec, journal);
+    guard.receive(StageMessage::Kind::next_exec, journal);
     // Its exec closes the pipe; a failure comes on it.
-    (void)newborn.next(journal);
+    (void)guard.receive(journal);
     run_poststart_hooks(made.bundle.config, *made.entry.state(), &interruption);
   } catch (...) {
-    (void)newborn.release();
+    (void)guard.release();
     end_child(made.pid);
     forget();
     if (!command.pid_file.empty()) ::unlink(command.pid_file.c_str());
     throw;
   }
-  (void)newborn.release();
+  (void)guard.release();
   journal.debug("pid " + std::to_string(made.pid) + ": runs its program");
   if (command.detach) return 0;
   // It is everybody's to kill and delete now.

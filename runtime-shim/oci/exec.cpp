@@ -15,11 +15,11 @@
 #include "fdchain/system/fd/signals.h"
 #include "fdchain/system/fd/sys.h"
 #include "fdchain/system/proc/process_info.h"
-#include "runtime-shim/oci/birth.h"
+#include "runtime-shim/oci/child_guard.h"
 #include "runtime-shim/oci/console.h"
 #include "runtime-shim/oci/create.h"
+#include "runtime-shim/oci/fork.h"
 #include "runtime-shim/oci/interruption.h"
-#include "runtime-shim/oci/newborn.h"
 #include "runtime-shim/oci/scope.h"
 #include "runtime-shim/oci/store.h"
 #include "runtime-shim/shared/attend.h"
@@ -136,6 +136,16 @@ State state_to_join(const Entry& entry) {
   return std::move(*state);
 }
 
+// What the process is to be made with, but for what it talks through.
+ExecParams exec_params(const Command& command, const Entry& entry, const Journal& journal) {
+  ExecParams params;
+  const Config config = decode_config(entry.read("config.json"), entry.path("config.json"));
+  params.process = wanted_process(command, config);
+  params.groups = wanted_groups(config.annotations);
+  warn_of(check_scope(params.process, command), journal);
+  return params;
+}
+
 }  // namespace
 
 int exec(const Command& command, const Arrival& arrival, int preserved, const Journal& journal) {
@@ -143,41 +153,37 @@ int exec(const Command& command, const Arrival& arrival, int preserved, const Jo
   refuse_what_is_absent(command);
   const Entry entry = Entry::at(state_root(command), command.id);
   const State state = state_to_join(entry);
-  Birth birth;
-  const Config config = decode_config(entry.read("config.json"), entry.path("config.json"));
-  birth.process = wanted_process(command, config);
-  birth.groups = wanted_groups(config.annotations);
-  warn_of(check_scope(birth.process, command), journal);
-  birth.preserved = preserved;
-  birth.announced = announced_to_payload(arrival);
-  Console console = open_console(command, birth.process, !command.detach, interruption);
-  birth.console = std::move(console.theirs);
-  if (console.ours) birth.newlines = Newlines::plain;
+  ExecParams params = exec_params(command, entry, journal);
+  params.preserved = preserved;
+  params.announced = announced_to_payload(arrival);
+  Console console = open_console(command, params.process, !command.detach, interruption);
+  params.console = std::move(console.theirs);
+  if (console.ours) params.newlines = Newlines::plain;
   const OwnedFd first(check(open_pidfd(state.pid), "pidfd_open", command.id));
   const int joined = namespaces_to_join(state.pid);
   if (start_time_of(state.pid) != state.start_time)
     throw Failure("container " + command.id + ": it has stopped");
   const SignalFd signals = receive_signals_for_payload();
   SocketPair pair = make_socket_pair();
-  birth.pipe = std::move(pair.theirs);
+  params.pipe = std::move(pair.theirs);
   const auto enter = [&] {
     // All at once, and of that very process.
     if (joined != 0) check(::setns(first.get(), joined), "setns", "the container's namespaces");
   };
-  const auto life = [&] { live_as_joiner(birth, (joined & CLONE_NEWUSER) != 0); };
-  const pid_t pid = fork_by_helper(enter, 0, life, pair.ours, birth.pipe);
-  Newborn newborn(pid, std::move(pair.ours), interruption);
+  const auto child_main = [&] { run_exec(params, (joined & CLONE_NEWUSER) != 0); };
+  const pid_t pid = fork_by_helper(enter, 0, child_main, pair.ours, params.pipe);
+  ChildGuard guard(pid, std::move(pair.ours), interruption);
   journal.debug("pid " + std::to_string(pid) + ": joins container " + command.id + ", pid " +
                 std::to_string(state.pid));
-  birth.pipe.close();
-  birth.console.close();
-  favour(pid, birth.process);
-  say(newborn.pipe(), Word::go);
-  newborn.expect(Word::next_exec, journal);
-  (void)newborn.next(journal);
+  params.pipe.close();
+  params.console.close();
+  favour(pid, params.process);
+  send(guard.pipe(), StageMessage::Kind::go);
+  guard.receive(StageMessage::Kind::next_exec, journal);
+  (void)guard.receive(journal);
   journal.debug("pid " + std::to_string(pid) + ": runs its program");
   write_pid_file(command, pid);
-  (void)newborn.release();
+  (void)guard.release();
   if (command.detach) return 0;
   return console.ours ? pass_terminal_through(console.ours, pid, signals) : attend(pid, signals);
 }

@@ -1,7 +1,6 @@
 #include "runtime-shim/oci/hooks.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -17,6 +16,7 @@
 #include "fdchain/plan/hand_over.h"
 #include "fdchain/system/exec/pidfd.h"
 #include "fdchain/system/exec/spawn.h"
+#include "fdchain/system/fd/poll_until.h"
 #include "fdchain/system/fd/sys.h"
 #include "fdchain/system/fs/files.h"
 #include "fdchain/system/proc/self.h"
@@ -33,16 +33,15 @@ OwnedFd state_as_file(const std::string& state) {
   return file;
 }
 
-bool ends_within(const OwnedFd& pidfd, int milliseconds, const Interruption* interruption) {
-  if (interruption != nullptr) return interruption->wait(pidfd.get(), milliseconds);
-  pollfd ended{pidfd.get(), POLLIN, 0};
-  return retry([&] { return ::poll(&ended, 1, milliseconds); }) != 0;
+bool ends_before(Deadline end, const OwnedFd& pidfd, const Interruption* interruption) {
+  return interruption != nullptr ? interruption->wait(pidfd.get(), end) : is_readable(pidfd.get(), end);
 }
 
 WaitStatus wait_for(pid_t pid, const Hook& hook, const std::string& shown, const Interruption* interruption) {
   try {
     const OwnedFd pidfd(check(open_pidfd(pid), "pidfd_open"));
-    if (!ends_within(pidfd, hook.timeout ? *hook.timeout * 1000 : -1, interruption))
+    const Deadline end = hook.timeout ? after(std::chrono::seconds(*hook.timeout)) : no_deadline;
+    if (!ends_before(end, pidfd, interruption))
       throw Failure(shown + ": not done after " + std::to_string(*hook.timeout) + " seconds");
   } catch (...) {
     ::kill(pid, SIGKILL);
@@ -74,7 +73,7 @@ class HookOutput {
   explicit HookOutput(const HookFiles& files)
       : said_(check(::memfd_create("hook", MFD_CLOEXEC), "memfd_create")), files_(files) {}
 
-  [[nodiscard]] std::vector<Passed> passed() const {
+  [[nodiscard]] std::vector<FdPass> passed() const {
     return {{(files_.out ? files_.out : said_).get(), STDOUT_FILENO, 1, false, "stdout"},
             {(files_.err ? files_.err : said_).get(), STDERR_FILENO, 1, false, "stderr"}};
   }

@@ -1,6 +1,5 @@
 #include "runtime-shim/oci/interruption.h"
 
-#include <poll.h>
 #include <sys/signalfd.h>
 
 #include <array>
@@ -9,6 +8,7 @@
 
 #include "fdchain/model/failure.h"
 #include "fdchain/model/wait_status.h"
+#include "fdchain/system/fd/poll_until.h"
 #include "fdchain/system/fd/signals.h"
 #include "fdchain/system/fd/sys.h"
 
@@ -26,10 +26,9 @@ Interruption::Interruption() {
   signals_ = OwnedFd(check(::signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK), "signalfd"));
 }
 
-bool Interruption::wait(int fd, int milliseconds) const {
+bool Interruption::wait(int fd, Deadline end) const {
   std::array<pollfd, 2> waiting{pollfd{signals_.get(), POLLIN, 0}, pollfd{fd, POLLIN, 0}};
-  const int ready =
-      check(retry([&] { return ::poll(waiting.data(), waiting.size(), milliseconds); }), "poll");
+  const int ready = check(poll_until(waiting, end), "poll");
   // What has happened already comes first: a signal for a payload that is there is the payload's.
   if (ready == 0 || waiting[1].revents != 0) return ready > 0;
   if (const int number = read_signal(signals_.get()); number != 0)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "fdchain/system/fd/owned_fd.h"
+#include "fdchain/system/fd/poll_until.h"
 
 namespace fdchain::oci {
 
@@ -11,12 +12,12 @@ class Interruption {
  public:
   Interruption();
 
-  /// Waits until `fd` is readable; false when that takes longer than `milliseconds`, if these are not
-  /// negative. Throws Failure when one of the signals comes before that.
-  [[nodiscard]] bool wait(int fd, int milliseconds = -1) const;
+  /// Waits until `fd` is readable; false when `end` comes first. Throws Failure when one of the signals comes
+  /// before that.
+  [[nodiscard]] bool wait(int fd, Deadline end = no_deadline) const;
 
   /// Throws Failure when one of the signals has come.
-  void throw_if_any() const { (void)wait(-1, 0); }
+  void throw_if_any() const { (void)wait(-1, at_once); }
 
  private:
   OwnedFd signals_;

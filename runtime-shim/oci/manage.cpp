@@ -1,7 +1,6 @@
 #include "runtime-shim/oci/manage.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,6 +17,7 @@
 #include "fdchain/plan/mount_options.h"
 #include "fdchain/protocol/oci_config.h"
 #include "fdchain/system/exec/pidfd.h"
+#include "fdchain/system/fd/poll_until.h"
 #include "fdchain/system/fd/sys.h"
 #include "fdchain/system/fs/files.h"
 #include "fdchain/system/proc/process_info.h"
@@ -41,9 +41,9 @@ State finished_state(const Entry& entry) {
 }
 
 /// A process that is one and the same as long as this lives, whoever gets its number later.
-class Held {
+class PinnedProcess {
  public:
-  explicit Held(const State& state) : pidfd_(open_pidfd(state.pid)) {
+  explicit PinnedProcess(const State& state) : pidfd_(open_pidfd(state.pid)) {
     // Only now is the number certain: looked at before, it could have changed hands meanwhile.
     if (pidfd_ && start_time_of(state.pid) != state.start_time) pidfd_.close();
   }
@@ -51,10 +51,7 @@ class Held {
 
   [[nodiscard]] int signal(int number) const { return signal_pidfd(pidfd_.get(), number); }
 
-  void wait_for_end() const {
-    pollfd ended{pidfd_.get(), POLLIN, 0};
-    retry([&] { return ::poll(&ended, 1, -1); });
-  }
+  void wait_for_end() const { (void)is_readable(pidfd_.get(), no_deadline); }
 
  private:
   OwnedFd pidfd_;
@@ -105,7 +102,7 @@ std::string pad(std::string text, std::size_t width) {
 }  // namespace
 
 void end_container(const State& state) {
-  const Held process(state);
+  const PinnedProcess process(state);
   if (!process) return;
   (void)process.signal(SIGKILL);
   process.wait_for_end();
@@ -154,7 +151,7 @@ int send_signal(const Command& command, const Journal& journal) {
   if (!number) throw Failure("kill: " + printable(command.signal) + ": not a signal");
   const Entry entry = Entry::at(state_root(command), command.id);
   const State state = finished_state(entry);
-  const Held process(state);
+  const PinnedProcess process(state);
   // Of a container that has ended, nobody is everybody.
   if (!process && command.all) return 0;
   if (!process) throw Failure("container " + command.id + ": it is stopped: No such process");
@@ -213,18 +210,19 @@ int remove(const Command& command, const Journal& journal) {
 namespace {
 
 /// A container as `list` shows it; nothing while it is being made, or when it goes.
-struct Shown {
+struct ListedContainer {
   State state;
   Status status;
 };
 
 // One that cannot be read must not hide the others.
-std::optional<Shown> look_at(const std::string& root, const std::string& id, const Journal& journal) try {
+std::optional<ListedContainer> look_at(const std::string& root, const std::string& id,
+                                       const Journal& journal) try {
   const auto entry = Entry::find(root, id);
   auto state = entry ? entry->state() : std::nullopt;
   if (!state) return std::nullopt;
   const Status status = status_of(*entry, *state);
-  return Shown{std::move(*state), status};
+  return ListedContainer{std::move(*state), status};
 } catch (const std::exception& error) {
   journal.warning("container " + id + ": not listed: " + error.what());
   return std::nullopt;
@@ -240,9 +238,9 @@ int list(const Command& command, const Journal& journal) {
     text =
         pad("ID", 20) + pad("PID", 9) + pad("STATUS", 9) + pad("BUNDLE", 40) + pad("CREATED", 29) + "OWNER\n";
   for (const std::string& id : all_ids(root)) {
-    const auto shown = look_at(root, id, journal);
-    if (!shown) continue;
-    const auto& [state, status] = *shown;
+    const auto listed = look_at(root, id, journal);
+    if (!listed) continue;
+    const auto& [state, status] = *listed;
     if (command.format == "json") {
       all.push_back(json::parse(describe(state, status, false)));
     } else if (command.quiet) {

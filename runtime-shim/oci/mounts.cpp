@@ -355,7 +355,7 @@ void make_holder_private(const std::string& path) {
 
 }  // namespace
 
-RootInMaking begin_mounts(const std::string& root, const std::string& propagation) {
+RootInMaking prepare_rootfs_propagation(const std::string& root, const std::string& propagation) {
   const auto [flag, recursive] = parse_propagation(propagation.empty() ? "rslave" : propagation);
   if (flag == 0) throw Failure("linux.rootfsPropagation: " + printable(propagation) + ": unknown");
   check(::mount(nullptr, "/", nullptr, flag | (recursive ? std::uint64_t{MS_REC} : 0), nullptr), "mount",

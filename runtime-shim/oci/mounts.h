@@ -32,7 +32,7 @@ struct RootInMaking {
 };
 
 /// Takes this process's mount namespace away from the host's, and makes `root` a mount point in it.
-RootInMaking begin_mounts(const std::string& root, const std::string& propagation);
+RootInMaking prepare_rootfs_propagation(const std::string& root, const std::string& propagation);
 
 /// Everything that config.json mounts, the device files, and the links of /dev. `in_user_namespace`: device
 /// files cannot be made, and are the host's. `warnings` says what could not be had as it was asked for.

@@ -14,11 +14,8 @@ constexpr std::size_t largest = 4UL * 1024 * 1024;
 
 }  // namespace
 
-std::optional<PasswdEntry> look_up_user(uid_t uid) try {
-  // Many a root has none. To find that out by an exception takes a quarter of a container's whole run: the
-  // first that a static program throws has its unwind tables sorted.
-  if (::access("/etc/passwd", F_OK) < 0) return std::nullopt;
-  std::istringstream lines(read_small_file("/etc/passwd", largest, "/etc/passwd"));
+std::optional<PasswdEntry> find_user(const std::string& passwd, uid_t uid) {
+  std::istringstream lines(passwd);
   for (std::string line; std::getline(lines, line);) {
     std::istringstream fields(line);
     std::string name;
@@ -35,6 +32,13 @@ std::optional<PasswdEntry> look_up_user(uid_t uid) try {
       return PasswdEntry{name, home};
   }
   return std::nullopt;
+}
+
+std::optional<PasswdEntry> look_up_user(uid_t uid) try {
+  // Many a root has none. To find that out by an exception takes a quarter of a container's whole run: the
+  // first that a static program throws has its unwind tables sorted.
+  if (::access("/etc/passwd", F_OK) < 0) return std::nullopt;
+  return find_user(read_small_file("/etc/passwd", largest, "/etc/passwd"), uid);
 } catch (const std::exception&) {
   return std::nullopt;
 }

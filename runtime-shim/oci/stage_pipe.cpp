@@ -14,23 +14,25 @@ constexpr std::size_t longest = 16'384;
 
 }  // namespace
 
-void say(const OwnedFd& pipe, Word word, const std::string& text) {
-  const std::string message = static_cast<char>(word) + text.substr(0, longest - 1);
+void send(const OwnedFd& pipe, StageMessage::Kind kind, const std::string& text) {
+  const std::string message = static_cast<char>(kind) + text.substr(0, longest - 1);
   // Nobody there any more is found out when the answer is waited for.
   (void)retry([&] { return ::send(pipe.get(), message.data(), message.size(), MSG_NOSIGNAL); });
 }
 
-StageMessage hear(const OwnedFd& pipe) {
+StageMessage receive(const OwnedFd& pipe) {
   std::vector<char> buffer(longest);
   const ssize_t got = retry([&] { return ::recv(pipe.get(), buffer.data(), buffer.size(), 0); });
   if (got <= 0) return {};
-  return {static_cast<Word>(buffer[0]), std::string(buffer.data() + 1, static_cast<std::size_t>(got - 1))};
+  return {static_cast<StageMessage::Kind>(buffer[0]),
+          std::string(buffer.data() + 1, static_cast<std::size_t>(got - 1))};
 }
 
-void await(const OwnedFd& pipe, Word word) {
-  const StageMessage message = hear(pipe);
-  if (message.word == word) return;
-  throw Failure(message.word == Word::end ? "the runtime has died" : "an unexpected word on the stage pipe");
+void receive(const OwnedFd& pipe, StageMessage::Kind kind) {
+  const StageMessage message = receive(pipe);
+  if (message.kind == kind) return;
+  throw Failure(message.kind == StageMessage::Kind::end ? "the runtime has died"
+                                                        : "an unexpected word on the stage pipe");
 }
 
 }  // namespace fdchain::oci

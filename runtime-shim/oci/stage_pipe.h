@@ -9,30 +9,29 @@
 
 namespace fdchain::oci {
 
-/// What a message says.
-enum class Word : char {
-  pid = 'p',         ///< text: the pid of the container's process, said by the helper that made it
-  namespaces = 'n',  ///< container: its namespaces are there; hooks may run
-  ready = 'r',       ///< container: it waits for start
-  go = 'g',          ///< runtime: it has done its part, go on
-  next_exec = 'x',   ///< container: nothing but exec is left; the end of the pipe is then its success
-  warning = 'w',     ///< container: text, for the log
-  failed = 'e',      ///< container: text, why there will be none
-  end = 0,           ///< nobody is at the other end any more
-};
-
 struct StageMessage {
-  Word word = Word::end;
+  enum class Kind : char {
+    pid = 'p',         ///< text: the pid of the container's process, said by the helper that made it
+    namespaces = 'n',  ///< container: its namespaces are there; hooks may run
+    ready = 'r',       ///< container: it waits for start
+    go = 'g',          ///< runtime: it has done its part, go on
+    next_exec = 'x',   ///< container: nothing but exec is left; the end of the pipe is then its success
+    warning = 'w',     ///< container: text, for the log
+    failed = 'e',      ///< container: text, why there will be none
+    end = 0,           ///< nobody is at the other end any more
+  };
+
+  Kind kind = Kind::end;
   std::string text;
 };
 
 /// A text for people, who need no more than its beginning: what is longer than a message is cut.
-void say(const OwnedFd& pipe, Word word, const std::string& text = {});
+void send(const OwnedFd& pipe, StageMessage::Kind kind, const std::string& text = {});
 
 /// Waits for the next message.
-StageMessage hear(const OwnedFd& pipe);
+StageMessage receive(const OwnedFd& pipe);
 
-/// Waits for this one word. Throws Failure when the other process has died instead.
-void await(const OwnedFd& pipe, Word word);
+/// Waits for this one. Throws Failure when the other process has died instead.
+void receive(const OwnedFd& pipe, StageMessage::Kind kind);
 
 }  // namespace fdchain::oci

@@ -21,9 +21,9 @@ using enum Step::Kind;
 
 constexpr int scratch = 100;
 
-Step lift_step(int source, int target) { return {lift, source, target}; }
-Step place_step(int source, int target) { return {place, source, target}; }
-Step keep_step(int fd) { return {keep, fd, -1}; }
+Step lift_step(int source, int target) { return Step::lift(source, target); }
+Step place_step(int source, int target) { return Step::place(source, target); }
+Step keep_step(int fd) { return Step::keep(fd); }
 
 std::vector<Step> plan(const std::vector<Move>& moves) { return plan_renumber(moves, scratch); }
 

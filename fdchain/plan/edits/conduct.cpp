@@ -60,7 +60,7 @@ constexpr std::array table{
         .bug = "the exit file was there before the descriptors were closed (podman 3696, 9447)",
         .finding = "fd-retained",
         .summary = "publish the exit status before dropping the sockets",
-        .occasion = Occasion::end,
+        .trigger = Trigger::end,
         .edit = publish_first,
     },
     Fault{
@@ -70,7 +70,7 @@ constexpr std::array table{
         .bug = "nothing on the sync pipe when the runtime fails silently (conmon 2.1.6, crun dc9627cd)",
         .finding = "handshake-lost-error",
         .summary = "tell nobody why the payload did not start",
-        .occasion = Occasion::failed_start,
+        .trigger = Trigger::failed_start,
         .edit = swallow_failure,
     },
     Fault{
@@ -80,7 +80,7 @@ constexpr std::array table{
         .bug = "the sync pipe was closed before the exit code was written (conmon 911c786)",
         .finding = "handshake-lost-error",
         .summary = "tell nobody how the payload ended",
-        .occasion = Occasion::end,
+        .trigger = Trigger::end,
         .edit = swallow_status,
     },
     Fault{
@@ -90,7 +90,7 @@ constexpr std::array table{
         .bug = "one descriptor more for each event (conmon bz 1671622, containerd 3949)",
         .finding = "fd-growth",
         .summary = "leak a descriptor with every signal it forwards",
-        .occasion = Occasion::signal,
+        .trigger = Trigger::signal,
         .edit = leak_per_signal,
     },
     Fault{
@@ -109,7 +109,7 @@ constexpr std::array table{
         .bug = "children were not reaped, or left behind (conmon 290, 310)",
         .finding = "zombie-left",
         .summary = "leave what the payload started",
-        .occasion = Occasion::leftovers,
+        .trigger = Trigger::leftovers,
         .edit = leave_orphans,
     },
 };

@@ -13,18 +13,16 @@
 namespace fdchain::faults {
 namespace {
 
-using enum Step::Kind;
-
 constexpr int stdio_numbers = 3;
 
 void leave_cloexec(HopPlan& plan, const Numbers& numbers, const HopContext&) {
   single(plan.next, numbers[0]);
-  add_extra(plan, {Step::Kind::set_cloexec, numbers[0]}, "fault: the close-on-exec flag is not cleared");
+  add_extra(plan, Step::set_cloexec(numbers[0]), "fault: the close-on-exec flag is not cleared");
 }
 
 void close_one(HopPlan& plan, const Numbers& numbers, const HopContext&) {
   single(plan.next, numbers[0]);
-  add_extra(plan, {Step::Kind::close, numbers[0]}, "fault: closed before it was passed on");
+  add_extra(plan, Step::close(numbers[0]), "fault: closed before it was passed on");
 }
 
 // As closefrom(3): the socket at FD and everything behind it.
@@ -33,7 +31,7 @@ void close_from(HopPlan& plan, const Numbers& numbers, const HopContext& context
   if (numbers[0] >= listen_fds_start + context.sockets) nothing_to_do("no socket is at or above that number");
   for (int target = numbers[0]; target < listen_fds_start + context.sockets; ++target) {
     if (is_passed(plan.next, target))
-      add_extra(plan, {Step::Kind::close, target}, "fault: everything from here on is closed");
+      add_extra(plan, Step::close(target), "fault: everything from here on is closed");
   }
 }
 
@@ -46,10 +44,9 @@ int stray_number(const HopPlan& plan, const Numbers& numbers) {
   return number;
 }
 
-template <Made made>
+template <NewFd made>
 void leak(HopPlan& plan, const Numbers& numbers, const HopContext&) {
-  add_extra(plan, {make, static_cast<int>(made), stray_number(plan, numbers)},
-            "fault: opened without O_CLOEXEC");
+  add_extra(plan, Step::make(made, stray_number(plan, numbers)), "fault: opened without O_CLOEXEC");
 }
 
 void pass_strays(HopPlan& plan, const Numbers&, const HopContext& context) {
@@ -69,8 +66,7 @@ void double_preserve(HopPlan& plan, const Numbers&, const HopContext& context) {
   bool any = false;
   for (int number = end; number < end + context.sockets; ++number) {
     if (is_passed(plan.next, number) || number == plan.next.ready_fd) continue;
-    add_extra(plan, {make, static_cast<int>(Made::file), number},
-              "fault: LISTEN_FDS counted twice keeps what is here");
+    add_extra(plan, Step::make(NewFd::file, number), "fault: LISTEN_FDS counted twice keeps what is here");
     any = true;
   }
   if (!any) nothing_to_do("only the sync pipe is there; it takes two sockets");
@@ -96,36 +92,35 @@ void drop_preserved(HopPlan& plan, const Numbers&, const HopContext& context) {
   if (context.preserved == 0) nothing_to_do("nothing is preserved here");
   const int first = listen_fds_start + context.sockets;
   for (int number = first; number < first + context.preserved; ++number) {
-    add_extra(plan, {Step::Kind::close, number}, "fault: --preserve-fds is not heeded");
+    add_extra(plan, Step::close(number), "fault: --preserve-fds is not heeded");
   }
 }
 
 void move_one(HopPlan& plan, const Numbers& numbers, const HopContext&) {
   if (is_passed(plan.next, numbers[1]))
     nothing_to_do("descriptor " + std::to_string(numbers[1]) + " is taken");
-  Passed& moved = single(plan.next, numbers[0]);
+  FdPass& moved = single(plan.next, numbers[0]);
   moved.target = numbers[1];
 }
 
 void swap_two(HopPlan& plan, const Numbers& numbers, const HopContext&) {
   if (numbers[0] == numbers[1]) nothing_to_do("that is one descriptor, not two");
   const int first_source = single(plan.next, numbers[0]).source;
-  Passed& second = single(plan.next, numbers[1]);
+  FdPass& second = single(plan.next, numbers[1]);
   const int second_source = std::exchange(second.source, first_source);
   single(plan.next, numbers[0]).source = second_source;
 }
 
 void substitute(HopPlan& plan, const Numbers& numbers, const HopContext&) {
   stop_passing(plan.next, numbers[0]);
-  add_extra(plan, {make, static_cast<int>(Made::socket), numbers[0]},
-            "fault: closed, and the number was used again");
+  add_extra(plan, Step::make(NewFd::socket, numbers[0]), "fault: closed, and the number was used again");
 }
 
 // Slot B of a list filled from slot A: an index off by one.
 void repeat(HopPlan& plan, const Numbers& numbers, const HopContext&) {
   if (numbers[0] == numbers[1]) nothing_to_do("that is one descriptor, not two");
-  const Passed first = single(plan.next, numbers[0]);
-  Passed& second = single(plan.next, numbers[1]);
+  const FdPass first = single(plan.next, numbers[0]);
+  FdPass& second = single(plan.next, numbers[1]);
   second.source = first.source;
   second.inheritable = false;
 }
@@ -136,23 +131,22 @@ void need_stdio(int number) {
 
 void close_stdio(HopPlan& plan, const Numbers& numbers, const HopContext&) {
   need_stdio(numbers[0]);
-  add_extra(plan, {Step::Kind::close, numbers[0]}, "fault: started with a hole in stdio");
+  add_extra(plan, Step::close(numbers[0]), "fault: started with a hole in stdio");
 }
 
 void stdio_socket(HopPlan& plan, const Numbers& numbers, const HopContext&) {
   need_stdio(numbers[0]);
-  add_extra(plan, {make, static_cast<int>(Made::socket), numbers[0]},
-            "fault: a socket that was opened into a hole");
+  add_extra(plan, Step::make(NewFd::socket, numbers[0]), "fault: a socket that was opened into a hole");
 }
 
 void nonblock(HopPlan& plan, const Numbers& numbers, const HopContext&) {
   if (numbers[0] >= stdio_numbers) single(plan.next, numbers[0]);
-  add_extra(plan, {Step::Kind::set_nonblock, numbers[0]}, "fault: O_NONBLOCK set on what others share");
+  add_extra(plan, Step::set_nonblock(numbers[0]), "fault: O_NONBLOCK set on what others share");
 }
 
 void shut_down_one(HopPlan& plan, const Numbers& numbers, const HopContext&) {
   single(plan.next, numbers[0]);
-  add_extra(plan, {shut_down, numbers[0]}, "fault: shutdown(2) of a socket that is the activator's");
+  add_extra(plan, Step::shut_down(numbers[0]), "fault: shutdown(2) of a socket that is the activator's");
 }
 
 void nofile(HopPlan& plan, const Numbers& numbers, const HopContext& context) {
@@ -165,12 +159,12 @@ void nofile(HopPlan& plan, const Numbers& numbers, const HopContext& context) {
 void ignore(HopPlan& plan, const Numbers& numbers, const HopContext&) {
   if (numbers[0] < 1 || numbers[0] > 64 || numbers[0] == SIGKILL || numbers[0] == SIGSTOP)
     nothing_to_do("no signal that can be ignored");
-  add_extra(plan, {ignore_signal, numbers[0]}, "fault: ignored for itself, and not reset for the next");
+  add_extra(plan, Step::ignore(numbers[0]), "fault: ignored for itself, and not reset for the next");
 }
 
 void deny(HopPlan& plan, const Numbers&, const HopContext& context) {
   need_sockets(context);
-  add_extra(plan, {deny_sockets}, "fault: a policy that knows nothing of passed sockets");
+  add_extra(plan, Step::deny_sockets(), "fault: a policy that knows nothing of passed sockets");
 }
 
 constexpr std::array table{
@@ -217,7 +211,7 @@ constexpr std::array table{
         .bug = "a handle on a host directory reached the container (CVE-2024-21626, CVE-2016-9962)",
         .finding = "fd-leaked",
         .summary = "pass on a directory handle of its own",
-        .edit = leak<Made::directory>,
+        .edit = leak<NewFd::directory>,
     },
     Fault{
         .name = "leak-file",
@@ -228,7 +222,7 @@ constexpr std::array table{
         .bug = "crun's log was opened without O_CLOEXEC (crun 0f0d5bea, conmon f269c2f)",
         .finding = "fd-leaked",
         .summary = "pass on a file of its own",
-        .edit = leak<Made::file>,
+        .edit = leak<NewFd::file>,
     },
     Fault{
         .name = "leak-pipe",
@@ -239,7 +233,7 @@ constexpr std::array table{
         .bug = "youki closed nothing before exec (youki PR 177)",
         .finding = "fd-leaked",
         .summary = "pass on a pipe of its own",
-        .edit = leak<Made::pipe>,
+        .edit = leak<NewFd::pipe>,
     },
     Fault{
         .name = "leak-socket",
@@ -250,7 +244,7 @@ constexpr std::array table{
         .bug = "crun passed a socket of its own and its caller's files (CVE-2019-16884)",
         .finding = "fd-leaked",
         .summary = "pass on a socket of its own",
-        .edit = leak<Made::socket>,
+        .edit = leak<NewFd::socket>,
     },
     Fault{
         .name = "leak-eventfd",
@@ -261,7 +255,7 @@ constexpr std::array table{
         .bug = "docker's libcontainer set close-on-exec after opening, and forked between (docker 4493)",
         .finding = "fd-leaked",
         .summary = "pass on an eventfd of its own",
-        .edit = leak<Made::eventfd>,
+        .edit = leak<NewFd::eventfd>,
     },
     Fault{
         .name = "leak-epoll",
@@ -272,7 +266,7 @@ constexpr std::array table{
         .bug = "runc handed its epoll to the container (runc 5474)",
         .finding = "fd-leaked",
         .summary = "pass on an epoll of its own",
-        .edit = leak<Made::epoll>,
+        .edit = leak<NewFd::epoll>,
     },
     Fault{
         .name = "pass-strays",

@@ -11,7 +11,7 @@ namespace {
 constexpr int nothing_to_do_status = 2;
 
 auto find_range(HandOver& next, int target) {
-  return std::ranges::find_if(next.passed, [&](const Passed& range) {
+  return std::ranges::find_if(next.passed, [&](const FdPass& range) {
     return range.target <= target && target < range.target + range.count;
   });
 }
@@ -20,11 +20,11 @@ auto find_range(HandOver& next, int target) {
 
 void nothing_to_do(const std::string& why) { throw Failure(why, nothing_to_do_status); }
 
-Passed& single(HandOver& next, int target) {
+FdPass& single(HandOver& next, int target) {
   const auto found = find_range(next, target);
   if (found == next.passed.end())
     nothing_to_do("no descriptor " + std::to_string(target) + " is passed on here");
-  const Passed whole = *found;
+  const FdPass whole = *found;
   const int before = target - whole.target;
   const int after = whole.count - before - 1;
   next.passed.erase(found);
@@ -42,14 +42,14 @@ void stop_passing(HandOver& next, int target) {
 }
 
 bool is_passed(const HandOver& next, int target) {
-  return std::ranges::any_of(next.passed, [&](const Passed& range) {
+  return std::ranges::any_of(next.passed, [&](const FdPass& range) {
     return range.target <= target && target < range.target + range.count;
   });
 }
 
 int end_of_passed(const HandOver& next) {
   int end = listen_fds_start;
-  for (const Passed& range : next.passed) end = std::max(end, range.target + range.count);
+  for (const FdPass& range : next.passed) end = std::max(end, range.target + range.count);
   return end;
 }
 

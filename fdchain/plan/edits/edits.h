@@ -14,7 +14,7 @@ using Numbers = std::vector<int>;
 
 /// Takes what arrives at `target` out of its range, so that it can be changed alone. Refuses a number at
 /// which nothing is passed.
-Passed& single(HandOver& next, int target);
+FdPass& single(HandOver& next, int target);
 
 /// Nothing is passed to the number any more.
 void stop_passing(HandOver& next, int target);

@@ -78,13 +78,13 @@ std::vector<int> parse_numbers(std::string_view text, const Fault& fault,
 }
 
 // What did not happen; empty when it did.
-std::string_view missed(Occasion occasion, const Happened& happened) {
-  switch (occasion) {
-    case Occasion::hand_over: break;
-    case Occasion::signal: return happened.signal ? "" : "no signal came for the payload";
-    case Occasion::failed_start: return happened.ran ? "the payload could be started" : "";
-    case Occasion::end: return happened.ran ? "" : "the payload never ran";
-    case Occasion::leftovers: return happened.leftovers ? "" : "the payload left no process";
+std::string_view missed(Trigger trigger, const RunFacts& facts) {
+  switch (trigger) {
+    case Trigger::hand_over: break;
+    case Trigger::signal: return facts.signal ? "" : "no signal came for the payload";
+    case Trigger::failed_start: return facts.ran ? "the payload could be started" : "";
+    case Trigger::end: return facts.ran ? "" : "the payload never ran";
+    case Trigger::leftovers: return facts.leftovers ? "" : "the payload left no process";
   }
   return "";
 }
@@ -168,10 +168,10 @@ std::string_view class_meaning(char bug_class) {
   return found == meanings.end() ? "" : found->second;
 }
 
-std::vector<std::string> without_occasion(std::span<const FaultRequest> requests, const Happened& happened) {
+std::vector<std::string> untriggered(std::span<const FaultRequest> requests, const RunFacts& facts) {
   std::vector<std::string> sentences;
   for (const FaultRequest& request : requests) {
-    const std::string_view what = missed(find_fault(request.name)->occasion, happened);
+    const std::string_view what = missed(find_fault(request.name)->trigger, facts);
     if (!what.empty()) sentences.push_back(to_string(request) + " had no occasion: " + std::string(what));
   }
   return sentences;

@@ -25,7 +25,7 @@ struct FaultRequest {
 };
 
 /// What has to happen in a run for a mistake to be made.
-enum class Occasion {
+enum class Trigger {
   hand_over,     ///< nothing more: it is in what is passed on
   signal,        ///< a signal comes for the payload
   failed_start,  ///< a hop cannot start the next program
@@ -34,7 +34,7 @@ enum class Occasion {
 };
 
 /// What has happened in a run, as its monitor knows it.
-struct Happened {
+struct RunFacts {
   bool ran = false;  ///< the payload, and it has ended
   bool signal = false;
   bool leftovers = false;
@@ -75,7 +75,7 @@ struct Fault {
   std::string_view bug;            ///< the real bug it replays
   std::string_view finding;        ///< what the judge must find
   std::string_view summary;        ///< one line
-  Occasion occasion = Occasion::hand_over;
+  Trigger trigger = Trigger::hand_over;
   bool by_wrapper = false;  ///< it is made by a program in the next hop's place
   /// Makes the mistake. Throws Failure with status 2 when there is nothing to do it to.
   void (*edit)(HopPlan& plan, const std::vector<int>& numbers, const HopContext& context);
@@ -100,7 +100,7 @@ std::vector<FaultRequest> parse_faults(std::string_view text);
 std::string_view class_meaning(char bug_class);
 
 /// A sentence for each of these that had no occasion: `monitor:leak-per-signal had no occasion: …`.
-std::vector<std::string> without_occasion(std::span<const FaultRequest> requests, const Happened& happened);
+std::vector<std::string> untriggered(std::span<const FaultRequest> requests, const RunFacts& facts);
 
 /// The text that parse_fault() reads.
 std::string to_string(const FaultRequest& request);

@@ -36,11 +36,10 @@ void pass_what_is_open(HopPlan& plan, const HopContext& context, int end) {
 
 // A program's own descriptors take the lowest free numbers. Those among the numbers that it keeps go with
 // them.
-void pass_own(HopPlan& plan, const HopContext& context, std::span<const Made> own) {
+void pass_own(HopPlan& plan, const HopContext& context, std::span<const NewFd> own) {
   for (std::size_t i = 0; i < std::min(own.size(), context.free.size()); ++i) {
     if (is_passed(plan.next, context.free[i])) continue;
-    add_extra(plan, {Step::Kind::make, static_cast<int>(own[i]), context.free[i]},
-              "its own, at a number that it keeps");
+    add_extra(plan, Step::make(own[i], context.free[i]), "its own, at a number that it keeps");
   }
 }
 
@@ -51,8 +50,9 @@ void restore(Environment& environment, const Environment& from, std::string_view
     environment.unset(name);
 }
 
-Kept as_announced(const Told& told) {
-  return told.announced ? Kept{told.count, told.preserve_fds} : Kept{0, told.preserve_fds};
+FdRange as_announced(const Announcement& announcement) {
+  return announcement.announced ? FdRange{announcement.count, announcement.preserve_fds}
+                                : FdRange{0, announcement.preserve_fds};
 }
 
 // --- podman
@@ -70,8 +70,9 @@ int podman_count(const Environment& environment) {
 }
 
 // LISTEN_FDS alone decides; --preserve-fds instead of it, not in addition.
-Kept podman_keeps(const Told& told) {
-  return {told.preserve_fds > 0 ? told.preserve_fds : podman_count(told.environment), 0};
+FdRange podman_keeps(const Announcement& announcement) {
+  return {announcement.preserve_fds > 0 ? announcement.preserve_fds : podman_count(announcement.environment),
+          0};
 }
 
 // Behind the monitor's own options, `monitor [options] -- runtime [options] -- payload`, or the end.
@@ -125,7 +126,7 @@ void as_podman(HopPlan& plan, const HopContext& context) {
   }
   plan.next.name_pid = plan.next.name_pidfdid = false;
   // Of its own it has sockets and pipes there, none of which anybody listens on.
-  static constexpr std::array own{Made::socket, Made::socket, Made::epoll, Made::eventfd};
+  static constexpr std::array own{NewFd::socket, NewFd::socket, NewFd::epoll, NewFd::eventfd};
   pass_own(plan, context, own);
   pass_what_is_open(plan, context, INT_MAX);
 }
@@ -172,8 +173,9 @@ void as_cri_o(HopPlan& plan, const HopContext& context) {
 // --- conmon
 
 // It counts nothing: what it was started with stays where it is, and is held until the container's end.
-Kept conmon_keeps(const Told& told) {
-  return told.announced ? Kept{told.count, told.preserve_fds} : Kept{told.preserve_fds, 0};
+FdRange conmon_keeps(const Announcement& announcement) {
+  return announcement.announced ? FdRange{announcement.count, announcement.preserve_fds}
+                                : FdRange{announcement.preserve_fds, 0};
 }
 
 void as_conmon(HopPlan& plan, const HopContext& context) {
@@ -186,7 +188,7 @@ void as_conmon(HopPlan& plan, const HopContext& context) {
   for (const auto name : {sync_pipe_name, start_pipe_name})
     restore(plan.next.environment, context.arrived, name);
   pass_what_is_open(plan, context, INT_MAX);
-  add_extra(plan, {Step::Kind::ignore_signal, SIGPIPE}, "it ignores it, and does not reset it for the next");
+  add_extra(plan, Step::ignore(SIGPIPE), "it ignores it, and does not reset it for the next");
 }
 
 // --- the OCI runtimes
@@ -199,13 +201,13 @@ int crun_count(const Environment& environment) {
   return static_cast<int>(std::clamp<long long>(number, -most_kept, most_kept));
 }
 
-Kept crun_keeps(const Told& told) {
-  return {std::max(0, told.preserve_fds + crun_count(told.environment)), 0};
+FdRange crun_keeps(const Announcement& announcement) {
+  return {std::max(0, announcement.preserve_fds + crun_count(announcement.environment)), 0};
 }
 
 // The environment of config.json, and nothing of its own but what follows.
 void announce_as_configured(HopPlan& plan, const HopContext& context) {
-  add_extra(plan, {Step::Kind::reset_signals}, "whatever its caller ignores");
+  add_extra(plan, Step::reset_signals(), "whatever its caller ignores");
   plan.next.name_pid = plan.next.name_pidfdid = false;
   for (const auto name : listen_names) restore(plan.next.environment, context.config, name);
   plan.next.environment.unset(listen_pidfdid_name);
@@ -216,7 +218,7 @@ int end_of_kept(const HopContext& context) {
 }
 
 // The runtime's own log, which it opens before anything else.
-constexpr std::array crun_own{Made::file};
+constexpr std::array crun_own{NewFd::file};
 
 void as_crun(HopPlan& plan, const HopContext& context) {
   announce_as_configured(plan, context);
@@ -227,12 +229,12 @@ void as_crun(HopPlan& plan, const HopContext& context) {
   pass_what_is_open(plan, context, context.kept_end);
   // A negative count is added too.
   for (int number = listen_fds_start + context.preserve_fds + count; number < listen_fds_start; ++number) {
-    if (number >= 0) add_extra(plan, {Step::Kind::close, number}, "below the end of what it keeps");
+    if (number >= 0) add_extra(plan, Step::close(number), "below the end of what it keeps");
   }
 }
 
 // What a runtime written in Go has open when it looks whether the numbers are.
-constexpr std::array runc_own{Made::file, Made::epoll, Made::pipe, Made::pipe};
+constexpr std::array runc_own{NewFd::file, NewFd::epoll, NewFd::pipe, NewFd::pipe};
 
 void as_runc(HopPlan& plan, const HopContext& context) {
   announce_as_configured(plan, context);

@@ -14,7 +14,7 @@
 namespace fdchain {
 
 /// What a hop is told of the descriptors it was started with.
-struct Told {
+struct Announcement {
   Environment environment;
   bool announced = false;  ///< LISTEN_* announce `count` sockets to this very process, and they are open
   int count = 0;
@@ -22,11 +22,11 @@ struct Told {
 };
 
 /// What it makes of that.
-struct Kept {
+struct FdRange {
   int sockets = 0;    ///< from 3 on, kept for the next program and held until the payload has ended
   int preserved = 0;  ///< after them, kept for the next program alone
 
-  friend bool operator==(const Kept&, const Kept&) = default;
+  friend bool operator==(const FdRange&, const FdRange&) = default;
 };
 
 /// What one hop of a real version does.
@@ -38,7 +38,7 @@ struct Profile {
   Hop hop;
   std::string_view summary;
   /// Throws Failure where the real program gives up.
-  Kept (*keep)(const Told& told);
+  FdRange (*keep)(const Announcement& announcement);
   void (*edit)(HopPlan& plan, const HopContext& context);
 };
 

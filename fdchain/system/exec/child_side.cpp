@@ -115,24 +115,24 @@ int set_nonblock(int fd) noexcept {
   return flags < 0 ? -1 : ::fcntl(fd, F_SETFL, flags | O_NONBLOCK);
 }
 
-int open_new(Made made) noexcept {
+int open_new(NewFd made) noexcept {
   int ends[2];
   switch (made) {
-    case Made::directory: return ::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    case Made::file: return ::open("/etc/passwd", O_RDONLY | O_CLOEXEC);
-    case Made::pipe:
+    case NewFd::directory: return ::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    case NewFd::file: return ::open("/etc/passwd", O_RDONLY | O_CLOEXEC);
+    case NewFd::pipe:
       if (::pipe2(ends, O_CLOEXEC) < 0) return -1;
       ::close(ends[0]);
       return ends[1];
-    case Made::socket: return ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    case Made::eventfd: return ::eventfd(0, EFD_CLOEXEC);
-    case Made::epoll: return ::epoll_create1(EPOLL_CLOEXEC);
+    case NewFd::socket: return ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    case NewFd::eventfd: return ::eventfd(0, EFD_CLOEXEC);
+    case NewFd::epoll: return ::epoll_create1(EPOLL_CLOEXEC);
   }
   errno = EINVAL;
   return -1;
 }
 
-int make(Made made, int target) noexcept {
+int make(NewFd made, int target) noexcept {
   const int fd = open_new(made);
   if (fd < 0) return -1;
   if (fd == target) return ::fcntl(fd, F_SETFD, 0);
@@ -246,7 +246,7 @@ int perform(const Step& step, const ExecPlan& plan) noexcept {
     case Step::Kind::set_cloexec: return ::fcntl(step.source, F_SETFD, FD_CLOEXEC);
     case Step::Kind::set_nonblock: return set_nonblock(step.source);
     case Step::Kind::shut_down: return ::shutdown(step.source, SHUT_RDWR);
-    case Step::Kind::make: return make(static_cast<Made>(step.source), step.target);
+    case Step::Kind::make: return make(static_cast<NewFd>(step.source), step.target);
     case Step::Kind::ignore_signal: return ::signal(step.source, SIG_IGN) == SIG_ERR ? -1 : 0;
     case Step::Kind::reset_signals: return reset_signals();
     case Step::Kind::limit_nofile: return limit_nofile(static_cast<rlim_t>(step.source));
@@ -286,37 +286,38 @@ int mark_close_on_exec(int first, int last) noexcept {
 std::optional<ExecFailure> carry_out(const ExecPlan& plan, std::size_t first, std::size_t end) noexcept {
   for (std::size_t i = first; i < end; ++i) {
     const Step& step = plan.steps[i];
-    if (perform(step, plan) < 0) return ExecFailure{step.kind, errno, step.source};
+    if (perform(step, plan) < 0) return ExecFailure{step, errno};
   }
   return std::nullopt;
 }
 
 ExecFailure become(const ExecPlan& plan) noexcept {
   const auto failure = carry_out(plan, 0, plan.steps.size());
-  return failure ? *failure : ExecFailure{Step::Kind::exec, EINVAL, -1};
+  return failure ? *failure : ExecFailure{Step::exec(), EINVAL};
 }
 
-pid_t borrow_child(int (*life)(void*), char* stack_top, ChildLife& given, pid_t& pid, Kin kin) noexcept {
+pid_t borrow_child(int (*child_main)(void*), char* stack_top, ChildOrders& given, pid_t& pid,
+                   Kin kin) noexcept {
   // A sibling's end is announced to the common parent by the signal that announces this process's own.
   const int end = kin == Kin::sibling ? CLONE_PARENT : SIGCHLD;
-  return ::clone(life, stack_top, CLONE_VM | CLONE_VFORK | CLONE_PARENT_SETTID | end, &given, &pid);
+  return ::clone(child_main, stack_top, CLONE_VM | CLONE_VFORK | CLONE_PARENT_SETTID | end, &given, &pid);
 }
 
-int live_as_child(void* given) noexcept {
-  const auto& life = *static_cast<ChildLife*>(given);
-  const std::size_t exec = life.plan->steps.size() - 1;
-  auto failure = carry_out(*life.plan, 0, exec);
-  life.report->came_to_exec = !failure;
-  if (!failure) failure = carry_out(*life.plan, exec, exec + 1);
-  life.report->failure = failure ? *failure : ExecFailure{Step::Kind::exec, EINVAL, -1};
-  life.report->failed = true;
-  ::_exit(life.report->failure.stage == Step::Kind::exec ? 127 : 126);
+int exec_child_main(void* given) noexcept {
+  const auto& orders = *static_cast<ChildOrders*>(given);
+  const std::size_t exec = orders.plan->steps.size() - 1;
+  auto failure = carry_out(*orders.plan, 0, exec);
+  orders.report->came_to_exec = !failure;
+  if (!failure) failure = carry_out(*orders.plan, exec, exec + 1);
+  orders.report->failure = failure ? *failure : ExecFailure{Step::exec(), EINVAL};
+  orders.report->failed = true;
+  ::_exit(orders.report->failure.step.kind == Step::Kind::exec ? 127 : 126);
 }
 
-int live_as_intermediate(void* given) noexcept {
-  auto& life = *static_cast<ChildLife*>(given);
-  const pid_t child = borrow_child(live_as_child, life.grandchild_stack_top, life, life.report->pid);
-  if (child < 0) life.report->fork_error = errno;
+int intermediate_main(void* given) noexcept {
+  auto& orders = *static_cast<ChildOrders*>(given);
+  const pid_t child = borrow_child(exec_child_main, orders.grandchild_stack_top, orders, orders.report->pid);
+  if (child < 0) orders.report->fork_error = errno;
   ::_exit(0);
 }
 

@@ -51,12 +51,10 @@ struct ExecPlan {
 };
 static_assert(std::is_trivially_copyable_v<ExecPlan>);
 
-/// Why the plan could not be carried out: the step that failed, its errno, and the descriptor concerned or
-/// -1.
+/// Why the plan could not be carried out: the step that failed, and its errno.
 struct ExecFailure {
-  Step::Kind stage{};
+  Step step = Step::exec();
   int error = 0;
-  int fd = -1;
 };
 static_assert(std::is_trivially_copyable_v<ExecFailure>);
 
@@ -71,7 +69,7 @@ struct ChildReport {
 static_assert(std::is_trivially_copyable_v<ChildReport>);
 
 /// What a child is given to live on.
-struct ChildLife {
+struct ChildOrders {
   const ExecPlan* plan = nullptr;
   ChildReport* report = nullptr;
   char* grandchild_stack_top = nullptr;  ///< for the intermediate of a double fork
@@ -94,21 +92,21 @@ std::optional<ExecFailure> carry_out(const ExecPlan& plan, std::size_t first, st
 /// Whose child a new process is.
 enum class Kin { child, sibling };
 
-/// Makes a child that lives `life` on a stack of its own, and waits until it has exec'ed or exited. Returns
-/// its pid, or -1 with errno; `pid` is set before the child runs. A sibling is this process's parent's to
-/// reap.
+/// Makes a child that runs `child_main` on a stack of its own, and waits until it has exec'ed or exited.
+/// Returns its pid, or -1 with errno; `pid` is set before the child runs. A sibling is this process's
+/// parent's to reap.
 ///
 /// The child borrows this process's memory, as vfork(2) and posix_spawn(3) do: nothing is copied, which on a
 /// machine of 2020 saves a third of a fork, and what the child writes is there for the parent to read.
 /// Signals must be blocked: a handler would run in both.
-pid_t borrow_child(int (*life)(void*), char* stack_top, ChildLife& given, pid_t& pid,
+pid_t borrow_child(int (*child_main)(void*), char* stack_top, ChildOrders& given, pid_t& pid,
                    Kin kin = Kin::child) noexcept;
 
 /// The whole life of a child, for borrow_child: becomes the program, or reports why not and exits (127 when
-/// exec failed, 126 before). `given` is a ChildLife.
-int live_as_child(void* given) noexcept;
+/// exec failed, 126 before). `given` is a ChildOrders.
+int exec_child_main(void* given) noexcept;
 
 /// The whole life of the intermediate of a double fork: makes the child proper, and exits.
-int live_as_intermediate(void* given) noexcept;
+int intermediate_main(void* given) noexcept;
 
 }  // namespace fdchain

@@ -86,10 +86,8 @@ std::vector<std::string_view> ExecImage::assignments() const {
 
 std::string ExecImage::describe(const ExecFailure& failure) const {
   const std::string error = std::strerror(failure.error);
-  if (failure.stage == Step::Kind::exec) return "exec " + printable(program_) + ": " + error;
-  const auto planned = std::ranges::find_if(reasons_, [&](const PlannedStep& candidate) {
-    return candidate.step.kind == failure.stage && candidate.step.source == failure.fd;
-  });
+  if (failure.step.kind == Step::Kind::exec) return "exec " + printable(program_) + ": " + error;
+  const auto planned = std::ranges::find(reasons_, failure.step, &PlannedStep::step);
   if (planned == reasons_.end()) return error;
   return to_string(planned->step) + " (" + planned->why + "): " + error;
 }

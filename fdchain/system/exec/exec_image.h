@@ -39,7 +39,7 @@ class ExecImage {
  private:
   std::string program_;
   std::string stop_notice_;
-  Place place_;
+  FsView place_;
   std::vector<std::string> argv_strings_;
   std::vector<std::string> envp_strings_;
   std::vector<char*> argv_;

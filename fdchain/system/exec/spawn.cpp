@@ -1,6 +1,5 @@
 #include "fdchain/system/exec/spawn.h"
 
-#include <poll.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -11,6 +10,7 @@
 #include "fdchain/model/wait_status.h"
 #include "fdchain/system/exec/pidfd.h"
 #include "fdchain/system/fd/owned_fd.h"
+#include "fdchain/system/fd/poll_until.h"
 #include "fdchain/system/fd/signals.h"
 #include "fdchain/system/fd/sys.h"
 
@@ -45,10 +45,10 @@ Spawned outcome(const ChildReport& report) {
 
 Spawned spawn_from(const ExecPlan& plan, ChildReport& report, Kin kin) {
   const Stacks stacks;
-  ChildLife life{&plan, &report, nullptr};
+  ChildOrders orders{&plan, &report, nullptr};
   {
     const SignalsBlocked blocked;
-    check(borrow_child(live_as_child, stacks.child_top(), life, report.pid, kin), "clone");
+    check(borrow_child(exec_child_main, stacks.child_top(), orders, report.pid, kin), "clone");
   }
   if (report.failed && kin == Kin::child) reap(report.pid);
   return outcome(report);
@@ -60,8 +60,7 @@ void end_borrower(pid_t pid) {
   const OwnedFd pidfd(open_pidfd(pid));
   if (!pidfd) return;  // gone already
   (void)signal_pidfd(pidfd.get(), SIGKILL);
-  pollfd ended{pidfd.get(), POLLIN, 0};
-  retry([&] { return ::poll(&ended, 1, -1); });
+  (void)is_readable(pidfd.get(), no_deadline);
   // Ours to reap when this process is the nearest subreaper; otherwise there is no such child.
   ::waitpid(pid, nullptr, WNOHANG);
 }
@@ -90,11 +89,11 @@ Spawned spawn_detached(ExecImage& image) {
   const Stacks stacks;
   const ExecPlan plan = image.plan();
   ChildReport report;
-  ChildLife life{&plan, &report, stacks.grandchild_top()};
+  ChildOrders orders{&plan, &report, stacks.grandchild_top()};
   pid_t intermediate = 0;
   {
     const SignalsBlocked blocked;
-    check(borrow_child(live_as_intermediate, stacks.child_top(), life, intermediate), "clone");
+    check(borrow_child(intermediate_main, stacks.child_top(), orders, intermediate), "clone");
   }
   const WaitStatus status = wait_without_reaping(intermediate);
   if (status.signal() == 0 && report.fork_error == 0) {

@@ -87,12 +87,6 @@ void Process1::signal(int number) {
   look_after(std::chrono::milliseconds(1));
 }
 
-std::optional<std::chrono::milliseconds> Process1::next_look() const {
-  if (unsure_.empty()) return std::nullopt;
-  const auto left = std::chrono::ceil<std::chrono::milliseconds>(due_ - std::chrono::steady_clock::now());
-  return std::max(left, std::chrono::milliseconds(0));
-}
-
 // A signal that was blocked, and is not any more, has been dropped by the kernel if nobody minds it.
 void Process1::look_again() {
   if (std::chrono::steady_clock::now() < due_) return;
@@ -107,17 +101,12 @@ void Process1::look_again() {
 
 void Process1::look_after(std::chrono::milliseconds pause) {
   pause_ = pause;
-  due_ = std::chrono::steady_clock::now() + pause;
+  due_ = after(pause);
 }
 
 void Process1::end_by(int number) {
   send_(SIGKILL);
   if (fatal_ == 0) fatal_ = number;
-}
-
-int poll_timeout(const Process1& process) {
-  const auto pause = process.next_look();
-  return pause ? static_cast<int>(pause->count()) : -1;
 }
 
 }  // namespace fdchain

@@ -5,9 +5,10 @@
 
 #include <chrono>
 #include <functional>
-#include <optional>
 #include <utility>
 #include <vector>
+
+#include "fdchain/system/fd/poll_until.h"
 
 namespace fdchain {
 
@@ -30,8 +31,8 @@ class Process1 {
 
   void signal(int number);
 
-  /// The time until then. Nothing when there is nothing to look for.
-  [[nodiscard]] std::optional<std::chrono::milliseconds> next_look() const;
+  /// When to look again; never when there is nothing to look for.
+  [[nodiscard]] Deadline next_look() const { return unsure_.empty() ? no_deadline : due_; }
   void look_again();
 
   /// The signal that it was to die of, where SIGKILL had to stand in for it; 0 for none.
@@ -50,10 +51,7 @@ class Process1 {
   int fatal_ = 0;
   std::vector<Unsure> unsure_;
   std::chrono::milliseconds pause_{1};
-  std::chrono::steady_clock::time_point due_;
+  Deadline due_;
 };
-
-/// The milliseconds for poll(2) until `process` has to be looked at again; -1 for no end.
-int poll_timeout(const Process1& process);
 
 }  // namespace fdchain

@@ -1,7 +1,6 @@
 #include "monitor/conmon/streams/attach_server.h"
 
 #include <linux/sockios.h>
-#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -12,6 +11,7 @@
 #include <vector>
 
 #include "fdchain/program/log.h"
+#include "fdchain/system/fd/poll_until.h"
 #include "fdchain/system/fd/sys.h"
 #include "fdchain/system/fd/unix_socket.h"
 
@@ -29,7 +29,7 @@ using Clock = std::chrono::steady_clock;
 // How long a client that takes nothing any more can hold up the end of its container; and clients that do.
 constexpr std::chrono::seconds patience{5};
 constexpr std::chrono::seconds longest_end{30};
-constexpr int tick_ms = 20;
+constexpr std::chrono::milliseconds tick{20};
 
 // How long nobody new is taken when there is no descriptor for them: whoever waits can be read all the while.
 constexpr std::chrono::milliseconds pause{100};
@@ -92,7 +92,7 @@ void AttachServer::read_packet(const ClientPtr& client) {
 // is let go of, or the number of descriptors would grow with every visitor.
 void AttachServer::watch_for_end(const ClientPtr& client) {
   pollfd poll_fd{client->socket.native_handle(), 0, 0};
-  if (::poll(&poll_fd, 1, 0) > 0) return drop(client);
+  if (poll_until({&poll_fd, 1}, at_once) > 0) return drop(client);
   client->socket.async_wait(Wait::wait_error, [this, client](auto error) {
     if (!error) watch_for_end(client);
   });
@@ -175,7 +175,7 @@ void AttachServer::finish() {
       client->pending.clear();
     }
     if (!pressed()) break;
-    (void)!::poll(nullptr, 0, tick_ms);
+    (void)poll_until({}, after(tick));
   }
   // Closed, not only forgotten: whoever waits for it to say something would hold it until the very end, and
   // its client waits for this.

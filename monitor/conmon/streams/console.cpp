@@ -65,7 +65,7 @@ void Console::receive() {
   take_(std::move(terminal));
 }
 
-void Console::take_now() {
+void Console::accept_pending() {
   if (socket_.is_open()) accept();
   if (connection_.is_open()) receive();
 }

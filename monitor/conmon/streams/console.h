@@ -23,7 +23,7 @@ class Console {
   [[nodiscard]] std::string path() const { return directory_ + "/socket"; }
 
   /// Takes the terminal if it is there already; for when the runtime has ended. One comes at most.
-  void take_now();
+  void accept_pending();
 
  private:
   void accept();

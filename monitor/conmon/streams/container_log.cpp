@@ -1,7 +1,6 @@
 #include "monitor/conmon/streams/container_log.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -15,6 +14,7 @@
 #include "fdchain/model/printable.h"
 #include "fdchain/program/log.h"
 #include "fdchain/protocol/k8s_log.h"
+#include "fdchain/system/fd/poll_until.h"
 #include "fdchain/system/fd/sys.h"
 #include "fdchain/system/fd/unix_socket.h"
 #include "fdchain/system/fs/files.h"
@@ -165,8 +165,8 @@ void JournalLog::finish() {
     if (kept_.size() < before) moved = Clock::now();
     if (Clock::now() - moved > journal_patience) fail(ETIMEDOUT, "send", journal_socket);
     pollfd room{socket_.get(), POLLOUT, 0};
-    (void)!::poll(&room, 1,
-                  50);  // its word comes late: when much of the queue is free, not at the first place
+    // Its word comes late: when much of the queue is free, not at the first place.
+    (void)poll_until({&room, 1}, after(std::chrono::milliseconds(50)));
   }
 }
 

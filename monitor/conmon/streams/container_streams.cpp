@@ -99,8 +99,8 @@ void ContainerStreams::start() {
   if (!options_.terminal) stdout_.start();
 }
 
-void ContainerStreams::take_terminal_now() {
-  if (console_) console_->take_now();
+void ContainerStreams::accept_pending_terminal() {
+  if (console_) console_->accept_pending();
 }
 
 void ContainerStreams::take_terminal(OwnedFd terminal) {

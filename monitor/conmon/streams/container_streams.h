@@ -45,7 +45,7 @@ class ContainerStreams {
   void start();
 
   /// The runtime has ended: a terminal that it has sent is there, and is taken over.
-  void take_terminal_now();
+  void accept_pending_terminal();
 
   /// The runtime has failed: all it had to say about it on stderr, up to a megabyte.
   std::string last_words();

@@ -47,7 +47,7 @@ std::vector<std::string> announced(const HandOver& next) {
 // Everything that crosses the exec, by number.
 std::vector<std::string> crossing(const HandOver& next) {
   std::vector<std::string> texts;
-  for (const Passed& range : next.passed) {
+  for (const FdPass& range : next.passed) {
     for (int i = 0; i < range.count; ++i) texts.push_back(std::to_string(range.target + i));
   }
   for (const PlannedStep& planned : next.extra) texts.push_back(to_string(planned.step));
@@ -149,9 +149,9 @@ TEST(PodmanProfile, OfLaterVersionsPassesTheEnvironmentOn) {
 
 TEST(PodmanProfile, ReadsListenFdsWhateverListenPidSays) {
   const Profile& podman = profile(Hop::launcher, "podman-4.3");
-  EXPECT_EQ(podman.keep({activated("1"), false, 0, 0}), (Kept{2, 0}));
-  EXPECT_EQ(podman.keep({activated("1"), false, 0, 1}), (Kept{1, 0})) << "--preserve-fds instead";
-  EXPECT_EQ(podman.keep({Environment(), false, 0, 0}), (Kept{0, 0}));
+  EXPECT_EQ(podman.keep({activated("1"), false, 0, 0}), (FdRange{2, 0}));
+  EXPECT_EQ(podman.keep({activated("1"), false, 0, 1}), (FdRange{1, 0})) << "--preserve-fds instead";
+  EXPECT_EQ(podman.keep({Environment(), false, 0, 0}), (FdRange{0, 0}));
   EXPECT_THROW(podman.keep({Environment({"LISTEN_FDS=abc"}), false, 0, 0}), Failure);
 }
 
@@ -186,7 +186,7 @@ TEST(ConmonProfile, LeavesEverythingAsItCame) {
 TEST(CrunProfile, AddsUpAndAnnouncesThePidAlone) {
   const Profile& crun = profile(Hop::runtime_shim, "crun");
   const Environment arrived({"LISTEN_FDS=2x", "LISTEN_PID=7", "LISTEN_FDNAMES=a:b"});
-  EXPECT_EQ(crun.keep({arrived, false, 0, 2}), (Kept{4, 0}));
+  EXPECT_EQ(crun.keep({arrived, false, 0, 2}), (FdRange{4, 0}));
   HopPlan plan = payload_plan(arrived, 2);
   HopContext context{arrived, 60, 2, 0, {6, 8}};
   context.kept_end = 7;

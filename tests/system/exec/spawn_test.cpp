@@ -120,7 +120,7 @@ TEST(Spawn, ResetsSignalsWhereThatIsPlanned) {
   HandOver next = run_shell("sed -n '/^SigI/s/\t/ /p' /proc/self/status");
   ::signal(SIGPIPE, SIG_IGN);
   EXPECT_EQ(output_of(next), "SigIgn: 0000000000001000\n");
-  next.extra.push_back({{Step::Kind::reset_signals}, "for the test"});
+  next.extra.push_back({Step::reset_signals(), "for the test"});
   EXPECT_EQ(output_of(next), "SigIgn: 0000000000000000\n");
   ::signal(SIGPIPE, SIG_DFL);
 }
@@ -229,7 +229,7 @@ int renumber_at_random(unsigned seed) {
     next.passed.push_back({source, target, 1, false, "object"});
   }
   ExecImage image(next, current_signal_mask());
-  if (become(image.plan()).stage != Step::Kind::exec) return 2;
+  if (become(image.plan()).step.kind != Step::Kind::exec) return 2;
   for (const FdRow& row : observe_fds()) {
     const auto wanted = expected.find(row.number);
     if (row.number <= STDERR_FILENO && wanted == expected.end()) continue;

@@ -101,12 +101,12 @@ TEST(Process1, WhoBlocksEverythingIsSentTheSignalAndLookedAtAgainForAWhile) {
   while (!child.has("SigBlk:", SIGUSR1)) ::sched_yield();
   EXPECT_FALSE(minds_signal(child.pid(), SIGUSR1));
   Process1 process(child.pid());
-  EXPECT_EQ(poll_timeout(process), -1);
+  EXPECT_EQ(process.next_look(), no_deadline);
   process.signal(SIGUSR1);
   EXPECT_TRUE(child.has("ShdPnd:", SIGUSR1));
   const auto begun = std::chrono::steady_clock::now();
-  while (const auto pause = process.next_look()) {
-    std::this_thread::sleep_for(*pause);
+  while (process.next_look() != no_deadline) {
+    std::this_thread::sleep_until(process.next_look());
     process.look_again();
   }
   EXPECT_GE(std::chrono::steady_clock::now() - begun, std::chrono::milliseconds(500));
@@ -124,7 +124,7 @@ TEST(Process1, ALookThatIsNotDueYetIsNone) {
   Process1 process(child.pid());
   const auto begun = std::chrono::steady_clock::now();
   process.signal(SIGUSR1);
-  while (process.next_look()) process.look_again();
+  while (process.next_look() != no_deadline) process.look_again();
   EXPECT_GE(std::chrono::steady_clock::now() - begun, std::chrono::milliseconds(500));
 }
 
@@ -135,7 +135,7 @@ TEST(Process1, AFatalSignalIsRememberedAndKills) {
   EXPECT_EQ(process.fatal(), 0);
   process.signal(SIGTERM);
   EXPECT_EQ(process.fatal(), SIGTERM);
-  EXPECT_EQ(process.next_look(), std::nullopt);
+  EXPECT_EQ(process.next_look(), no_deadline);
   EXPECT_EQ(child.signal_that_ended_it(), SIGKILL);
 }
 

@@ -7,20 +7,20 @@
 
 #include "fdchain/protocol/oci_cli.h"
 #include "fdchain/system/trace/arrival.h"
-#include "runtime-shim/oci/birth.h"
+#include "runtime-shim/oci/fork.h"
 #include "runtime-shim/oci/interruption.h"
 #include "runtime-shim/oci/journal.h"
 
 namespace fdchain::oci {
 
 /// A process being made: killed and reaped if anything goes wrong before it is released.
-class Newborn {
+class ChildGuard {
  public:
-  Newborn(pid_t pid, OwnedFd pipe, const Interruption& interruption)
+  ChildGuard(pid_t pid, OwnedFd pipe, const Interruption& interruption)
       : pid_(pid), pipe_(std::move(pipe)), interruption_(interruption) {}
-  Newborn(const Newborn&) = delete;
-  Newborn& operator=(const Newborn&) = delete;
-  ~Newborn() {
+  ChildGuard(const ChildGuard&) = delete;
+  ChildGuard& operator=(const ChildGuard&) = delete;
+  ~ChildGuard() {
     if (pid_ > 0) end_child(pid_);
   }
 
@@ -33,12 +33,12 @@ class Newborn {
     return std::move(pipe_);
   }
 
-  /// The next word that needs an answer. Throws Failure with its reason when there will be none,
+  /// The next message that needs an answer. Throws Failure with its reason when there will be none,
   /// or when somebody interrupts.
-  [[nodiscard]] StageMessage next(const Journal& journal) const;
+  [[nodiscard]] StageMessage receive(const Journal& journal) const;
 
-  /// Throws Failure when another word comes: the process has died then.
-  void expect(Word word, const Journal& journal) const;
+  /// Throws Failure when another message than this comes: the process has died then.
+  void receive(StageMessage::Kind kind, const Journal& journal) const;
 
  private:
   pid_t pid_;

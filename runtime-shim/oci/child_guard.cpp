@@ -1,4 +1,4 @@
-#include "runtime-shim/oci/newborn.h"
+#include "runtime-shim/oci/child_guard.h"
 
 #include "fdchain/model/failure.h"
 #include "fdchain/system/fd/handshake.h"
@@ -7,18 +7,19 @@
 
 namespace fdchain::oci {
 
-StageMessage Newborn::next(const Journal& journal) const {
+StageMessage ChildGuard::receive(const Journal& journal) const {
   while (true) {
     (void)interruption_.wait(pipe_.get());
-    StageMessage message = hear(pipe_);
-    if (message.word == Word::failed) throw Failure(message.text);
-    if (message.word != Word::warning) return message;
+    StageMessage message = oci::receive(pipe_);
+    if (message.kind == StageMessage::Kind::failed) throw Failure(message.text);
+    if (message.kind != StageMessage::Kind::warning) return message;
     journal.warning(message.text);
   }
 }
 
-void Newborn::expect(Word word, const Journal& journal) const {
-  if (next(journal).word != word) throw Failure("the container's process died before it became the payload");
+void ChildGuard::receive(StageMessage::Kind kind, const Journal& journal) const {
+  if (receive(journal).kind != kind)
+    throw Failure("the container's process died before it became the payload");
 }
 
 void write_pid_file(const Command& command, pid_t pid) {

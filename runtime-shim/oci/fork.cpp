@@ -1,4 +1,4 @@
-#include "runtime-shim/oci/birth.h"
+#include "runtime-shim/oci/fork.h"
 
 #include <fcntl.h>
 #include <sched.h>
@@ -42,18 +42,18 @@ void write_proc(pid_t pid, const std::string& name, const std::string& text, con
   write_all(file.get(), text, shown);
 }
 
-// The child's first word must not come before the helper's, nor may it live on when nobody knows of it: it
+// The child's first message must not come before the helper's, nor may it live on when nobody knows of it: it
 // begins when the helper has said which it is, and ends if the helper has died instead.
-[[noreturn]] void be_announced(SocketPair& gate, const Life& life) {
+[[noreturn]] void be_announced(SocketPair& gate, const ChildMain& child_main) {
   gate.ours.close();
-  if (hear(gate.theirs).word == Word::go) {
+  if (receive(gate.theirs).kind == StageMessage::Kind::go) {
     gate.theirs.close();
-    life();
+    child_main();
   }
   ::_exit(1);
 }
 
-[[noreturn]] void help(const std::function<void()>& enter, int new_namespaces, const Life& life,
+[[noreturn]] void help(const std::function<void()>& enter, int new_namespaces, const ChildMain& child_main,
                        const OwnedFd& pipe) noexcept {
   try {
     // From here on somebody of the container's could look at this process: at what it holds, and at its
@@ -63,40 +63,41 @@ void write_proc(pid_t pid, const std::string& name, const std::string& text, con
     enter();
     SocketPair gate = make_socket_pair();
     const pid_t child = raw_fork(static_cast<unsigned long>(new_namespaces) | CLONE_PARENT);
-    if (child == 0) be_announced(gate, life);
+    if (child == 0) be_announced(gate, child_main);
     check(child, "clone");
     gate.theirs.close();
-    say(pipe, Word::pid, std::to_string(child));
-    say(gate.ours, Word::go);
+    send(pipe, StageMessage::Kind::pid, std::to_string(child));
+    send(gate.ours, StageMessage::Kind::go);
     ::_exit(0);
   } catch (const std::exception& error) {
-    say(pipe, Word::failed, error.what());
+    send(pipe, StageMessage::Kind::failed, error.what());
     ::_exit(1);
   }
 }
 
 }  // namespace
 
-pid_t fork_into(int new_namespaces, const Life& life) {
+pid_t fork_into(int new_namespaces, const ChildMain& child_main) {
   const pid_t child = raw_fork(static_cast<unsigned long>(new_namespaces));
   if (child == 0) {
-    life();
+    child_main();
     ::_exit(1);
   }
   return check(child, "clone");
 }
 
-pid_t fork_by_helper(const std::function<void()>& enter, int new_namespaces, const Life& life,
+pid_t fork_by_helper(const std::function<void()>& enter, int new_namespaces, const ChildMain& child_main,
                      const OwnedFd& pipe, OwnedFd& others_pipe) {
   const pid_t helper = raw_fork(0);
-  if (helper == 0) help(enter, new_namespaces, life, others_pipe);
+  if (helper == 0) help(enter, new_namespaces, child_main, others_pipe);
   check(helper, "clone");
   // Its death is heard only when nobody else holds this end.
   others_pipe.close();
-  const StageMessage message = hear(pipe);
+  const StageMessage message = receive(pipe);
   reap(helper);
-  if (message.word == Word::failed) throw Failure(message.text);
-  const auto pid = message.word == Word::pid ? parse_decimal(message.text, INT32_MAX) : std::nullopt;
+  if (message.kind == StageMessage::Kind::failed) throw Failure(message.text);
+  const auto pid =
+      message.kind == StageMessage::Kind::pid ? parse_decimal(message.text, INT32_MAX) : std::nullopt;
   if (!pid) throw Failure("the helper that was to make the container's process has died");
   return static_cast<pid_t>(*pid);
 }

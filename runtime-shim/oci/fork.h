@@ -9,18 +9,18 @@
 
 namespace fdchain::oci {
 
-/// What the life of a new process begins with: it must not return.
-using Life = std::function<void()>;
+/// What a new process runs: it must not return.
+using ChildMain = std::function<void()>;
 
 /// Forks into new namespaces. The child is this process's, whoever of the two dies first.
-pid_t fork_into(int new_namespaces, const Life& life);
+pid_t fork_into(int new_namespaces, const ChildMain& child_main);
 
 /// The same for namespaces that exist and can only be given to a child: by way of a helper, which enters
 /// them, makes the process as this process's own child, and is gone when this returns.
 ///
 /// `pipe` is the runtime's end of the stage pipe, on which the helper speaks first; the other end is closed
 /// here when the helper has it.
-pid_t fork_by_helper(const std::function<void()>& enter, int new_namespaces, const Life& life,
+pid_t fork_by_helper(const std::function<void()>& enter, int new_namespaces, const ChildMain& child_main,
                      const OwnedFd& pipe, OwnedFd& others_pipe);
 
 /// Writes the users of the new user namespace of `pid`.
