@@ -212,7 +212,7 @@ TEST_F(Generate, AFailureLeavesWhatWasThereBefore) {
   Start in_the_way;
   in_the_way.argv = words;
   in_the_way.working_directory = directory_.path();
-  expect_failure(in_the_way, "write web.service: there, and not a regular file");
+  expect_failure(in_the_way, "generate systemd --files web.service: there, and not a regular file");
   EXPECT_EQ(read_file(file("web.socket")), "precious\n");
 }
 

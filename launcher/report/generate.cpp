@@ -174,6 +174,9 @@ int generate(const std::vector<std::string>& words) {
   const auto options = parse_run_options(request.run_words);
   if (!options) return 0;
   const std::vector<UnitFile> units = make_units(request_for(request.name, *options));
+  for (const UnitFile& unit : units) {
+    if (request.files) check_replaceable("generate systemd --files", unit.name);
+  }
   if (request.files && !request.replace) refuse_to_overwrite(units);
   if (!request.files) {
     for (const UnitFile& unit : units)
