@@ -276,6 +276,7 @@ TEST_F(Generate, WhatCannotBeIsRefusedInALine) {
   expect_refusal({"web.service"}, " web.service: the name without .service or .socket is asked for");
   expect_refusal({"web", "--detach"}, " --detach: systemd starts it in the foreground");
   expect_refusal({"web", "--preserve-fds", "1"}, " --preserve-fds: systemd passes sockets only");
+  expect_refusal({"web", "--report", "json:fd:9"}, " --report FORMAT:fd:N: systemd passes sockets only");
 }
 
 }  // namespace

@@ -40,6 +40,9 @@ std::string launcher_path() { return std::filesystem::read_symlink("/proc/self/e
 
 void check_for_systemd(const RunOptions& options) {
   if (options.detach) throw Failure("generate systemd --detach: systemd starts it in the foreground");
+  const auto has_descriptor = [](const ReportRequest& report) { return report.fd >= 0; };
+  if (std::ranges::any_of(options.reports, has_descriptor))
+    throw Failure("generate systemd --report FORMAT:fd:N: systemd passes sockets only");
   if (options.preserve_fds > 0) throw Failure("generate systemd --preserve-fds: systemd passes sockets only");
 }
 
