@@ -277,6 +277,8 @@ TEST_F(Generate, WhatCannotBeIsRefusedInALine) {
   expect_refusal({"web", "--detach"}, " --detach: systemd starts it in the foreground");
   expect_refusal({"web", "--preserve-fds", "1"}, " --preserve-fds: systemd passes sockets only");
   expect_refusal({"web", "--report", "json:fd:9"}, " --report FORMAT:fd:N: systemd passes sockets only");
+  expect_refusal({"web", "--listen", "tcp:80", "--listen-report", "fd:9"},
+                 " --listen-report fd:9: systemd passes sockets only");
 }
 
 }  // namespace

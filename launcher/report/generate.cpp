@@ -43,6 +43,9 @@ void check_for_systemd(const RunOptions& options) {
   const auto has_descriptor = [](const ReportRequest& report) { return report.fd >= 0; };
   if (std::ranges::any_of(options.reports, has_descriptor))
     throw Failure("generate systemd --report FORMAT:fd:N: systemd passes sockets only");
+  const std::string& told = options.listen_report;
+  if (told.starts_with("fd:") && told != "fd:1" && told != "fd:2")
+    throw Failure("generate systemd --listen-report " + printable(told) + ": systemd passes sockets only");
   if (options.preserve_fds > 0) throw Failure("generate systemd --preserve-fds: systemd passes sockets only");
 }
 
