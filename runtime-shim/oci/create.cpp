@@ -166,7 +166,8 @@ FirstBirth prepare_birth(const Command& command, const Bundle& bundle, const Arr
 pid_t give_birth(FirstBirth& birth, const Spaces& spaces, OwnedFd& ours) {
   const auto life = [&] { live_as_first(birth); };
   if (spaces.by_helper.empty()) return fork_into(spaces.by_clone, life);
-  return fork_by_helper([&] { enter(spaces.by_helper); }, spaces.by_clone, life, ours, birth.pipe);
+  return fork_by_helper(
+      birth.process, [&] { enter(spaces.by_helper); }, spaces.by_clone, life, ours, birth.pipe);
 }
 
 // From the fork to the moment when the container waits for its start.
@@ -174,7 +175,6 @@ void bring_up(const Newborn& newborn, const FirstBirth& birth, const Bundle& bun
               const Command& command, Cleanup& cleanup, const Journal& journal,
               const Interruption& interruption) {
   const pid_t pid = newborn.pid();
-  favour(pid, birth.process);
   if (birth.makes_users) map_users(pid, bundle.config.linux_);
   say(newborn.pipe(), Word::go);
   StageMessage message = newborn.next(journal);
@@ -258,6 +258,7 @@ Made make_container(const Command& command, const Arrival& arrival, int preserve
   const pid_t pid = give_birth(birth, spaces, pair.ours);
   Newborn newborn(pid, std::move(pair.ours), interruption);
   journal.debug("pid " + std::to_string(pid) + ": the container's first process");
+  if (spaces.by_helper.empty()) favour(pid, birth.process);
   birth.pipe.close();
   birth.console.close();
   birth.fifo.close();

@@ -165,13 +165,12 @@ int exec(const Command& command, const Arrival& arrival, int preserved, const Jo
     if (joined != 0) check(::setns(first.get(), joined), "setns", "the container's namespaces");
   };
   const auto life = [&] { live_as_joiner(birth, (joined & CLONE_NEWUSER) != 0); };
-  const pid_t pid = fork_by_helper(enter, 0, life, pair.ours, birth.pipe);
+  const pid_t pid = fork_by_helper(birth.process, enter, 0, life, pair.ours, birth.pipe);
   Newborn newborn(pid, std::move(pair.ours), interruption);
   journal.debug("pid " + std::to_string(pid) + ": joins container " + command.id + ", pid " +
                 std::to_string(state.pid));
   birth.pipe.close();
   birth.console.close();
-  favour(pid, birth.process);
   say(newborn.pipe(), Word::go);
   newborn.expect(Word::next_exec, journal);
   (void)newborn.next(journal);
