@@ -100,8 +100,8 @@ class Connections {
   const Arrival& arrival_;
   SignalFd signals_;
   std::optional<Caretaker> caretaker_;  // of the names
-  Sockets sockets_;
   std::vector<Listener> listeners_;
+  Sockets sockets_;  // and their names: gone before nobody listens there any more
   std::vector<Run> runs_;
   int ended_by_ = 0;
   std::set<std::string> told_that_full_;
@@ -243,8 +243,8 @@ void Connections::hear_signal() {
   }
   if (!asks_for_end(signal) || ended_by_ != 0) return;
   ended_by_ = signal;
+  sockets_.opened.clear();  // the paths, as long as they are certainly this process's
   listeners_.clear();
-  sockets_.opened.clear();  // and the paths with them
 }
 
 void Connections::reap_runs() {
