@@ -10,10 +10,10 @@
 #include "fdchain/program/checkpoint.h"
 #include "fdchain/program/guard.h"
 #include "fdchain/program/log.h"
+#include "fdchain/program/notice.h"
 #include "fdchain/program/observed.h"
 #include "fdchain/system/proc/self.h"
 #include "fdchain/system/socket/adopt.h"
-#include "fdchain/system/socket/notify.h"
 #include "fdchain/system/trace/arrival.h"
 #include "fdchain/system/trace/trace_file.h"
 #include "payload/echo.h"
@@ -43,16 +43,6 @@ std::vector<Source> sources_of(const Adoption& adoption) {
   return sources;
 }
 
-void tell_ready(const Environment& environment) {
-  const auto socket = environment.get("NOTIFY_SOCKET");
-  if (!socket) return;
-  try {
-    notify(std::string(*socket), "READY=1");
-  } catch (const std::exception& error) {
-    log::warn("{}", error.what());
-  }
-}
-
 int echo(const PayloadOptions& options, const Arrival& arrival, const Adoption& adoption) {
   const std::vector<Source> sources = sources_of(adoption);
   if (sources.empty()) {
@@ -71,7 +61,7 @@ int hold(const PayloadOptions& options, const Arrival& arrival) {
   ::sigaddset(&ends, SIGTERM);
   ::sigaddset(&ends, SIGINT);
   ::sigprocmask(SIG_BLOCK, &ends, nullptr);
-  tell_ready(arrival.environment);
+  tell_service_manager(arrival.environment, "READY=1");
   int number = 0;
   ::sigwait(&ends, &number);
   return options.exit_code;

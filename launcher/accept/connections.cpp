@@ -153,7 +153,7 @@ int Connections::patience() const {
 // It is this process whom the manager has started: no run of a connection could do it.
 void Connections::feed_watchdog() {
   if (watchdog_.count() == 0 || Clock::now() < fed_at_ + watchdog_ / 2) return;
-  tell_service_manager(arrival_.environment, "WATCHDOG=1");
+  feed_service_watchdog(arrival_.environment);
   fed_at_ = Clock::now();
 }
 
