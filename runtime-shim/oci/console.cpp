@@ -99,6 +99,7 @@ void follow_size(int master) {
 
 constexpr char end_of_input = 4;                // ^D: what a terminal's reader takes for the end
 constexpr std::size_t terminal_holds = 65'536;  // written and not read, at most
+constexpr int patience_with_reader = 1000;      // milliseconds, as for stderr
 
 /// A caller's ends and a container's terminal between them.
 class PassThrough {
@@ -109,8 +110,8 @@ class PassThrough {
   /// Returns the exit status of the process.
   int run() {
     while (true) {
-      if (ended_ && (asked_ > 1 || drained())) break;
-      wait();
+      if (ended_ && drained()) break;
+      if (!wait()) break;
       if (!take_signals()) break;
       move();
       int raw_status = 0;
@@ -131,7 +132,8 @@ class PassThrough {
     return output_.pending.empty() && (left_ == 0 || !output_.open);
   }
 
-  void wait() {
+  // False when the process has ended and nobody takes its output, which is not waited for then.
+  bool wait() {
     const bool reads = !ended_ && output_.has_room();
     const bool writes = !ended_ && !input_.pending.empty();
     // A descriptor of which nothing is wanted would still tell of its hang-up, again and again.
@@ -140,10 +142,12 @@ class PassThrough {
                        static_cast<short>((reads ? POLLIN : 0) | (writes ? POLLOUT : 0)), 0},
                 pollfd{!ended_ && input_.has_room() ? input_.from : -1, POLLIN, 0},
                 pollfd{output_.pending.empty() ? -1 : output_.to, POLLOUT, 0}};
-    const int timeout = ended_ ? -1 : poll_timeout(process_);
-    (void)retry([&] { return ::poll(waiting_.data(), waiting_.size(), timeout); });
+    const int timeout = !ended_ ? poll_timeout(process_) : asked_ > 1 ? patience_with_reader : -1;
+    const int ready = retry([&] { return ::poll(waiting_.data(), waiting_.size(), timeout); });
+    if (ended_) return ready != 0;
     // Also while somebody writes without a pause. A process that has been reaped is nobody's to look at.
-    if (!ended_) process_.look_again();
+    process_.look_again();
+    return true;
   }
 
   // False when a signal asks to end, and nobody is there any more to hear it.
@@ -151,10 +155,11 @@ class PassThrough {
     const int number = read_signal(signals_);
     if (number == SIGWINCH) follow_size(master_);
     if (number == 0 || number == SIGWINCH || number == SIGCHLD) return true;
-    // Whoever asks once more does not want to wait for a reader, however soon that was.
-    ++asked_;
+    // Whoever asks once more does not want to wait for a reader, however soon that was. But it may have been
+    // the process that he meant, and a reader who does read loses nothing.
+    if (asks_for_end(number)) ++asked_;
     // The number of a process that has been reaped may be somebody else's.
-    if (ended_) return false;
+    if (ended_) return !asks_for_end(number);
     process_.signal(number);
     return true;
   }
