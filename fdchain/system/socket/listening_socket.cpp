@@ -122,6 +122,13 @@ bool is_stale_socket(const Address& address, const std::string& path) {
   return ::connect(probe.get(), address.get(), address.length) < 0 && errno == ECONNREFUSED;
 }
 
+// That very one: somebody else may have found it, too, and stand there now.
+void remove_stale_socket(const Address& address, const std::string& path) {
+  MadeName found(MadeName::Kind::path, path);
+  if (!is_stale_socket(address, path)) return found.release();
+  if (!found.remove()) fail(errno, "unlink", path);
+}
+
 // Who sets a mode means it, whatever the umask.
 template <typename Call>
 auto with_umask(mode_t mask, Call call) {
@@ -223,9 +230,7 @@ Opened open_unix(const ListenSpec& spec, const PathAddress& unix_path) {
   const bool abstract = unix_path.path[0] == '@';
   const Owner owner = owner_for(spec);
   if (!abstract) opened.directories.make_parents(unix_path.path, spec.directory_mode);
-  if (!abstract && is_stale_socket(address, unix_path.path)) {
-    check(::unlink(unix_path.path.c_str()), "unlink", unix_path.path);
-  }
+  if (!abstract) remove_stale_socket(address, unix_path.path);
   bind_with_mode(opened.fd, address, spec.mode);
   if (!abstract) {
     opened.made.emplace_back(MadeName::Kind::path, unix_path.path);
@@ -392,12 +397,14 @@ std::string MadeName::to_words() const {
 MadeName::MadeName(MadeName&& other) noexcept
     : kind_(other.kind_), name_(std::exchange(other.name_, {})), identity_(other.identity_) {}
 
-void MadeName::remove() noexcept {
-  if (name_.empty()) return;
-  const bool ours = look() == identity_;
-  if (ours && kind_ == Kind::path) ::unlink(name_.c_str());
-  if (ours && kind_ == Kind::message_queue) ::mq_unlink(name_.c_str());
+bool MadeName::remove() noexcept {
+  bool gone = true;
+  if (!name_.empty() && look() == identity_) {
+    const bool removed = kind_ == Kind::path ? ::unlink(name_.c_str()) == 0 : ::mq_unlink(name_.c_str()) == 0;
+    gone = removed || errno == ENOENT;
+  }
   name_.clear();
+  return gone;
 }
 
 std::vector<std::pair<MadeName::Kind, std::string>> names_made_for(const ListenSpec& spec) {

@@ -33,8 +33,8 @@ class MadeName {
   MadeName& operator=(const MadeName&) = delete;
   ~MadeName() { remove(); }
 
-  /// Removes it now; does nothing when it is gone or replaced.
-  void remove() noexcept;
+  /// Removes it now; does nothing when it is gone or replaced. False with errno when that failed.
+  bool remove() noexcept;
 
   /// Leaves it to another process to remove it.
   void release() noexcept { name_.clear(); }
