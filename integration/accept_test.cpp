@@ -6,11 +6,14 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <termios.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 
@@ -24,6 +27,22 @@ namespace fdchain::test {
 namespace {
 
 using ::testing::HasSubstr;
+
+/// A path, asked with a datagram socket, of which whoever is there never hears.
+class Address {
+ public:
+  explicit Address(const std::string& path) { path.copy(address_.sun_path, sizeof address_.sun_path - 1); }
+
+  /// The errno of connecting to it; 0 when it is a datagram socket.
+  [[nodiscard]] int ask() const {
+    const OwnedFd probe(check(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket"));
+    const auto* const address = reinterpret_cast<const sockaddr*>(&address_);
+    return ::connect(probe.get(), address, sizeof address_) < 0 ? errno : 0;
+  }
+
+ private:
+  sockaddr_un address_{AF_UNIX, {}};
+};
 
 class Accept : public ChainTest {
  protected:
@@ -180,6 +199,23 @@ TEST_F(Accept, ASocketThatSomebodyHasShutDownIsServedNoLonger) {
   EXPECT_EQ(result.err, "launcher: warning: --listen unix:" + file("s") +
                             ",accept does not listen any more; it is served no longer\n"
                             "launcher: no socket listens any more, and every run has ended\n");
+}
+
+// A path that nobody listens on is another launcher's to take, and a moment later it is no more this one's to
+// remove.
+TEST_F(Accept, SomebodyListensAsLongAsThePathIsThere) {
+  Start start =
+      launcher({"--listen", "unix:" + file("s") + ",accept", "--listen-report", file("report"), "true"});
+  start.argv.insert(start.argv.begin(), {"strace", "-D", "-o", "/dev/null", "-e", "trace=unlink", "-e",
+                                         "inject=unlink:delay_enter=200000"});
+  Program chain(start);
+  wait_for_file(file("report"));
+  const Address address(file("s"));
+  chain.signal(SIGTERM);
+  int said = EPROTOTYPE;  // of a socket of another type that is served
+  wait_until("the end of the path", [&] { return (said = address.ask()) != EPROTOTYPE; });
+  EXPECT_EQ(said, ENOENT) << std::strerror(said);
+  EXPECT_EQ(chain.finish().status, WaitStatus::for_exit_code(128 + SIGTERM));
 }
 
 // systemd waits for the process that it has started.

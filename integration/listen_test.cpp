@@ -10,6 +10,7 @@
 #include "fdchain/system/fs/files.h"
 #include "fdchain/system/socket/listening_socket.h"
 #include "integration/harness/chain_test.h"
+#include "integration/harness/wait_until.h"
 
 namespace fdchain::test {
 namespace {
@@ -202,6 +203,38 @@ TEST_F(Listen, AStaleSocketIsReplacedAndAServedOneIsNot) {
   const Detached third(start);
   EXPECT_EQ(Client("unix:" + file("s")).ask("mine now"), "mine now");
   third.end(SIGTERM);
+}
+
+// Two that are started at once find the same stale socket; what the first has put there is not stale.
+TEST_F(Listen, AStaleSocketIsNotTakenForTheOneThatHasReplacedIt) {
+  const Start start = launcher({"--listen", "unix:" + file("s")});
+  Detached before(start);
+  std::filesystem::rename(file("s"), file("kept"));
+  before.end(SIGTERM);
+  std::filesystem::rename(file("kept"), file("s"));
+  Start late = launcher({"--listen", "unix:" + file("s"), "true"});
+  late.argv.insert(late.argv.begin(), {"strace", "-D", "-o", file("log"), "-e", "trace=connect", "-e",
+                                       "inject=connect:signal=SIGSTOP:when=1"});
+  Program second(late);
+  wait_for_text(file("log"), "--- stopped by SIGSTOP ---");  // it has just asked whether somebody is there
+  const Detached first(start);
+  second.signal(SIGCONT);
+  EXPECT_EQ(second.finish().err, "launcher: --listen unix:" + file("s") +
+                                     ": bind: Address already in use, by a socket that somebody serves\n");
+  EXPECT_EQ(Client("unix:" + file("s")).ask("mine"), "mine");
+  first.end(SIGTERM);
+}
+
+TEST_F(Listen, AStaleSocketThatCannotBeRemovedIsNobodys) {
+  Detached before(launcher({"--listen", "unix:" + file("s")}));
+  std::filesystem::rename(file("s"), file("kept"));
+  before.end(SIGTERM);
+  std::filesystem::rename(file("kept"), file("s"));
+  std::filesystem::permissions(directory_.path(), std::filesystem::perms(0755));
+  Start start = launcher({"--listen", "unix:" + file("s"), "true"});
+  start.argv.insert(start.argv.begin(), {"setpriv", "--reuid", "1234", "--clear-groups"});
+  EXPECT_EQ(run(start).err,
+            "launcher: --listen unix:" + file("s") + ": unlink " + file("s") + ": Permission denied\n");
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "integration/harness/chain_test.h"
+#include "integration/harness/notify_socket.h"
 #include "integration/harness/wait_until.h"
 
 namespace fdchain::test {
@@ -116,6 +117,25 @@ INSTANTIATE_TEST_SUITE_P(Payload, StoppedBefore,
                            }
                            return name;
                          });
+
+// Neither a run nor who starts one for each connection: its manager, who does not read, is no reason.
+TEST_F(Stopped, ManagerDoesNotHoldUpASignal) {
+  const NotifySocket manager(file("notify"));
+  manager.fill();
+  const std::string lost = "launcher: warning: NOTIFY_SOCKET=" + file("notify") + ": nobody reads it\n";
+  Start start = chain_of({"--sdnotify=conmon"});
+  start.environment = {"NOTIFY_SOCKET=" + file("notify")};
+  Program chain(start);
+  chain.wait_for_out(" up\n");
+  chain.signal(SIGTERM);
+  expect_end(chain, 128 + SIGTERM, lost);
+  start = launcher({"--listen", "unix:" + file("s") + ",accept", "true"});
+  start.environment = {"NOTIFY_SOCKET=" + file("notify"), "WATCHDOG_USEC=2000"};
+  Program server(start);
+  server.wait_for_err(lost);
+  server.signal(SIGTERM);
+  expect_end(server, 128 + SIGTERM, lost);
+}
 
 // It may have its reasons: who ignores SIGTERM is waited for as before.
 TEST_F(Stopped, PayloadThatIgnoresASignalIsWaitedFor) {

@@ -326,7 +326,7 @@ void Echo::wait_for_signal() {
 
 void Echo::feed_watchdog() {
   if (watchdog_.count() == 0) return;
-  tell("WATCHDOG=1");
+  feed_service_watchdog(environment_);
   watchdog_timer_.expires_after(std::max(watchdog_ / 2, shortest_watchdog));
   watchdog_timer_.async_wait([this](auto error) {
     if (!error) feed_watchdog();

@@ -99,7 +99,7 @@ std::optional<std::uint64_t> parse_size(std::string_view text) {
                                     AmountUnit("M", 1ULL << 20U),
                                     AmountUnit("G", 1ULL << 30U),
                                     AmountUnit("T", 1ULL << 40U)};
-  return parse_amounts(text, units);
+  return parse_falling_amounts(text, units);
 }
 
 template <Number ListenSpec::*member>

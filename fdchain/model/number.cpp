@@ -83,32 +83,58 @@ std::optional<std::uint64_t> multiply(std::string_view whole, std::string_view f
   return rest <= UINT64_MAX - product ? std::optional(product + rest) : std::nullopt;
 }
 
-}  // namespace
+constexpr std::string_view blanks = " \t\n\r";
 
-std::optional<std::uint64_t> parse_amounts(std::string_view text, std::span<const AmountUnit> units) {
-  constexpr std::string_view blanks = " \t\n\r";
+/// The amount at the front of a text: `1.5`, and a unit.
+struct Amount {
+  std::string_view whole;
+  std::string_view fraction;
+  std::uint64_t unit = 0;
+};
+
+// Nothing when it is none.
+std::optional<Amount> take_amount(std::string_view& text, std::span<const AmountUnit> units) {
+  Amount amount;
+  amount.whole = take_while(text, digits, true);
+  if (text.starts_with('.')) {
+    text.remove_prefix(1);
+    amount.fraction = take_while(text, digits, true);
+    if (amount.fraction.empty()) return std::nullopt;
+  }
+  if (amount.whole.empty() && amount.fraction.empty()) return std::nullopt;
+  take_while(text, blanks, true);
+  const std::string_view name = take_while(text, " \t\n\r.0123456789", false);
+  const auto unit = std::ranges::find(units, name, &AmountUnit::first);
+  if (unit == units.end()) return std::nullopt;
+  amount.unit = unit->second;
+  take_while(text, blanks, true);
+  return amount;
+}
+
+std::optional<std::uint64_t> sum_of(std::string_view text, std::span<const AmountUnit> units, bool falling) {
   std::uint64_t sum = 0;
+  std::uint64_t last_unit = UINT64_MAX;
   take_while(text, blanks, true);
   if (text.empty()) return std::nullopt;
   while (!text.empty()) {
-    const std::string_view whole = take_while(text, digits, true);
-    std::string_view fraction;
-    if (text.starts_with('.')) {
-      text.remove_prefix(1);
-      fraction = take_while(text, digits, true);
-      if (fraction.empty()) return std::nullopt;
-    }
-    if (whole.empty() && fraction.empty()) return std::nullopt;
-    take_while(text, blanks, true);
-    const std::string_view name = take_while(text, " \t\n\r.0123456789", false);
-    const auto unit = std::ranges::find(units, name, &AmountUnit::first);
-    if (unit == units.end()) return std::nullopt;
-    const auto amount = multiply(whole, fraction, unit->second);
-    if (!amount || *amount > UINT64_MAX - sum) return std::nullopt;
-    sum += *amount;
-    take_while(text, blanks, true);
+    const auto amount = take_amount(text, units);
+    if (!amount || (falling && (amount->unit >= last_unit || amount->whole.empty()))) return std::nullopt;
+    last_unit = amount->unit;
+    const auto worth = multiply(amount->whole, amount->fraction, amount->unit);
+    if (!worth || *worth > UINT64_MAX - sum) return std::nullopt;
+    sum += *worth;
   }
   return sum;
+}
+
+}  // namespace
+
+std::optional<std::uint64_t> parse_amounts(std::string_view text, std::span<const AmountUnit> units) {
+  return sum_of(text, units, false);
+}
+
+std::optional<std::uint64_t> parse_falling_amounts(std::string_view text, std::span<const AmountUnit> units) {
+  return sum_of(text, units, true);
 }
 
 std::optional<std::uint64_t> parse_decimal(std::string_view text, std::uint64_t max) {

@@ -27,9 +27,13 @@ std::optional<std::uint64_t> parse_as_systemd(std::string_view text, std::uint64
 /// What one unit of an amount is worth: `{"min", 60}`.
 using AmountUnit = std::pair<std::string_view, std::uint64_t>;
 
-/// A sum of amounts as systemd reads spans of time and sizes: `1min 30s`, `1.5M`. The unit without a name is
-/// for a number without one. Nothing when it is none, or more than 64 bits hold.
+/// A sum of amounts as systemd reads spans of time: `1min 30s`. The unit without a name is for a number
+/// without one. Nothing when it is none, or more than 64 bits hold.
 std::optional<std::uint64_t> parse_amounts(std::string_view text, std::span<const AmountUnit> units);
+
+/// The same for sizes, where each amount has a smaller unit than the one before, and begins with a digit:
+/// `1.5M`, `1M 512K`.
+std::optional<std::uint64_t> parse_falling_amounts(std::string_view text, std::span<const AmountUnit> units);
 
 /// A plain decimal number from 0 to `max` and nothing else, for our own options and protocols.
 std::optional<std::uint64_t> parse_decimal(std::string_view text, std::uint64_t max);

@@ -8,8 +8,12 @@
 
 namespace fdchain {
 
-/// Sends it to NOTIFY_SOCKET, where there is one. That it does not arrive is a warning.
+/// Sends it to NOTIFY_SOCKET, where there is one. That it does not arrive, or is not taken within a second,
+/// is a warning.
 void tell_service_manager(const Environment& environment, std::string_view state);
+
+/// Sends WATCHDOG=1 there. Never waits.
+void feed_service_watchdog(const Environment& environment);
 
 /// How often this process has to send WATCHDOG=1 at the least; 0 when nobody waits for it.
 std::chrono::microseconds watchdog_interval(const Environment& environment);

@@ -4,6 +4,7 @@
 #include <sys/time.h>
 #include <sys/un.h>
 
+#include <cerrno>
 #include <cstring>
 #include <string>
 
@@ -16,11 +17,19 @@ namespace fdchain::test {
 class NotifySocket {
  public:
   explicit NotifySocket(const std::string& path) {
-    sockaddr_un address{AF_UNIX, {}};
-    std::strcpy(address.sun_path, path.c_str());
-    check(::bind(socket_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), "bind");
+    std::strcpy(address_.sun_path, path.c_str());
+    check(::bind(socket_.get(), reinterpret_cast<const sockaddr*>(&address_), sizeof address_), "bind");
     const timeval patience{30, 0};
     check(::setsockopt(socket_.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), "setsockopt");
+  }
+
+  /// Has no room any more for what is not read.
+  void fill() const {
+    const OwnedFd sender(check(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket"));
+    while (::sendto(sender.get(), "FULL=1", 6, MSG_DONTWAIT, reinterpret_cast<const sockaddr*>(&address_),
+                    sizeof address_) == 6) {
+    }
+    if (errno != EAGAIN) fail(errno, "send");
   }
 
   std::string receive(int flags = 0) const {
@@ -30,6 +39,7 @@ class NotifySocket {
   }
 
  private:
+  sockaddr_un address_{AF_UNIX, {}};
   OwnedFd socket_{check(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket")};
 };
 

@@ -7,11 +7,18 @@
 #include <fstream>
 
 #include "fdchain/protocol/oci_config.h"
+#include "fdchain/system/fd/sys.h"
 #include "integration/harness/rootfs.h"
 
 namespace fdchain::test {
 
 namespace fs = std::filesystem;
+
+namespace {
+
+constexpr uid_t ordinary_user = 1234;
+
+}  // namespace
 
 OciTest::OciTest() {
   fs::create_directories(bundle());
@@ -72,6 +79,25 @@ Result OciTest::succeed(Words words) {
 Result OciTest::run_container(const oci::Config& config) {
   write(config);
   return run(runtime({"run", "-b", bundle(), "c"}));
+}
+
+void OciTest::write_for_ordinary_user(oci::Config config) const {
+  std::erase_if(config.mounts, [](const auto& each) { return each.type == "sysfs"; });
+  config.linux_.namespaces.push_back({"user", ""});
+  config.linux_.uid_mappings = {{0, ordinary_user, 1}};
+  config.linux_.gid_mappings = {{0, ordinary_user, 1}};
+  write(config);
+  fs::permissions(directory_.path(), fs::perms::all);
+  for (const auto& entry : fs::recursive_directory_iterator(directory_.path()))
+    check(::lchown(entry.path().c_str(), ordinary_user, ordinary_user), "lchown");
+}
+
+Start OciTest::runtime_of_ordinary_user(Words words) const {
+  Start start = runtime(std::move(words));
+  const std::string user = std::to_string(ordinary_user);
+  start.argv.insert(start.argv.begin(),
+                    {"setpriv", "--reuid", user, "--regid", user, "--clear-groups", "--"});
+  return start;
 }
 
 Start with_dev(const std::string& directory, Start start) {

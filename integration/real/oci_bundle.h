@@ -36,6 +36,13 @@ class OciTest : public ChainTest {
   /// Runs it, and expects it to end with status 0.
   Result succeed(Words words);
 
+  /// Writes `config` for a container of an ordinary user, who is its only one, and gives that user everything
+  /// in the test's directory. sysfs is left out: it would need a network namespace of the user's own.
+  void write_for_ordinary_user(oci::Config config) const;
+
+  /// The same call by that user.
+  [[nodiscard]] Start runtime_of_ordinary_user(Words words) const;
+
   /// `runtime-shim run -b BUNDLE c`, after writing `config`.
   Result run_container(const oci::Config& config);
 };

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <boost/json.hpp>
 #include <filesystem>
 #include <fstream>
 
@@ -15,6 +16,7 @@ namespace fdchain::test {
 namespace {
 
 namespace fs = std::filesystem;
+namespace json = boost::json;
 using ::testing::EndsWith;
 
 oci::Namespace& space(oci::Config& config, const std::string& type) {
@@ -246,6 +248,31 @@ TEST_P(OciRaisedLimits, AreLookedAtBeforeTheProcessChangesItsUser) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Against, OciRaisedLimits, real_runtimes(), label_of_real);
+
+class OciScore : public OciTest {};
+
+// Whoever enters namespaces that exist can be reached by no process there, and by no ordinary user either.
+TEST_F(OciScore, IsThatOfWhatAnOrdinaryUserHasJoinTheContainerToo) {
+  oci::Config wanted = config({"sleep", "100"});
+  wanted.process->oom_score_adj = 77;
+  write_for_ordinary_user(wanted);
+  const Result created = run(runtime_of_ordinary_user({"create", "-b", bundle(), "c"}));
+  EXPECT_EQ(created.status, WaitStatus::for_exit_code(0)) << created.err;
+  const Words show_score{"cat", "/proc/self/oom_score_adj"};
+  const Result executed = run(runtime_of_ordinary_user({"exec", "c", show_score.front(), show_score.back()}));
+  EXPECT_EQ(executed.out, "77\n") << executed.err;
+  const json::object state = json::parse(succeed({"state", "c"}).out).as_object();
+  wanted.process->args = show_score;
+  wanted.linux_.namespaces = {{"pid", ""},
+                              {"mount", ""},
+                              {"uts", ""},
+                              {"user", "/proc/" + std::to_string(state.at("pid").as_int64()) + "/ns/user"}};
+  std::erase_if(wanted.mounts, [](const auto& each) { return each.type == "sysfs"; });
+  write(wanted);
+  const Result beside = run(runtime_of_ordinary_user({"run", "-b", bundle(), "d"}));
+  EXPECT_EQ(beside.out, "77\n") << beside.err;
+  succeed({"delete", "--force", "c"});
+}
 
 }  // namespace
 }  // namespace fdchain::test

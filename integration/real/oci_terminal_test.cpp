@@ -4,15 +4,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <boost/json.hpp>
 #include <csignal>
 
 #include "fdchain/system/fd/owned_fd.h"
 #include "fdchain/system/fd/sys.h"
+#include "integration/harness/wait_until.h"
 #include "integration/real/oci_bundle.h"
 
 namespace fdchain::test {
 namespace {
 
+namespace json = boost::json;
 using ::testing::HasSubstr;
 
 class OciPassThrough : public OciTest {
@@ -88,6 +91,28 @@ TEST_F(OciPassThrough, ASignalReachesThePayloadWhileNobodyReads) {
   EXPECT_TRUE(result.status == WaitStatus::for_exit_code(9) ||
               result.status == WaitStatus::for_exit_code(143))
       << result.status.describe() << result.err;
+}
+
+// They were the payload's, which went on; they say nothing of a reader.
+TEST_F(OciPassThrough, AllOutputComesThoughThePayloadHasHadSignals) {
+  const std::string held = file("held");
+  check(::mkfifo(held.c_str(), 0600), "mkfifo");
+  const OwnedFd reader(check(::open(held.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC), "open"));
+  const Start start =
+      piped(std::string("exec ") + runtime_run + " < /dev/null > " + held,
+            "trap hup=1 HUP; trap term=1 TERM; trap user=1 USR1; echo > /up; "
+            "until [ \"$hup$term$user\" = 111 ]; do :; done; yes 123456 | head -c 66000; exit 7");
+  check(::mkfifo((root() + "/up").c_str(), 0600), "mkfifo");
+  Program program(start);
+  EXPECT_EQ(read_file(root() + "/up"), "\n");
+  const auto payload = json::parse(succeed({"state", "c"}).out).at("pid").as_int64();
+  for (const int number : {SIGUSR1, SIGHUP, SIGTERM}) program.signal(number);
+  // Ended, and more has been written than the pipe has room for.
+  wait_until("the payload's end", [&] { return ::kill(static_cast<pid_t>(payload), 0) < 0; });
+  program.signal(SIGUSR1);  // and nobody's any more
+  check(::fcntl(reader.get(), F_SETFL, 0), "fcntl");
+  EXPECT_EQ(read_all(reader.get()).size(), 66000);
+  EXPECT_EQ(program.finish().status, WaitStatus::for_exit_code(7));
 }
 
 }  // namespace

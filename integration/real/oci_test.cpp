@@ -500,20 +500,8 @@ TEST_F(OciRoot, AUserNamespaceHasTheUsersItIsGiven) {
 }
 
 TEST_F(OciRoot, AnOrdinaryUserHasContainersToo) {
-  constexpr uid_t user = 1234;
-  fs::permissions(directory_.path(), fs::perms::all);
-  oci::Config wanted = config(shell("id -u; hostname"));
-  wanted.mounts.pop_back();  // sysfs needs a network namespace of the same user's; it has one
-  wanted.linux_.namespaces.push_back({"user", ""});
-  wanted.linux_.uid_mappings = {{0, user, 1}};
-  wanted.linux_.gid_mappings = {{0, user, 1}};
-  write(wanted);
-  for (const auto& entry : fs::recursive_directory_iterator(directory_.path()))
-    check(::lchown(entry.path().c_str(), user, user), "lchown");
-  Start start = runtime({"run", "-b", bundle(), "c"});
-  start.argv.insert(start.argv.begin(),
-                    {"setpriv", "--reuid", "1234", "--regid", "1234", "--clear-groups", "--"});
-  const Result result = run(start);
+  write_for_ordinary_user(config(shell("id -u; hostname")));
+  const Result result = run(runtime_of_ordinary_user({"run", "-b", bundle(), "c"}));
   EXPECT_EQ(result.out, "0\nprobe\n") << result.err;
 }
 

@@ -120,23 +120,12 @@ TEST_F(OciWays, AHookThatIsNotDoneInTimeEndsTheCreation) {
 }
 
 TEST_F(OciWays, AnOrdinaryUsersRuntimeIsASealedCopyInMemory) {
-  constexpr uid_t user = 1234;
-  fs::permissions(directory_.path(), fs::perms::all);
   oci::Config wanted = config(shell("true"));
-  wanted.mounts.pop_back();
-  wanted.linux_.namespaces.push_back({"user", ""});
-  wanted.linux_.uid_mappings = {{0, user, 1}};
-  wanted.linux_.gid_mappings = {{0, user, 1}};
   wanted.hooks.create_runtime = {
       {"/bin/sh", {"sh", "-c", "readlink /proc/$PPID/exe"}, {{"PATH=/bin:/usr/bin"}}, {}}};
   wanted.annotations = {{"run.oci.hooks.stdout", file("executable")}};
-  write(wanted);
-  for (const auto& entry : fs::recursive_directory_iterator(directory_.path()))
-    check(::lchown(entry.path().c_str(), user, user), "lchown");
-  Start start = runtime({"run", "-b", bundle(), "c"});
-  start.argv.insert(start.argv.begin(),
-                    {"setpriv", "--reuid", "1234", "--regid", "1234", "--clear-groups", "--"});
-  const Result result = run(start);
+  write_for_ordinary_user(wanted);
+  const Result result = run(runtime_of_ordinary_user({"run", "-b", bundle(), "c"}));
   EXPECT_EQ(read_file(file("executable")), "/memfd:runtime-shim (deleted)\n") << result.err;
 }
 

@@ -100,8 +100,8 @@ class Connections {
   const Arrival& arrival_;
   SignalFd signals_;
   std::optional<Caretaker> caretaker_;  // of the names
-  Sockets sockets_;
   std::vector<Listener> listeners_;
+  Sockets sockets_;  // and their names: gone before nobody listens there any more
   std::vector<Run> runs_;
   int ended_by_ = 0;
   std::set<std::string> told_that_full_;
@@ -149,7 +149,7 @@ Deadline Connections::end_of_patience() const {
 // It is this process whom the manager has started: no run of a connection could do it.
 void Connections::feed_watchdog() {
   if (watchdog_.count() == 0 || Clock::now() < fed_at_ + watchdog_ / 2) return;
-  tell_service_manager(arrival_.environment, "WATCHDOG=1");
+  feed_service_watchdog(arrival_.environment);
   fed_at_ = Clock::now();
 }
 
@@ -239,8 +239,8 @@ void Connections::hear_signal() {
   }
   if (!asks_for_end(signal) || ended_by_ != 0) return;
   ended_by_ = signal;
+  sockets_.opened.clear();  // the paths, as long as they are certainly this process's
   listeners_.clear();
-  sockets_.opened.clear();  // and the paths with them
 }
 
 void Connections::reap_runs() {

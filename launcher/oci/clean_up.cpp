@@ -168,8 +168,8 @@ void clean_up_unstarted(const std::vector<std::string>& words, const std::string
     }
     wait_for_one_of(busy, cleaning, end);
   }
-  clean_up(job);
   remove_names(notes);
+  clean_up(job);  // the directory last: when it has gone, all is done
 }
 
 }  // namespace fdchain

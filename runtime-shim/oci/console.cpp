@@ -97,6 +97,7 @@ void follow_size(int master) {
 
 constexpr char end_of_input = 4;                // ^D: what a terminal's reader takes for the end
 constexpr std::size_t terminal_holds = 65'536;  // written and not read, at most
+constexpr auto patience_with_reader = std::chrono::seconds(1);  // as for stderr
 
 /// A caller's ends and a container's terminal between them.
 class PassThrough {
@@ -107,8 +108,8 @@ class PassThrough {
   /// Returns the exit status of the process.
   int run() {
     while (true) {
-      if (payload_.has_ended() && (asked_ > 1 || drained())) break;
-      wait();
+      if (payload_.has_ended() && drained()) break;
+      if (!wait()) break;
       if (!take_signals()) break;
       move();
       (void)payload_.try_reap();
@@ -127,7 +128,8 @@ class PassThrough {
     return output_.pending.empty() && (left_ == 0 || !output_.open);
   }
 
-  void wait() {
+  // False when the process has ended and nobody takes its output, which is not waited for then.
+  bool wait() {
     const bool lives = !payload_.has_ended();
     const bool reads = lives && output_.has_room();
     const bool writes = lives && !input_.pending.empty();
@@ -137,8 +139,11 @@ class PassThrough {
                        static_cast<short>((reads ? POLLIN : 0) | (writes ? POLLOUT : 0)), 0},
                 pollfd{lives && input_.has_room() ? input_.from : -1, POLLIN, 0},
                 pollfd{output_.pending.empty() ? -1 : output_.to, POLLOUT, 0}};
-    (void)poll_until(waiting_, payload_.next_look());
+    const Deadline end = lives ? payload_.next_look() : asked_ > 1 ? after(patience_with_reader) : no_deadline;
+    const int ready = poll_until(waiting_, end);
+    if (!lives) return ready != 0;
     payload_.look_again();  // also while somebody writes without a pause
+    return true;
   }
 
   // False when a signal asks to end, and nobody is there any more to hear it.
@@ -146,9 +151,11 @@ class PassThrough {
     const int number = read_signal(signals_);
     if (number == SIGWINCH) follow_size(master_);
     if (number == 0 || number == SIGWINCH || number == SIGCHLD) return true;
-    // Whoever asks once more does not want to wait for a reader, however soon that was.
-    ++asked_;
-    if (payload_.has_ended()) return false;
+    // Whoever asks once more does not want to wait for a reader, however soon that was. But it may have been
+    // the process that he meant, and a reader who does read loses nothing.
+    if (asks_for_end(number)) ++asked_;
+    // The number of a process that has been reaped may be somebody else's.
+    if (payload_.has_ended()) return !asks_for_end(number);
     payload_.signal(number);
     return true;
   }

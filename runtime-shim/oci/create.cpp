@@ -165,7 +165,7 @@ InitParams init_params(const Command& command, const Bundle& bundle, const Arriv
 pid_t fork_init(InitParams& params, const NamespacePlan& plan, OwnedFd& ours) {
   const auto child_main = [&] { run_init(params); };
   if (plan.by_helper.empty()) return fork_into(plan.by_clone, child_main);
-  return fork_by_helper([&] { enter(plan.by_helper); }, plan.by_clone, child_main, ours, params.pipe);
+  return fork_by_helper(params.process, [&] { enter(plan.by_helper); }, plan.by_clone, child_main, ours, params.pipe);
 }
 
 // From the fork to the moment when the container waits for its start.
@@ -173,7 +173,6 @@ void bring_up(const ChildGuard& guard, const InitParams& params, const Bundle& b
               const Command& command, Cleanup& cleanup, const Journal& journal,
               const Interruption& interruption) {
   const pid_t pid = guard.pid();
-  favour(pid, params.process);
   if (params.makes_users) map_users(pid, bundle.config.linux_);
   send(guard.pipe(), StageMessage::Kind::go);
   StageMessage message = guard.receive(journal);
@@ -258,6 +257,7 @@ MadeContainer make_container(const Command& command, const Arrival& arrival, int
   const pid_t pid = fork_init(params, plan, pair.ours);
   ChildGuard guard(pid, std::move(pair.ours), interruption);
   journal.debug("pid " + std::to_string(pid) + ": the container's first process");
+  if (plan.by_helper.empty()) favour(pid, params.process);
   params.pipe.close();
   params.console.close();
   params.fifo.close();

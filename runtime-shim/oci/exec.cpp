@@ -171,13 +171,12 @@ int exec(const Command& command, const Arrival& arrival, int preserved, const Jo
     if (joined != 0) check(::setns(first.get(), joined), "setns", "the container's namespaces");
   };
   const auto child_main = [&] { run_exec(params, (joined & CLONE_NEWUSER) != 0); };
-  const pid_t pid = fork_by_helper(enter, 0, child_main, pair.ours, params.pipe);
+  const pid_t pid = fork_by_helper(params.process, enter, 0, child_main, pair.ours, params.pipe);
   ChildGuard guard(pid, std::move(pair.ours), interruption);
   journal.debug("pid " + std::to_string(pid) + ": joins container " + command.id + ", pid " +
                 std::to_string(state.pid));
   params.pipe.close();
   params.console.close();
-  favour(pid, params.process);
   send(guard.pipe(), StageMessage::Kind::go);
   guard.receive(StageMessage::Kind::next_exec, journal);
   (void)guard.receive(journal);

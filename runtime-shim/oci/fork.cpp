@@ -53,11 +53,12 @@ void write_proc(pid_t pid, const std::string& name, const std::string& text, con
   ::_exit(1);
 }
 
-[[noreturn]] void help(const std::function<void()>& enter, int new_namespaces, const ChildMain& child_main,
-                       const OwnedFd& pipe) noexcept {
+[[noreturn]] void help(const Process& process, const std::function<void()>& enter, int new_namespaces,
+                       const ChildMain& child_main, const OwnedFd& pipe) noexcept {
   try {
+    favour(::getpid(), process);  // what it makes inherits it
     // From here on somebody of the container's could look at this process: at what it holds, and at its
-    // memory.
+    // memory. Nor can an ordinary runtime change anything of it, or of what it makes, any more.
     check(::prctl(PR_SET_DUMPABLE, 0), "prctl");
     check(::prctl(PR_SET_PDEATHSIG, SIGKILL), "prctl");
     enter();
@@ -86,10 +87,10 @@ pid_t fork_into(int new_namespaces, const ChildMain& child_main) {
   return check(child, "clone");
 }
 
-pid_t fork_by_helper(const std::function<void()>& enter, int new_namespaces, const ChildMain& child_main,
-                     const OwnedFd& pipe, OwnedFd& others_pipe) {
+pid_t fork_by_helper(const Process& process, const std::function<void()>& enter, int new_namespaces,
+                     const ChildMain& child_main, const OwnedFd& pipe, OwnedFd& others_pipe) {
   const pid_t helper = raw_fork(0);
-  if (helper == 0) help(enter, new_namespaces, child_main, others_pipe);
+  if (helper == 0) help(process, enter, new_namespaces, child_main, others_pipe);
   check(helper, "clone");
   // Its death is heard only when nobody else holds this end.
   others_pipe.close();

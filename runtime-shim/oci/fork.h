@@ -16,12 +16,13 @@ using ChildMain = std::function<void()>;
 pid_t fork_into(int new_namespaces, const ChildMain& child_main);
 
 /// The same for namespaces that exist and can only be given to a child: by way of a helper, which enters
-/// them, makes the process as this process's own child, and is gone when this returns.
+/// them, makes the process as this process's own child, and is gone when this returns. `process` has been
+/// favoured then.
 ///
 /// `pipe` is the runtime's end of the stage pipe, on which the helper speaks first; the other end is closed
 /// here when the helper has it.
-pid_t fork_by_helper(const std::function<void()>& enter, int new_namespaces, const ChildMain& child_main,
-                     const OwnedFd& pipe, OwnedFd& others_pipe);
+pid_t fork_by_helper(const Process& process, const std::function<void()>& enter, int new_namespaces,
+                     const ChildMain& child_main, const OwnedFd& pipe, OwnedFd& others_pipe);
 
 /// Writes the users of the new user namespace of `pid`.
 void map_users(pid_t pid, const Linux& linux_);

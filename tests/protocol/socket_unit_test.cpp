@@ -169,6 +169,17 @@ TEST(SocketUnit, NumbersSpansAndSizesAreReadAsSystemdReadsThem) {
               ::testing::SizeIs(6));
 }
 
+TEST(SocketUnit, ASizesUnitsFallAndItBeginsWithADigit) {
+  const auto size = [](const std::string& value) {
+    return texts(parse("[Socket]\nListenStream=80\nReceiveBuffer=" + value + "\n"));
+  };
+  for (const std::string value : {"1K1M", "1M1M", "1.5.2K", ".5M", "1 1"})
+    EXPECT_THAT(size(value), ElementsAre("tcp:80,name=echo.socket")) << value;
+  EXPECT_THAT(size("1M1K1"), ElementsAre("tcp:80,name=echo.socket,rcvbuf=1049601"));
+  EXPECT_THAT(texts(parse("[Socket]\nListenStream=80\nKeepAliveTimeSec=.5s 1min\n")),
+              ElementsAre("tcp:80,name=echo.socket,keepalive-time=61"));
+}
+
 TEST(SocketUnit, SpecifiersAreReplaced) {
   const auto expanded = [](const std::string& value, const std::string& name) {
     return address_text(parse("[Socket]\nListenFIFO=/" + value + "\n", name).listen.front());

@@ -12,6 +12,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -121,6 +122,13 @@ bool is_stale_socket(const Address& address, const std::string& path) {
   return ::connect(probe.get(), address.get(), address.length) < 0 && errno == ECONNREFUSED;
 }
 
+// That very one: somebody else may have found it, too, and stand there now.
+void remove_stale_socket(const Address& address, const std::string& path) {
+  MadeName found(MadeName::Kind::path, path);
+  if (!is_stale_socket(address, path)) return found.release();
+  if (!found.remove()) fail(errno, "unlink", path);
+}
+
 // Who sets a mode means it, whatever the umask.
 template <typename Call>
 auto with_umask(mode_t mask, Call call) {
@@ -222,9 +230,7 @@ Opened open_unix(const ListenSpec& spec, const PathAddress& unix_path) {
   const bool abstract = unix_path.path[0] == '@';
   const Owner owner = owner_for(spec);
   if (!abstract) opened.directories.make_parents(unix_path.path, spec.directory_mode);
-  if (!abstract && is_stale_socket(address, unix_path.path)) {
-    check(::unlink(unix_path.path.c_str()), "unlink", unix_path.path);
-  }
+  if (!abstract) remove_stale_socket(address, unix_path.path);
   bind_with_mode(opened.fd, address, spec.mode);
   if (!abstract) {
     opened.made.emplace_back(MadeName::Kind::path, unix_path.path);
@@ -347,50 +353,58 @@ std::string cause_of(const ListenSpec& spec, int error) {
   return S_ISSOCK(status.st_mode) ? ", by a socket that somebody serves" : ", and what is there is no socket";
 }
 
-// A message queue has no path of its own; its descriptor tells which one it is.
-int stat_name(MadeName::Kind kind, const std::string& name, struct stat& status) {
-  if (kind == MadeName::Kind::path) return ::lstat(name.c_str(), &status);
-  const OwnedFd queue(::mq_open(name.c_str(), O_RDONLY | O_CLOEXEC));
-  return queue ? ::fstat(queue.get(), &status) : -1;
-}
-
 }  // namespace
 
 MadeName::MadeName(Kind kind, std::string name) : kind_(kind), name_(std::move(name)) {
-  struct stat status {};
-  if (stat_name(kind_, name_, status) < 0) return;
-  device_ = status.st_dev;
-  inode_ = status.st_ino;
+  identity_ = look().value_or(Identity{});
+}
+
+std::optional<MadeName::Identity> MadeName::look() const {
+  // A message queue has no path of its own; its descriptor tells which one it is.
+  OwnedFd queue;
+  if (kind_ == Kind::message_queue) {
+    queue = OwnedFd(::mq_open(name_.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!queue) return std::nullopt;
+  }
+  struct statx status {};
+  const int result =
+      queue ? ::statx(queue.get(), "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME, &status)
+            : ::statx(AT_FDCWD, name_.c_str(), AT_SYMLINK_NOFOLLOW, STATX_INO | STATX_BTIME, &status);
+  if (result < 0) return std::nullopt;
+  const bool is_born = (status.stx_mask & STATX_BTIME) != 0;
+  constexpr std::uint64_t second = 1'000'000'000;
+  return Identity{
+      ::makedev(status.stx_dev_major, status.stx_dev_minor), status.stx_ino,
+      is_born ? static_cast<std::uint64_t>(status.stx_btime.tv_sec) * second + status.stx_btime.tv_nsec : 0};
 }
 
 MadeName MadeName::known(Kind kind, std::string_view words) {
-  const std::size_t first = words.find(':');
-  const std::size_t second = first == std::string_view::npos ? first : words.find(':', first + 1);
-  if (second == std::string_view::npos) return {kind, "", 0, 0};
-  const auto device = parse_decimal(words.substr(0, first), UINT64_MAX);
-  const auto inode = parse_decimal(words.substr(first + 1, second - first - 1), UINT64_MAX);
-  if (!device || !inode) return {kind, "", 0, 0};
-  return {kind, std::string(words.substr(second + 1)), *device, *inode};
+  std::array<std::uint64_t, 3> numbers{};
+  for (std::uint64_t& number : numbers) {
+    const std::size_t colon = words.find(':');
+    const auto read = parse_decimal(words.substr(0, colon), UINT64_MAX);
+    if (colon == std::string_view::npos || !read) return {kind, "", {}};
+    number = *read;
+    words.remove_prefix(colon + 1);
+  }
+  return {kind, std::string(words), {numbers[0], numbers[1], numbers[2]}};
 }
 
 std::string MadeName::to_words() const {
-  return std::to_string(device_) + ':' + std::to_string(inode_) + ':' + name_;
+  return fmt::format("{}:{}:{}:{}", identity_.device, identity_.inode, identity_.birth, name_);
 }
 
 MadeName::MadeName(MadeName&& other) noexcept
-    : kind_(other.kind_),
-      name_(std::exchange(other.name_, {})),
-      device_(other.device_),
-      inode_(other.inode_) {}
+    : kind_(other.kind_), name_(std::exchange(other.name_, {})), identity_(other.identity_) {}
 
-void MadeName::remove() noexcept {
-  if (name_.empty()) return;
-  struct stat status {};
-  const bool ours =
-      stat_name(kind_, name_, status) == 0 && status.st_dev == device_ && status.st_ino == inode_;
-  if (ours && kind_ == Kind::path) ::unlink(name_.c_str());
-  if (ours && kind_ == Kind::message_queue) ::mq_unlink(name_.c_str());
+bool MadeName::remove() noexcept {
+  bool gone = true;
+  if (!name_.empty() && look() == identity_) {
+    const bool removed = kind_ == Kind::path ? ::unlink(name_.c_str()) == 0 : ::mq_unlink(name_.c_str()) == 0;
+    gone = removed || errno == ENOENT;
+  }
   name_.clear();
+  return gone;
 }
 
 std::vector<std::pair<MadeName::Kind, std::string>> names_made_for(const ListenSpec& spec) {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -13,7 +15,8 @@ namespace fdchain {
 
 /// A name in the system that was made for a run and goes with it: a socket's path, a FIFO, a message queue.
 ///
-/// Removed only while it is still the very thing that was made: somebody may have put another in its place.
+/// Removed only while it is still the very thing that was made: somebody may have put another in its place,
+/// which a file system may have given the number that has just become free.
 class MadeName {
  public:
   enum class Kind { path, message_queue };
@@ -30,8 +33,8 @@ class MadeName {
   MadeName& operator=(const MadeName&) = delete;
   ~MadeName() { remove(); }
 
-  /// Removes it now; does nothing when it is gone or replaced.
-  void remove() noexcept;
+  /// Removes it now; does nothing when it is gone or replaced. False with errno when that failed.
+  bool remove() noexcept;
 
   /// Leaves it to another process to remove it.
   void release() noexcept { name_.clear(); }
@@ -39,17 +42,23 @@ class MadeName {
   [[nodiscard]] Kind kind() const { return kind_; }
   [[nodiscard]] const std::string& name() const { return name_; }
 
-  /// What is noted, for another process that shall remove it: device, inode and name.
+  /// What is noted, for another process that shall remove it: device, inode, time of birth and name.
   [[nodiscard]] std::string to_words() const;
 
  private:
-  MadeName(Kind kind, std::string name, dev_t device, ino_t inode)
-      : kind_(kind), name_(std::move(name)), device_(device), inode_(inode) {}
+  struct Identity {
+    std::uint64_t device = 0;
+    std::uint64_t inode = 0;
+    std::uint64_t birth = 0;  ///< in nanoseconds; 0 where the file system does not know
+    friend bool operator==(const Identity&, const Identity&) = default;
+  };
+  MadeName(Kind kind, std::string name, Identity identity)
+      : kind_(kind), name_(std::move(name)), identity_(identity) {}
+  [[nodiscard]] std::optional<Identity> look() const;
 
   Kind kind_;
   std::string name_;
-  dev_t device_ = 0;
-  ino_t inode_ = 0;
+  Identity identity_;
 };
 
 /// The names in the system that opening `spec` may make: its path or queue, and links to it.

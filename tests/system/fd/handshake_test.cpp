@@ -84,13 +84,15 @@ TEST(Handshake, RefusesANumberThatCannotBeOne) {
             "_OCI_SYNCPIPE=4000: not an open descriptor");
 }
 
+constexpr std::chrono::seconds at_once{0};
+
 TEST(Notify, RefusesWhatIsNoAddress) {
-  EXPECT_EQ(failure_of([] { notify("relative", "READY=1"); }),
+  EXPECT_EQ(failure_of([] { notify("relative", "READY=1", at_once); }),
             "NOTIFY_SOCKET=relative: neither a /path nor an @abstract name");
   const std::string longest(108, 'x');
-  EXPECT_EQ(failure_of([&] { notify('/' + longest, "READY=1"); }),
+  EXPECT_EQ(failure_of([&] { notify("/" + longest, "READY=1", at_once); }),
             "NOTIFY_SOCKET=/" + longest + ": longer than a unix socket address can be");
-  EXPECT_THROW(notify("/nonexistent/notify", "READY=1"), std::system_error);
+  EXPECT_THROW(notify("/nonexistent/notify", "READY=1", at_once), std::system_error);
 }
 
 }  // namespace

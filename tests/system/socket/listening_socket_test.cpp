@@ -16,6 +16,8 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <optional>
+#include <utility>
 
 #include "fdchain/model/failure.h"
 #include "fdchain/system/fd/sys.h"
@@ -176,6 +178,31 @@ int option_of(const OwnedFd& fd, int level, int option) {
   int value = -1;
   socklen_t size = sizeof value;
   return ::getsockopt(fd.get(), level, option, &value, &size) < 0 ? -errno : value;
+}
+
+// A file system that numbers its files anew as soon as it can, as ext4 does, gives the next one the number of
+// the last; to be told from it, it has to be younger by a tick of the kernel's clock.
+TEST_F(OpenListening, LeavesAPathThatIsANewOnesWithTheSameNumber) {
+  const ListenSpec spec = parse_listen_spec("unix:" + path("s"));
+  for (const bool by_another_process : {false, true}) {
+    std::optional<Opened> old(open_listening(spec));
+    const std::string words = old->made.front().to_words();
+    old->fd.close();
+    const auto born = [&] {
+      struct statx status {};
+      check(::statx(AT_FDCWD, path("s").c_str(), 0, STATX_BTIME, &status), "statx");
+      return std::pair(status.stx_btime.tv_sec, status.stx_btime.tv_nsec);
+    };
+    const auto first = born();
+    std::optional<Opened> fresh;
+    do {
+      fresh.reset();
+      fresh.emplace(open_listening(spec));
+    } while (born() == first);
+    if (by_another_process) MadeName::known(MadeName::Kind::path, words).remove();
+    old.reset();
+    EXPECT_TRUE(std::filesystem::exists(path("s"))) << by_another_process;
+  }
 }
 
 TEST_F(OpenListening, SetsEachOptionOnTheSocket) {
