@@ -60,7 +60,7 @@ int list_profiles(const std::vector<std::string>& words) {
   own.add(common_options());
   const CommandLine command_line = parse_command_line(words, own);
   if (!answered(command_line, Hop::launcher, usage, own))
-    write_all(STDOUT_FILENO, wants_json ? as_json() : as_text(), "stdout");
+    write_all_patiently(STDOUT_FILENO, wants_json ? as_json() : as_text(), "stdout");
   return 0;
 }
 
