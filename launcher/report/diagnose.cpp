@@ -222,11 +222,11 @@ int diagnose(const std::vector<std::string>& words) {
     for (const Case& shown : cases.runs) {
       const JudgedRun run = shown.judged();
       clean &= run.diagnosis.findings.empty();
-      write_all(STDOUT_FILENO,
-                question->json
-                    ? json_findings(run)
-                    : heading(cases.runs, shown) + text_report(run, page_of(STDOUT_FILENO, question->colour)),
-                "stdout");
+      write_all_patiently(STDOUT_FILENO,
+                          question->json ? json_findings(run)
+                                         : heading(cases.runs, shown) +
+                                               text_report(run, page_of(STDOUT_FILENO, question->colour)),
+                          "stdout");
     }
     if (!clean) return 1;
     // Who left lines out cannot say that nothing is wrong.
@@ -242,8 +242,8 @@ int report(const std::vector<std::string>& words) {
     const Cases cases = read_cases(*question);
     for (const Case& shown : cases.runs) {
       const std::string text = write_report(format, shown.judged(), page_of(STDOUT_FILENO, question->colour));
-      write_all(STDOUT_FILENO, (format == ReportFormat::text ? heading(cases.runs, shown) : "") + text,
-                "stdout");
+      write_all_patiently(STDOUT_FILENO,
+                          (format == ReportFormat::text ? heading(cases.runs, shown) : "") + text, "stdout");
     }
     return 0;
   });
