@@ -14,12 +14,13 @@
 namespace fdchain {
 
 void notify(const std::string& socket, std::string_view message) {
-  const std::string shown = "NOTIFY_SOCKET=" + printable(socket, 120);
+  const std::string subject = "NOTIFY_SOCKET=" + printable(socket, 120);
   sockaddr_un address{};
   const bool abstract = socket.starts_with('@');
-  if (!abstract && !socket.starts_with('/')) throw Failure(shown + ": neither a /path nor an @abstract name");
+  if (!abstract && !socket.starts_with('/'))
+    throw Failure(subject + ": neither a /path nor an @abstract name");
   if (socket.size() >= sizeof address.sun_path)
-    throw Failure(shown + ": longer than a unix socket address can be");
+    throw Failure(subject + ": longer than a unix socket address can be");
   address.sun_family = AF_UNIX;
   std::memcpy(address.sun_path, socket.data(), socket.size());
   if (abstract) address.sun_path[0] = '\0';
@@ -27,7 +28,7 @@ void notify(const std::string& socket, std::string_view message) {
   const OwnedFd sender(check(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket"));
   check(::sendto(sender.get(), message.data(), message.size(), MSG_NOSIGNAL,
                  reinterpret_cast<const sockaddr*>(&address), static_cast<socklen_t>(length)),
-        "send to", shown);
+        "send to", subject);
 }
 
 }  // namespace fdchain
