@@ -126,7 +126,8 @@ TEST_F(Diagnose, PrintsJsonForScripts) {
   ASSERT_EQ(findings.size(), 1U);
   std::vector<std::string> keys;
   for (const auto& [key, value] : findings[0].as_object()) keys.emplace_back(key);
-  EXPECT_THAT(keys, ElementsAre("id", "severity", "hop", "culprit", "fd", "socket", "evidence", "advice"));
+  EXPECT_THAT(keys, ElementsAre("id", "severity", "hop", "culprit", "culprit_program", "culprit_pid", "fd",
+                                "socket", "evidence", "advice"));
   EXPECT_EQ(findings[0].at("id"), "fd-lost-closed");
   EXPECT_EQ(findings[0].at("severity"), "error");
   EXPECT_EQ(findings[0].at("hop"), "runtime-shim");

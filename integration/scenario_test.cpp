@@ -28,7 +28,8 @@ TEST(Scenarios, ShowEveryFaultWithItsFinding) {
       const FaultRequest request = parse_fault(text);
       const Fault& fault = *find_fault(request.name);
       for (const ExpectedFinding& finding : scenario.findings) {
-        if (finding.id == fault.finding && finding.culprit == to_string(request.hop))
+        const std::string culprit = finding.culprit.substr(finding.culprit.rfind('/') + 1);
+        if (finding.id == fault.finding && culprit == to_string(culprit_of(request)))
           shown.insert(request.name);
       }
     }

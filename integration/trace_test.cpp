@@ -189,7 +189,7 @@ TEST_F(Traced, RunHasARecordOfEveryHopAndMoment) {
   Program chain(launcher({"--listen", "tcp:8080", "--trace", trace(), "payload", "hold"}));
   // A payload that has ended before its monitor looks is not seen from outside.
   watch.wait_for(R"("hop":"payload","moment":"running")", 1, chain.pid());
-  watch.wait_for(R"("hop":"payload","moment":"arrival")", 1, chain.pid());
+  watch.wait_for(R"("hop":"payload","moment":"arrival")", 2, chain.pid());
   chain.signal(SIGTERM);
   (void)chain.finish();
   EXPECT_THAT(
@@ -197,7 +197,8 @@ TEST_F(Traced, RunHasARecordOfEveryHopAndMoment) {
       UnorderedElementsAre("launcher arrival", "launcher departure", "monitor arrival", "monitor departure",
                            "monitor running",  // after the signal
                            "monitor after-exit", "runtime-shim arrival", "runtime-shim departure",
-                           "payload arrival", "payload running", "launcher after-exit"));
+                           "payload arrival", "payload arrival",  // its own word, and who follows it
+                           "payload running", "launcher after-exit"));
 }
 
 TEST_F(Traced, RunOfAMissingMonitorHasNobodyToBlameTheLauncherFor) {

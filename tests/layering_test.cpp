@@ -44,7 +44,7 @@ const std::map<std::string, Folders> allowed{
      {"launcher/accept", "launcher/native", "launcher/oci", "launcher/report", "launcher/trace",
       "launcher/shared"}},
     {"launcher/accept", {"launcher/shared"}},
-    {"launcher/native", {"launcher/shared"}},
+    {"launcher/native", {"launcher/shared", "launcher/shared/follow"}},
     {"launcher/oci", {"launcher/shared", "launcher/shared/follow"}},
     {"launcher/report", {"launcher/shared"}},
     {"launcher/trace", {"launcher/shared", "launcher/shared/follow"}},

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <array>
 #include <optional>
 #include <string>
@@ -37,10 +39,13 @@ struct Finding {
   Severity severity = Severity::error;
   Hop hop = Hop::payload;      ///< where it is seen
   std::optional<Hop> culprit;  ///< who caused it; nothing when the trace cannot tell, `evidence` says why
-  std::optional<int> fd;       ///< the first descriptor concerned
-  std::string socket;          ///< its name or address; empty when it is none of the sockets
-  std::string evidence;        ///< what was seen
-  std::string advice;          ///< what to change
+  bool culprit_is_wrapper = false;  ///< not the hop itself, but a program that stood in its place before it
+  std::string culprit_program;      ///< its name; empty when it was not seen
+  pid_t culprit_pid = 0;            ///< 0 when it was not seen
+  std::optional<int> fd;            ///< the first descriptor concerned
+  std::string socket;               ///< its name or address; empty when it is none of the sockets
+  std::string evidence;             ///< what was seen
+  std::string advice;               ///< what to change
 
   friend bool operator==(const Finding&, const Finding&) = default;
 };

@@ -26,6 +26,7 @@ std::string_view to_string(Hop hop) {
 
 std::string_view to_string(Moment moment) {
   switch (moment) {
+    case Moment::exec: return "exec";
     case Moment::arrival: return "arrival";
     case Moment::departure: return "departure";
     case Moment::after_fork: return "after-fork";

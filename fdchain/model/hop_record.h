@@ -57,6 +57,7 @@ struct HopRecord {
   pid_t pid_in_namespace = 0;            ///< as the process sees itself, which is what LISTEN_PID must say
   std::optional<std::uint64_t> pidfdid;  ///< nothing where the kernel or the observer cannot tell
   std::string exe;
+  std::string program;  ///< what it was started as: a script's name, where `exe` is the interpreter's
   std::map<std::string, std::string> environment;  ///< what is_chain_variable() has, only
   std::uint64_t nofile_soft = 0;
   std::uint64_t nofile_hard = 0;
@@ -76,5 +77,10 @@ struct HopRecord {
 
   friend bool operator==(const HopRecord&, const HopRecord&) = default;
 };
+
+/// The name of its program: a script's, or the executable's.
+inline std::string program_of(const HopRecord& record) {
+  return record.program.empty() ? record.exe.substr(record.exe.rfind('/') + 1) : record.program;
+}
 
 }  // namespace fdchain

@@ -202,6 +202,7 @@ HopRecord read_record(const Node& node) {
   record.pid_in_namespace = node.at("pid_in_namespace").number<pid_t>();
   if (const auto id = node.find("pidfdid")) record.pidfdid = id->number<std::uint64_t>();
   record.exe = node.at("exe").text();
+  if (const auto program = node.find("program")) record.program = program->text();
   node.at("environment").each_member([&](std::string name, const Node& value) {
     record.environment.emplace(std::move(name), value.text());
   });
@@ -303,6 +304,7 @@ std::string encode(const HopRecord& record) {
       {"nofile_hard", record.nofile_hard},
       {"ignored_signals", json::array(record.ignored_signals.begin(), record.ignored_signals.end())},
       {"fds", to_json(record.fds)}};
+  if (!record.program.empty()) object["program"] = utf8(record.program);
   if (record.pidfdid) object["pidfdid"] = *record.pidfdid;
   if (record.preserve_fds) object["preserve_fds"] = *record.preserve_fds;
   if (record.replaces_listen_pid) object["replaces_listen_pid"] = true;

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 
 #include "fdchain/judge/rules/evidence.h"
 #include "fdchain/model/listen_env.h"
@@ -15,6 +16,11 @@ std::string node(Hop hop) {
   std::string name(to_string(hop));
   std::ranges::replace(name, '-', '_');
   return name;
+}
+
+std::string node(const HopRecord& column) {
+  if (column.moment != Moment::exec) return node(column.hop);
+  return fmt::format("wrapper_{}_{}", column.pid, column.time_ns);
 }
 
 // How a hop came to be, from what was seen: the same pid is an exec, another session a double fork.
@@ -39,14 +45,27 @@ std::string carries(const std::vector<int>& numbers) {
 
 // A text for a quoted label: quotes and backslashes would end it.
 std::string quoted(const std::string& text) {
-  std::string result;
-  for (const char character : printable(text, 200)) {
-    if (character == '"' || character == '\\')
-      result += '\'';
-    else
-      result += character;
-  }
+  std::string result = printable(text, 200);
+  std::ranges::replace_if(
+      result, [](char character) { return character == '"' || character == '\\'; }, '\'');
   return '"' + result + '"';
+}
+
+// A program's name outside of quotes, where every mark may mean something.
+std::string plain(std::string name) {
+  constexpr std::size_t longest = 60;
+  if (name.size() > longest) name.resize(longest);
+  const auto is_plain = [](char character) {
+    return (character >= 'a' && character <= 'z') || (character >= 'A' && character <= 'Z') ||
+           (character >= '0' && character <= '9') || character == '.' || character == '-' || character == '_';
+  };
+  std::ranges::replace_if(name, std::not_fn(is_plain), '_');
+  return name;
+}
+
+std::string plain_culprit_of(Finding finding) {
+  finding.culprit_program = plain(finding.culprit_program);
+  return culprit_of(finding);
 }
 
 }  // namespace
@@ -57,15 +76,16 @@ std::string mermaid_report(const JudgedRun& run) {
   std::string text = "stateDiagram-v2\n";
   const HopRecord* before = nullptr;
   for (const HopRecord* const record : ledger.columns) {
-    text += fmt::format("    state \"{} (pid {})\" as {}\n", to_string(record->hop), record->pid,
-                        node(record->hop));
+    text += fmt::format("    state {} as {}\n",
+                        quoted(fmt::format("{} (pid {})", plain(heading_of(*record)), record->pid)),
+                        node(*record));
   }
   for (const HopRecord* const record : ledger.columns) {
     const std::vector<int> held = held_sockets(*record, evidence);
     if (before == nullptr)
-      text += fmt::format("    [*] --> {}: {} from the activator\n", node(record->hop), carries(held));
+      text += fmt::format("    [*] --> {}: {} from the activator\n", node(*record), carries(held));
     else
-      text += fmt::format("    {} --> {}: {} by {}\n", node(before->hop), node(record->hop), carries(held),
+      text += fmt::format("    {} --> {}: {} by {}\n", node(*before), node(*record), carries(held),
                           inheritance(*before, *record));
     if (const std::size_t all = ledger.contract.sockets.size();
         record->hop == Hop::launcher && held.size() < all)
@@ -74,7 +94,7 @@ std::string mermaid_report(const JudgedRun& run) {
   }
   for (const Finding& finding : run.diagnosis.findings) {
     text += fmt::format("    note right of {}\n        {}{}\n    end note\n", node(finding.hop), finding.id,
-                        finding.culprit ? " by " + std::string(to_string(*finding.culprit)) : "");
+                        finding.culprit ? ' ' + plain_culprit_of(finding) : "");
   }
   return text;
 }
@@ -85,10 +105,10 @@ std::string dot_report(const JudgedRun& run) {
   std::string text = "digraph fdchain {\n  rankdir=LR;\n  node [shape=box];\n";
   const HopRecord* before = nullptr;
   for (const HopRecord* const record : ledger.columns) {
-    text += fmt::format("  {} [label=\"{}\\npid {}\"];\n", node(record->hop), to_string(record->hop),
+    text += fmt::format("  {} [label=\"{}\\npid {}\"];\n", node(*record), plain(heading_of(*record)),
                         record->pid);
     if (before != nullptr)
-      text += fmt::format("  {} -> {} [label=\"{}\"];\n", node(before->hop), node(record->hop),
+      text += fmt::format("  {} -> {} [label=\"{}\"];\n", node(*before), node(*record),
                           inheritance(*before, *record));
     before = record;
   }
@@ -101,7 +121,7 @@ std::string dot_report(const JudgedRun& run) {
       for (const FdRow* const row : evidence.rows_with(*record, socket.row)) {
         if (is_socket_of(socket, *row))
           text += fmt::format("  {} -> socket{} [style=dashed, arrowhead=none, label=\"{}\"];\n",
-                              node(record->hop), i, row->number);
+                              node(*record), i, row->number);
       }
     }
   }

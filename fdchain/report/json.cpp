@@ -17,6 +17,10 @@ json::object to_json(const Finding& finding) {
   json::object object{
       {"id", finding.id}, {"severity", to_string(finding.severity)}, {"hop", to_string(finding.hop)}};
   object["culprit"] = finding.culprit ? json::value(to_string(*finding.culprit)) : json::value(nullptr);
+  object["culprit_program"] = finding.culprit_program.empty()
+                                  ? json::value(nullptr)
+                                  : json::value(printable(finding.culprit_program, 400));
+  object["culprit_pid"] = finding.culprit_pid == 0 ? json::value(nullptr) : json::value(finding.culprit_pid);
   object["fd"] = finding.fd ? json::value(*finding.fd) : json::value(nullptr);
   object["socket"] =
       finding.socket.empty() ? json::value(nullptr) : json::value(printable(finding.socket, 400));

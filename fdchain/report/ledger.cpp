@@ -10,6 +10,8 @@
 namespace fdchain {
 namespace {
 
+bool is_wrapper(const HopRecord& record) { return record.moment == Moment::exec; }
+
 std::string cell_for(const HopRecord& record, std::string_view name) {
   return variable(record, name).value_or("-");
 }
@@ -20,6 +22,8 @@ class Builder {
   explicit Builder(const JudgedRun& run) : evidence_(run.records, run.contract) {
     ledger_.contract = evidence_.contract();
     for (const Hop hop : all_hops) {
+      const auto& wrappers = evidence_.of(hop).wrappers;
+      ledger_.columns.insert(ledger_.columns.end(), wrappers.begin(), wrappers.end());
       if (const HopRecord* const record = evidence_.of(hop).received()) ledger_.columns.push_back(record);
     }
   }
@@ -45,13 +49,10 @@ class Builder {
   // Of a hop that is not fdchain's own the name says who it is.
   void add_programs() {
     const bool all_ours = std::ranges::all_of(ledger_.columns, [](const HopRecord* record) {
-      return record->hop == Hop::payload || program_of(*record) == to_string(record->hop);
+      return record->hop == Hop::payload || is_wrapper(*record) ||
+             program_of(*record) == to_string(record->hop);
     });
     if (!all_ours) add_row("program", [](const HopRecord& record) { return program_of(record); });
-  }
-
-  static std::string program_of(const HopRecord& record) {
-    return record.exe.substr(record.exe.rfind('/') + 1);
   }
 
   void add_process_rows() {
@@ -145,6 +146,10 @@ class Builder {
 };
 
 }  // namespace
+
+std::string heading_of(const HopRecord& column) {
+  return is_wrapper(column) ? program_of(column) : std::string(to_string(column.hop));
+}
 
 Ledger make_ledger(const JudgedRun& run) { return Builder(run).build(); }
 

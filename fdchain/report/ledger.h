@@ -17,10 +17,14 @@ struct LedgerRow {
 };
 
 struct Ledger {
-  std::vector<const HopRecord*> columns;  ///< what each hop that was seen had when it started
+  std::vector<const HopRecord*>
+      columns;  ///< what each hop that was seen had when it started, and each wrapper
   std::vector<LedgerRow> rows;
   Contract contract;  ///< what was to be handed over, as far as it is known
 };
+
+/// What stands above a column: the hop, or a wrapper's own name.
+std::string heading_of(const HopRecord& column);
 
 /// Sockets first, in their order; then what was preserved, the handshake, and whatever else crossed an exec.
 Ledger make_ledger(const JudgedRun& run);

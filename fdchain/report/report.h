@@ -30,6 +30,9 @@ struct Page {
   std::size_t columns = usual_columns;
 };
 
+/// `by monitor`, `by conmon, the monitor`, `by m2.py in monitor's place`, `culprit unknown`.
+std::string culprit_of(const Finding& finding);
+
 /// The report in a format.
 std::string write_report(ReportFormat format, const JudgedRun& run, const Page& page = {});
 

@@ -62,7 +62,7 @@ std::string label_of(const LedgerRow& row) {
 std::vector<std::size_t> needed_for_cells(const Ledger& ledger) {
   std::vector<std::size_t> widths;
   for (std::size_t i = 0; i < ledger.columns.size(); ++i) {
-    std::size_t width = to_string(ledger.columns[i]->hop).size();
+    std::size_t width = printable(heading_of(*ledger.columns[i])).size();
     for (const LedgerRow& row : ledger.rows) width = std::max(width, printable(row.cells[i]).size());
     widths.push_back(std::min(width, usual_cell_width));
   }
@@ -102,8 +102,7 @@ std::string table(const Ledger& ledger, const Style& style, std::size_t columns)
   const Layout layout = lay_out(ledger, columns);
   std::string head = std::string(layout.name, ' ');
   for (std::size_t i = 0; i < layout.cells.size(); ++i)
-    head += fmt::format(" {:>{}}", fit(std::string(to_string(ledger.columns[i]->hop)), layout.cells[i]),
-                        layout.cells[i]);
+    head += fmt::format(" {:>{}}", fit(heading_of(*ledger.columns[i]), layout.cells[i]), layout.cells[i]);
   std::string text = style.bold(head) + '\n';
   for (const LedgerRow& row : ledger.rows) {
     text += name_cell(row, layout.name, columns);
@@ -134,10 +133,8 @@ std::string headline(const std::string& plain, const std::string& start, const s
 }
 
 std::string finding_text(const Finding& finding, const Style& style, std::size_t columns) {
-  const std::string culprit =
-      finding.culprit ? "by " + std::string(to_string(*finding.culprit)) : "culprit unknown";
   const std::string start = fmt::format("{} {}", to_string(finding.severity), finding.id);
-  std::string head = fmt::format("{}, {}, seen at {}", start, culprit, to_string(finding.hop));
+  std::string head = fmt::format("{}, {}, seen at {}", start, culprit_of(finding), to_string(finding.hop));
   if (finding.fd) head += fmt::format(", descriptor {}", *finding.fd);
   const std::string painted = style.severity(finding.severity) + ' ' + style.bold(finding.id);
   return '\n' + headline(head, start, painted, columns) + paragraph("seen", finding.evidence, columns) +
@@ -156,6 +153,15 @@ std::string verdict(const Diagnosis& diagnosis, const Style& style, std::size_t 
 }
 
 }  // namespace
+
+std::string culprit_of(const Finding& finding) {
+  if (!finding.culprit) return "culprit unknown";
+  const std::string hop(to_string(*finding.culprit));
+  const std::string program = printable(finding.culprit_program, longest_name);
+  if (finding.culprit_is_wrapper) return fmt::format("by {} in {}'s place", program, hop);
+  const bool has_own_name = !program.empty() && program != hop && *finding.culprit != Hop::payload;
+  return has_own_name ? fmt::format("by {}, the {}", program, hop) : "by " + hop;
+}
 
 std::string text_report(const JudgedRun& run, const Page& page) {
   const Style style{page.colour};

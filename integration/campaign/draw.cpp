@@ -231,7 +231,7 @@ Run draw(std::uint64_t seed, std::uint64_t number, Level level, unsigned attempt
 std::vector<Expected> expectations(const Run& run) {
   std::vector<Expected> expected;
   for (const FaultRequest& request : run.faults)
-    expected.push_back({std::string(find_fault(request.name)->finding), request.hop});
+    expected.push_back({std::string(find_fault(request.name)->finding), culprit_of(request)});
   if (!run.closed_stdio.empty()) expected.push_back({"stdio-hole", Hop::activator});
   return expected;
 }

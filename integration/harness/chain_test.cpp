@@ -136,7 +136,8 @@ pid_t stopped_process(Program& chain) {
   // It speaks just before it stops. Only its parent gets an event for the stop itself, and that is not this
   // test.
   wait_until("its stop", [&] {
-    return read_file("/proc/" + std::to_string(pid) + "/stat").find(") T ") != std::string::npos;
+    const std::string stat = read_file("/proc/" + std::to_string(pid) + "/stat");
+    return stat.find(") T ") != std::string::npos || stat.find(") t ") != std::string::npos;  // followed
   });
   return pid;
 }

@@ -183,7 +183,7 @@ TEST_F(TraceCommand, ARuntimeNeedsNoMonitor) {
       {"crun", "--cgroup-manager=disabled", "--root", file("states"), "run", "-b", directory_.path(), "c"}));
   const Result result = run(start);
   ASSERT_EQ(result.status, WaitStatus::for_exit_code(0)) << result.err;
-  EXPECT_THAT(result.err, AllOf(HasSubstr("runtime-shim"), HasSubstr("busybox")));
+  EXPECT_THAT(result.err, AllOf(HasSubstr("runtime-shim"), HasSubstr("echo")));
   EXPECT_THAT(verdicts(), ElementsAre(IsEmpty()));
 }
 
@@ -325,11 +325,11 @@ class UnderTrace : public TraceCommand, public ::testing::WithParamInterface<Mix
   }
 
   /// What each hop ran when it started.
-  [[nodiscard]] Words programs() const {
+  [[nodiscard]] Words programs(Moment moment = Moment::arrival) const {
     Words words;
     const TraceContent content = read_trace(file("trace"));
     for (const HopRecord& record : content.runs.front()) {
-      if (record.moment == Moment::arrival) words.push_back(record.exe);
+      if (record.moment == moment) words.push_back(record.exe);
     }
     return words;
   }
@@ -437,8 +437,9 @@ TEST_P(UnderTrace, AScriptMayStandInForConmon) {
     Words words = podman_.run({"--rm"}, {"/payload", "report"});
     *(std::ranges::find(words, "--conmon") + 1) = file("conmon");
     EXPECT_EQ(PayloadReport(run(activated(words)).out).adopted(), 2);
-    EXPECT_THAT(programs(), ElementsAre("/usr/bin/podman", std::filesystem::canonical("/bin/sh").native(),
+    EXPECT_THAT(programs(), ElementsAre("/usr/bin/podman", path_of(GetParam().conmon),
                                         path_of(GetParam().runtime), "/payload"));
+    EXPECT_THAT(programs(Moment::exec), ElementsAre(std::filesystem::canonical("/bin/sh").native()));
   }
 }
 

@@ -23,11 +23,11 @@ class Roles {
  public:
   explicit Roles(const std::vector<HopRecord>& records) {
     for (const HopRecord& record : records) {
-      if (is_the_next_hops(record)) continue;
+      if (is_the_next_hops(record) || record.moment == Moment::exec) continue;
       roles_.emplace(record.pid,
                      first_role + static_cast<pid_t>(record.hop) - static_cast<pid_t>(Hop::launcher));
     }
-    // Who departed and never arrived: a shell between two hops.
+    // Who departed and never arrived, or was a wrapper: a shell between two hops.
     for (const HopRecord& record : records) roles_.emplace(record.pid, somebody);
   }
 

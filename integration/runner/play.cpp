@@ -123,6 +123,17 @@ Result run_to_the_end(const Scenario& scenario, const Start& start, const TraceW
 
 }  // namespace
 
+namespace {
+
+// `sh/monitor` is a wrapper of that name in the monitor's place.
+std::string name_of_culprit(const Finding& finding) {
+  if (!finding.culprit) return "nobody";
+  return (finding.culprit_is_wrapper ? finding.culprit_program + '/' : "") +
+         std::string(to_string(*finding.culprit));
+}
+
+}  // namespace
+
 Played play(const Scenario& scenario, const std::string& trace) {
   const TemporaryDirectory directory;
   const TraceWatch watch(trace);
@@ -137,9 +148,7 @@ Played play(const Scenario& scenario, const std::string& trace) {
   const auto records = normalise(read_trace(trace).runs.front(), directory.path());
   const JudgedRun run{records, judge(records)};
   for (const Finding& finding : run.diagnosis.findings) {
-    played.findings.push_back({finding.id,
-                               finding.culprit ? std::string(to_string(*finding.culprit)) : "nobody",
-                               std::string(to_string(finding.hop))});
+    played.findings.push_back({finding.id, name_of_culprit(finding), std::string(to_string(finding.hop))});
   }
   played.report = name_roles(text_report(run));
   return played;

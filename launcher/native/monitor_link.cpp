@@ -39,6 +39,11 @@ MonitorLink::MonitorLink() {
   check(::prctl(PR_SET_CHILD_SUBREAPER, 1), "prctl PR_SET_CHILD_SUBREAPER");
 }
 
+void MonitorLink::spare(pid_t child) {
+  came_with_.push_back(child);
+  spared_.push_back(child);
+}
+
 void MonitorLink::connect(OwnedFd sync_pipe, OwnedFd start_pipe, const Spawned& monitor, int timeout) {
   sync_pipe_.assign(sync_pipe.release());
   start_pipe_.assign(start_pipe.release());

@@ -50,6 +50,9 @@ class MonitorLink {
   /// instead.
   void leave();
 
+  /// Takes a child for one that is not of this run.
+  void spare(pid_t child);
+
   /// Children that are not of this run: the launcher was started with them.
   [[nodiscard]] const std::vector<pid_t>& came_with() const { return came_with_; }
 

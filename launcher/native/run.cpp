@@ -9,10 +9,13 @@
 #include "fdchain/program/departure.h"
 #include "fdchain/program/guard.h"
 #include "fdchain/program/log.h"
+#include "fdchain/system/exec/find_program.h"
 #include "fdchain/system/fd/handshake.h"
 #include "fdchain/system/fs/files.h"
+#include "fdchain/system/proc/observe.h"
 #include "launcher/native/monitor_link.h"
 #include "launcher/shared/caretaker.h"
+#include "launcher/shared/follow/watcher.h"
 #include "launcher/shared/plan.h"
 #include "launcher/shared/sockets.h"
 #include "launcher/shared/systemd_notice.h"
@@ -89,6 +92,20 @@ int attend(const RunOptions& options, MonitorLink& link, pid_t payload) {
   return end.data;
 }
 
+// What can be known of the payload's file here: with another root, it is another's.
+std::unique_ptr<Watcher> watch(const RunOptions& options, const Arrival& arrival, const Trace& trace) {
+  if (!trace.on()) return nullptr;
+  std::string payload;
+  try {
+    if (options.isolation.rootfs.empty())
+      payload =
+          find_program(options.payload.front(), arrival.environment.get("PATH").value_or(standard_path));
+  } catch (const Failure&) {
+    // The shim will say so.
+  }
+  return watch_run(trace, observe_fds(), payload);
+}
+
 int run_linked(const RunOptions& options, Arrival& arrival, const AcceptedFds& accepted, MonitorLink& link,
                Sockets& sockets, Witness& witness) {
   if (!options.pidfile.empty()) check_replaceable("--pidfile", options.pidfile);
@@ -97,9 +114,19 @@ int run_linked(const RunOptions& options, Arrival& arrival, const AcceptedFds& a
   if (makes_names(options)) caretaker.emplace(remove_names);
   open_sockets(options, sockets, caretaker ? &*caretaker : nullptr);
   if (witness.trace().on()) witness.saw_arrival(make_contract(options, arrival, sockets));
-  const pid_t monitor = start_monitor(options, arrival, accepted, sockets, link, witness.trace());
-  caretaker.reset();
-  const pid_t payload = link.start_payload();
+  std::unique_ptr<Watcher> watcher = watch(options, arrival, witness.trace());
+  if (watcher) link.spare(watcher->pid());
+  pid_t monitor = 0;
+  pid_t payload = 0;
+  try {
+    monitor = start_monitor(options, arrival, accepted, sockets, link, witness.trace());
+    caretaker.reset();
+    payload = link.start_payload();
+  } catch (...) {
+    end_watch(watcher, RunEnd::failed);
+    throw;
+  }
+  end_watch(watcher);
   try {
     notify_systemd(options, arrival, monitor);
     if (!options.pidfile.empty())

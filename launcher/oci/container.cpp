@@ -157,7 +157,7 @@ void Container::prepare() {
   mask_before_ = signals.mask_before;
   signals_ = std::move(signals.fd);
   if (has_children()) came_with_ = children_of_this_process();
-  observer_.follow(run_, arrival_.environment);
+  observer_.follow();
   check(::prctl(PR_SET_CHILD_SUBREAPER, 1), "prctl PR_SET_CHILD_SUBREAPER");
   make_place();
 }

@@ -2,12 +2,9 @@
 
 #include <utility>
 
-#include "fdchain/model/failure.h"
-#include "fdchain/program/log.h"
 #include "fdchain/program/observed.h"
 #include "fdchain/system/proc/observe.h"
 #include "fdchain/system/proc/observe_process.h"
-#include "launcher/oci/dialect.h"
 
 namespace fdchain {
 
@@ -15,27 +12,14 @@ void ContainerObserver::know_sockets() {
   if (witness_.trace().on()) known_ = observe_fds();
 }
 
-void ContainerObserver::follow(const ContainerRun& run, const Environment& arrived) {
-  if (!witness_.trace().on()) return;
-  const Spoken spoken{true, is_ours(run.monitor, "monitor", arrived),
-                      is_ours(run.runtime, "runtime-shim", arrived)};
-  try {
-    watcher_.emplace(Cast(witness_.trace(), known_, spoken));
-  } catch (const Failure& failure) {
-    log::warn("{}", failure.what());
-  }
-}
+void ContainerObserver::follow() { watcher_ = watch_run(witness_.trace(), known_, ""); }
 
 void ContainerObserver::see_monitor(pid_t monitor) { write(look_at(monitor, Hop::monitor, Moment::running)); }
 
 // Where nobody can be followed, it is seen in passing.
 void ContainerObserver::see_payload(pid_t payload) {
   if (!witness_.trace().on()) return;
-  try {
-    if (watcher_) return watcher_->finish();
-  } catch (const Failure& failure) {
-    log::warn("{}", failure.what());
-  }
+  if (watcher_) return end_watch(watcher_);
   write(look_at(payload, Hop::payload, Moment::running));
 }
 

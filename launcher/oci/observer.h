@@ -2,13 +2,13 @@
 
 #include <sys/types.h>
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "fdchain/model/fd_table.h"
 #include "fdchain/model/wait_status.h"
-#include "launcher/oci/plan.h"
 #include "launcher/shared/follow/watcher.h"
 #include "launcher/shared/witness.h"
 
@@ -24,7 +24,7 @@ class ContainerObserver {
   void know_sockets();
 
   /// From now on, and before there is any pipe whose end somebody will wait for.
-  void follow(const ContainerRun& run, const Environment& arrived);
+  void follow();
 
   /// The monitor while the payload is about to run.
   void see_monitor(pid_t monitor);
@@ -35,14 +35,15 @@ class ContainerObserver {
   /// The monitor at the end: what it has told, and the status that it has published.
   void see_monitor_end(pid_t monitor, const std::vector<std::string>& heard, WaitStatus status);
 
-  void stop() { watcher_.reset(); }
+  /// The run has failed, or is over.
+  void stop() { end_watch(watcher_, RunEnd::failed); }
 
  private:
   [[nodiscard]] std::optional<HopRecord> look_at(pid_t pid, Hop hop, Moment moment) const;
   void write(std::optional<HopRecord> record) const;
 
   Witness& witness_;
-  std::optional<Watcher> watcher_;
+  std::unique_ptr<Watcher> watcher_;
   FdTable known_;
 };
 

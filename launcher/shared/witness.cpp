@@ -88,8 +88,7 @@ std::optional<std::string> report_run(const std::vector<HopRecord>& records,
   const auto error = std::ranges::find_if(
       run.diagnosis.findings, [](const Finding& finding) { return finding.severity >= Severity::error; });
   if (error == run.diagnosis.findings.end()) return std::nullopt;
-  return fmt::format("{}, by {}, seen at {}", error->id,
-                     error->culprit ? to_string(*error->culprit) : "nobody known", to_string(error->hop));
+  return fmt::format("{}, {}, seen at {}", error->id, culprit_of(*error), to_string(error->hop));
 }
 
 Witness::Witness(const RunOptions& options, const Arrival& arrival) : options_(options), arrival_(arrival) {

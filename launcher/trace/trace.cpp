@@ -189,7 +189,7 @@ int trace(const std::vector<std::string>& words, Arrival arrival) {
   const std::string run = new_run_name();
   const SignalFd signals = receive_signals(signals_to_relay());
   const HandOver next = hand_over_all(request->command, arrival);
-  Watcher watcher(Cast(Trace(run, file.path()), arrival.record->fds, {}));
+  Watcher watcher(ChainTracker(Trace(run, file.path()), arrival.record->fds, ChainTracker::Launcher::seen));
   const pid_t command = start(next, signals.mask_before);
   let_go(arrival);
   const WaitStatus status = attend(command, signals.fd);

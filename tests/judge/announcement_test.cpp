@@ -80,16 +80,20 @@ TEST(ToldByCount, OfMoreIsTheDoingOfWhoTold) {
 
 TEST(ToldByCount, AStaleListenPidIsOneMistakeAndMisleadsNobody) {
   RunBuilder run = told_by_count(2);
-  run.at(monitor, arrival).environment["LISTEN_PID"] = "100";
-  run.at(runtime_shim, arrival).environment["LISTEN_PID"] = "100";
+  run.from(launcher, departure, [](HopRecord& record) {
+    if (record.hop != payload) record.environment["LISTEN_PID"] = "100";
+  });
+  run.at(runtime_shim, departure).environment["LISTEN_PID"] = "301";
   EXPECT_THAT(run.findings(), ElementsAre("listen-pid-stale by launcher at monitor"));
 }
 
 TEST(ToldByCount, AndByListenFdsAddedUpIsTheRuntimesDoing) {
   RunBuilder run = told_by_count(2);
   run.at(runtime_shim, arrival).environment["LISTEN_FDS"] = "2";
-  put_row(run.at(payload, arrival), directory_row(5));
-  put_row(run.at(payload, arrival), directory_row(8));
+  for (const int number : {5, 8}) {
+    put_row(run.at(runtime_shim, departure), directory_row(number));
+    put_row(run.at(payload, arrival), directory_row(number));
+  }
   EXPECT_THAT(run.findings(), ElementsAre("preserve-count-wrong 5 by runtime-shim at payload",
                                           "fd-leaked 8 by runtime-shim at payload"));
 }

@@ -44,6 +44,7 @@ int order(const HopRecord& record) {
     case Moment::arrival: return hop;
     case Moment::departure: return hop + 1;
     case Moment::running: return record.seen_by == record.hop ? 0 : hop + 1;
+    case Moment::exec:
     case Moment::after_fork:
     case Moment::after_exit: return 0;
   }

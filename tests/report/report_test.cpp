@@ -285,7 +285,7 @@ TEST(DotReport, OfHostileNamesIsMadeOfWholeStatements) {
 TEST(MermaidReport, OfHostileNamesIsMadeOfWholeStatements) {
   static const std::regex statement(
       R"re(stateDiagram-v2|    state "[a-z-]+ \(pid \d+\)" as \w+|    (\[\*\]|\w+) --> \w+: [a-z0-9, ]+|)re"
-      R"re(    note right of \w+|        [a-z-]+( by [a-z-]+)?|    end note)re");
+      R"re(    note right of \w+|        [a-z-]+( by [\w.-]+(, the [a-z-]+| in [a-z-]+'s place)?)?|    end note)re");
   for (const RunBuilder& run : {RunBuilder(), faulty_run(), hostile_run()}) {
     for (const std::string& line : lines_of(report_of(run, ReportFormat::mermaid)))
       EXPECT_TRUE(std::regex_match(line, statement)) << line;
@@ -307,8 +307,8 @@ TEST(JsonReport, HasTheDocumentedKeys) {
   EXPECT_EQ(report.at("records").as_array().size(), run.records.size());
   ASSERT_EQ(report.at("findings").as_array().size(), 3U);
   for (const json::value& finding : report.at("findings").as_array()) {
-    EXPECT_THAT(keys_of(finding),
-                ElementsAre("id", "severity", "hop", "culprit", "fd", "socket", "evidence", "advice"));
+    EXPECT_THAT(keys_of(finding), ElementsAre("id", "severity", "hop", "culprit", "culprit_program",
+                                              "culprit_pid", "fd", "socket", "evidence", "advice"));
   }
 }
 

@@ -68,7 +68,7 @@ class Walk {
       finding.socket = describe(socket_);
       finding.evidence = describe(socket_) + " neither listens nor is connected: clients are refused";
       finding.advice = "call listen(2) on a socket before it is passed on";
-      blame(finding, hops_between(evidence_.before(hop), hop));
+      blame(finding, evidence_, hops_between(evidence_.before(hop), hop));
       findings_.add(std::move(finding));
       return;
     }
@@ -166,7 +166,7 @@ class Walk {
     finding.socket = describe(socket_);
     finding.evidence = std::move(evidence);
     finding.advice = advice;
-    blame(finding, actors_between(earlier, later));
+    blame(finding, evidence_, actors_between(earlier, later));
     findings_.add(std::move(finding));
   }
 
@@ -271,7 +271,7 @@ void preserved(const Evidence& evidence, Findings& findings) {
                                                                 : "another object",
                                        to_string(sighting));
         finding.advice = "keep the sockets and, after them, as many descriptors as --preserve-fds says";
-        blame(finding, actors_between(*earlier, sighting));
+        blame(finding, evidence, actors_between(*earlier, sighting));
         findings.add(std::move(finding));
         break;
       }
@@ -340,7 +340,14 @@ void strangers(const Evidence& evidence, Findings& findings) {
                            ? "count the sockets once: LISTEN_FDS and --preserve-fds must not both keep them"
                            : "open with O_CLOEXEC, and mark everything else close-on-exec before exec: "
                              "close_range(CLOSE_RANGE_CLOEXEC)";
-      blame(finding, hops_between(before, hop));
+      const auto had_not = [&](const HopRecord& seen) {
+        const FdRow* const same = crossing_row(seen, row->number);
+        // Of what has no inode of its own, a departure cannot tell the kind.
+        return same == nullptr || same->device != row->device || same->inode != row->inode;
+      };
+      // Seen a while after its exec, the payload is none of those that it could be.
+      blame(finding, evidence,
+            crossed != nullptr ? evidence.actors_into(hop, had_not) : hops_between(before, hop));
       findings.add(std::move(finding));
     }
   }
@@ -348,11 +355,9 @@ void strangers(const Evidence& evidence, Findings& findings) {
 
 namespace {
 
-// What stands at 0, 1 or 2 of what crossed into a hop; null for a hole.
-const FdRow* stdio_row(const HopRecord& record, int number) {
-  const FdRow* const row = row_at(record.fds, number);
-  return row != nullptr && record.moment == Moment::departure && row->close_on_exec ? nullptr : row;
-}
+bool is_socket(const FdRow* row) { return row != nullptr && (row->socket || row->type == "SOCK"); }
+
+bool is_stdio(const FdRow* row) { return row != nullptr && !is_socket(row); }
 
 // Follows one number of stdio, and tells when a hole or a socket appears there. A socket that has been there
 // from the start is an inetd's, and rightly there.
@@ -362,10 +367,9 @@ void follow_stdio(const Evidence& evidence, Findings& findings, int number) {
   for (const Hop hop : all_hops) {
     const HopRecord* const record = evidence.crossed_into(hop);
     if (record == nullptr) continue;
-    const FdRow* const row = stdio_row(*record, number);
-    const bool is_socket = row != nullptr && (row->socket || row->type == "SOCK");
-    if (std::exchange(first, false) && is_socket) return;
-    const bool was_sound = std::exchange(sound, row != nullptr && !is_socket);
+    const FdRow* const row = crossing_row(*record, number);
+    if (std::exchange(first, false) && is_socket(row)) return;
+    const bool was_sound = std::exchange(sound, is_stdio(row));
     if (sound || !was_sound) continue;
     Finding finding =
         make("stdio-hole", hop, number, hop == Hop::launcher ? Severity::warning : Severity::error);
@@ -374,7 +378,9 @@ void follow_stdio(const Evidence& evidence, Findings& findings, int number) {
                                          number, to_string(hop))
                            : fmt::format("descriptor {} is a {}, which is not stdio", number, row->type);
     finding.advice = "open /dev/null on 0, 1 and 2 before anything else is opened";
-    blame(finding, hops_between(evidence.before(hop), hop));
+    blame(finding, evidence, evidence.actors_into(hop, [&](const HopRecord& seen) {
+      return is_stdio(crossing_row(seen, number));
+    }));
     findings.add(std::move(finding));
   }
 }
@@ -394,7 +400,7 @@ void access(const Evidence& evidence, Findings& findings) {
     finding.evidence =
         fmt::format("descriptor {} is there, and using it is refused with {}", row.number, row.error);
     finding.advice = "look at the security label, the seccomp profile and the user namespace of the payload";
-    blame(finding, hops_between(evidence.before(Hop::payload), Hop::payload));
+    blame(finding, evidence, hops_between(evidence.before(Hop::payload), Hop::payload));
     findings.add(std::move(finding));
   }
 }

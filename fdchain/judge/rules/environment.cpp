@@ -53,7 +53,7 @@ bool names_itself(const HopRecord& record) {
 
 void listen_pid(const Evidence& evidence, Findings& findings) {
   std::optional<std::string> told;  // once: a hop that need not heed it passes it on
-  for_each_recipient(evidence, [&](Hop hop, const HopRecord& record, Hop before) {
+  for_each_recipient(evidence, [&](Hop hop, const HopRecord& record, Hop) {
     const auto pid = variable(record, listen_pid_name);
     const bool by_count = told_by_count(evidence, hop, record);
     if (pid && by_count && !names_itself(record) && std::exchange(told, pid) == pid) return;
@@ -69,13 +69,15 @@ void listen_pid(const Evidence& evidence, Findings& findings) {
     finding.advice =
         "write the pid into LISTEN_PID in the child, after its last fork and before exec; let wrappers exec, "
         "not fork";
-    blame(finding, hops_between(before, hop));
+    blame(finding, evidence, evidence.actors_into(hop, [](const HopRecord& seen) {
+      return !variable(seen, listen_pid_name) || names_itself(seen);
+    }));
     findings.add(std::move(finding));
   });
 }
 
 void listen_pidfdid(const Evidence& evidence, Findings& findings) {
-  for_each_recipient(evidence, [&](Hop hop, const HopRecord& record, Hop before) {
+  for_each_recipient(evidence, [&](Hop hop, const HopRecord& record, Hop) {
     const auto id = variable(record, listen_pidfdid_name);
     if (!id || !record.pidfdid || !names_itself(record) ||
         parse_unsigned_as_systemd(*id).value == *record.pidfdid)
@@ -84,7 +86,10 @@ void listen_pidfdid(const Evidence& evidence, Findings& findings) {
     finding.evidence = "LISTEN_PIDFDID=" + *id + ", and the pidfd of " + std::string(to_string(hop)) +
                        " has inode " + std::to_string(*record.pidfdid);
     finding.advice = "rewrite LISTEN_PIDFDID with LISTEN_PID, or remove it";
-    blame(finding, hops_between(before, hop));
+    // The observer of a wrapper does not see its pidfd's number.
+    blame(finding, evidence, evidence.actors_into(hop, [](const HopRecord& seen) {
+      return !variable(seen, listen_pidfdid_name) || (seen.moment == Moment::exec && names_itself(seen));
+    }));
     findings.add(std::move(finding));
   });
 }
@@ -118,7 +123,10 @@ void pid_variables(const Evidence& evidence, Findings& findings) {
                                     : ": it takes its environment for another process's");
     finding.advice = "write the next program's pid into " + std::string(name) +
                      " in the child, as with LISTEN_PID, or unset it";
-    blame(finding, hops_between(before, stale));
+    blame(finding, evidence, evidence.actors_into(stale, [&](const HopRecord& seen) {
+      const auto its_value = variable(seen, name);
+      return !its_value || names_process(*its_value, seen.pid_in_namespace);
+    }));
     findings.add(std::move(finding));
   }
 }
@@ -140,7 +148,9 @@ void announced_variables(const Evidence& evidence, Findings& findings) {
     finding.evidence = "the sockets are there, " + missing +
                        (missing.find(' ') == std::string::npos ? " is not" : " are not");
     finding.advice = "pass LISTEN_FDS, LISTEN_PID and LISTEN_FDNAMES together with the sockets";
-    blame(finding, hops_between(before, hop));
+    blame(finding, evidence, evidence.actors_into(hop, [](const HopRecord& seen) {
+      return variable(seen, listen_fds_name) && variable(seen, listen_pid_name);
+    }));
     findings.add(std::move(finding));
   });
 }
@@ -156,7 +166,9 @@ void announced_number(const Evidence& evidence, Findings& findings) {
       finding.fd = listen_fds_start;
       finding.evidence = "LISTEN_FDS=" + *text + " is no count of sockets, and sockets are passed";
       finding.advice = "count every socket that is passed in LISTEN_FDS";
-      blame(finding, hops_between(before, hop));
+      blame(finding, evidence, evidence.actors_into(hop, [](const HopRecord& seen) {
+        return announced_count(seen).has_value();
+      }));
       findings.add(std::move(finding));
       return;
     }
@@ -170,7 +182,9 @@ void announced_number(const Evidence& evidence, Findings& findings) {
       finding.evidence = "LISTEN_FDS=" + std::to_string(*count) + ", and " + std::to_string(expected) +
                          " sockets are passed";
       finding.advice = "count every socket that is passed in LISTEN_FDS";
-      blame(finding, hops_between(before, hop));
+      blame(finding, evidence, evidence.actors_into(hop, [&](const HopRecord& seen) {
+        return announced_count(seen).value_or(0) >= expected;
+      }));
       findings.add(std::move(finding));
       return;
     }
@@ -181,7 +195,10 @@ void announced_number(const Evidence& evidence, Findings& findings) {
       finding.evidence = "LISTEN_FDS=" + std::to_string(*count) + ", and descriptor " +
                          std::to_string(number) + " is not open";
       finding.advice = "announce only what is passed; unset LISTEN_* where nothing is";
-      blame(finding, hops_between(before, hop));
+      blame(finding, evidence, evidence.actors_into(hop, [&](const HopRecord& seen) {
+        return listen_fds_start + announced_count(seen).value_or(0) <= number ||
+               crossing_row(seen, number) != nullptr;
+      }));
       findings.add(std::move(finding));
       return;
     }
@@ -203,7 +220,9 @@ void preserve_option(const Evidence& evidence, Findings& findings) {
                        (too_few ? " to be passed: the others are lost"
                                 : " passed: whatever comes to stand behind them is kept");
     finding.advice = "count what is passed, and pass all that is counted";
-    blame(finding, hops_between(evidence.before(hop), hop));
+    blame(finding, evidence, evidence.actors_into(hop, [&](const HopRecord& seen) {
+      return seen.preserve_fds && static_cast<std::size_t>(*seen.preserve_fds) == passed;
+    }));
     findings.add(std::move(finding));
     return;  // the next hop is told the same
   }
@@ -240,7 +259,9 @@ void fdnames(const Evidence& evidence, Findings& findings) {
           "LISTEN_FDNAMES was " + known.value_or("not set") + " and is " + names.value_or("not set");
     }
     finding.advice = "pass LISTEN_FDNAMES on unchanged, one name for each socket in their order";
-    blame(finding, hops_between(before, hop));
+    blame(finding, evidence, evidence.actors_into(hop, [&](const HopRecord& seen) {
+      return variable(seen, listen_fdnames_name) == known;
+    }));
     findings.add(std::move(finding));
     known = names;  // a later hop answers for its own change only
   });
@@ -252,7 +273,6 @@ void leaked_variables(const Evidence& evidence, Findings& findings) {
   for (const Hop hop : all_hops) {
     const HopRecord* const record = evidence.given_to(hop);
     if (record == nullptr) continue;
-    const Hop before = evidence.before(hop);
     for (const auto& [name, value] : record->environment) {
       const bool handshake = name.starts_with("_OCI_") && hop >= Hop::runtime_shim;
       const bool listen = name == listen_fds_name && no_sockets && evidence.is_upstream(hop) &&
@@ -266,7 +286,9 @@ void leaked_variables(const Evidence& evidence, Findings& findings) {
                           : listen  ? "no sockets are"
                                     : "--sdnotify keeps it from");
       finding.advice = "unset " + name + " for the next program";
-      blame(finding, hops_between(before, hop));
+      blame(finding, evidence, evidence.actors_into(hop, [&, &name = name](const HopRecord& seen) {
+        return !variable(seen, name);
+      }));
       findings.add(std::move(finding));
     }
   }
@@ -286,15 +308,17 @@ void handshake_numbers(const Evidence& evidence, Findings& findings) {
     const auto number = parse_decimal(*text, 1U << 30);
     const FdRow* const row = number ? row_at(record->fds, static_cast<int>(*number)) : nullptr;
     const bool behind_the_window = number && static_cast<int>(*number) >= end;
-    const bool is_pipe = row != nullptr && (row->type == "FIFO" || (row->socket && !row->socket->listening));
-    if (behind_the_window && is_pipe) continue;
+    if (behind_the_window && row != nullptr && is_pipe(*row)) continue;
     Finding finding = make("handshake-collision", Hop::monitor);
     if (number) finding.fd = static_cast<int>(*number);
     finding.evidence = std::string(name) + '=' + *text +
                        (row == nullptr ? ", which is not open" : ", which is " + describe(*row));
     finding.advice =
         "place the handshake behind everything that is passed to the payload, and announce these numbers";
-    blame(finding, hops_between(evidence.before(Hop::monitor), Hop::monitor));
+    blame(finding, evidence, evidence.actors_into(Hop::monitor, [&](const HopRecord& seen) {
+      const FdRow* const its_row = number ? row_at(seen.fds, static_cast<int>(*number)) : nullptr;
+      return variable(seen, name) != text || (behind_the_window && its_row != nullptr && is_pipe(*its_row));
+    }));
     findings.add(std::move(finding));
   }
 }
@@ -315,7 +339,9 @@ void notify_socket(const Evidence& evidence, Findings& findings) {
     finding.evidence = "NOTIFY_SOCKET was " + known.value_or("not set") + " and is " +
                        value.value_or("not set") + ": READY=1 of the payload does not arrive";
     finding.advice = "pass NOTIFY_SOCKET on, or forward what arrives where it points";
-    blame(finding, hops_between(evidence.before(hop), hop));
+    blame(finding, evidence, evidence.actors_into(hop, [&](const HopRecord& seen) {
+      return variable(seen, notify_socket_name) == known;
+    }));
     findings.add(std::move(finding));
     known = value;
   }

@@ -61,8 +61,6 @@ std::span<const Entry> find_all(const std::vector<Entry>& sorted, const FdRow& r
   return {sorted.data() + (first - sorted.begin()), static_cast<std::size_t>(last - first)};
 }
 
-bool is_pipe(const FdRow& row) { return row.type == "FIFO" || (row.socket && !row.socket->listening); }
-
 bool is_announced_handshake(const HopRecord& record, const FdRow& row) {
   if (!is_pipe(row)) return false;
   for (const std::string_view name : {sync_pipe_name, start_pipe_name, attach_pipe_name}) {
@@ -85,7 +83,8 @@ void Evidence::sort(std::span<const HopRecord> records) {
   for (const HopRecord& record : records) {
     HopEvidence& hop = hops_[static_cast<std::size_t>(record.hop)];
     switch (record.moment) {
-      case Moment::arrival: hop.arrival = &record; break;
+      case Moment::exec: hop.wrappers.push_back(&record); break;
+      case Moment::arrival: take_arrival(hop, record); break;
       case Moment::departure: hop.departure = &record; break;
       case Moment::running:
         if (record.seen_by == record.hop)
@@ -97,6 +96,15 @@ void Evidence::sort(std::span<const HopRecord> records) {
       case Moment::after_fork: break;
     }
   }
+}
+
+// A hop's own word tells more than an onlooker's of the same program. A payload that has become another one
+// since speaks of what that was given.
+void Evidence::take_arrival(HopEvidence& hop, const HopRecord& record) {
+  const bool is_better =
+      hop.arrival == nullptr ||
+      (record.seen_by == record.hop ? record.exe == hop.arrival->exe : record.exe != hop.arrival->exe);
+  if (is_better) hop.arrival = &record;
 }
 
 void Evidence::make_contract(const std::optional<Contract>& given) {
@@ -196,6 +204,7 @@ void Evidence::index() {
   preserved_by_object_ =
       sorted_by_object(contract_.preserved, [](const FdRow& row) -> const FdRow& { return row; });
   for (const HopEvidence& hop : hops_) {
+    for (const HopRecord* const wrapper : hop.wrappers) indexes_.emplace(wrapper, wrapper->fds);
     for (const HopRecord* const record : {hop.arrival, hop.departure, hop.outside, hop.after_exit}) {
       if (record != nullptr) indexes_.emplace(record, record->fds);
     }
@@ -231,6 +240,7 @@ std::vector<const FdRow*> Evidence::rows_with(const HopRecord& record, const FdR
 void Evidence::collect_sightings() {
   for (const Hop hop : all_hops) {
     const HopEvidence& evidence = of(hop);
+    for (const HopRecord* const wrapper : evidence.wrappers) sightings_.push_back({hop, true, wrapper});
     // From outside a payload is seen after its exec, when it may have closed something itself: what the shim
     // had just before is the better witness, where there is one.
     const bool outside_only = evidence.arrival == nullptr && evidence.outside != nullptr;
@@ -257,15 +267,38 @@ Hop Evidence::before(Hop hop) const {
   return found;
 }
 
-std::vector<Hop> actors_between(const Sighting& earlier, const Sighting& later) {
-  // What a hop was about to pass on is beyond its reach a moment later; what it received it can still spoil.
-  const int first = static_cast<int>(earlier.hop) + (earlier.received ? 0 : 1);
+// The shim's departure is written before its last steps, not in a child that has nothing to do but exec.
+static bool departs_in_place(Hop hop) { return hop == Hop::runtime_shim; }
+
+std::vector<Actor> hops_between(Hop earlier, Hop later) {
+  std::vector<Actor> hops;
+  for (int hop = static_cast<int>(earlier); hop < static_cast<int>(later); ++hop)
+    hops.push_back({static_cast<Hop>(hop)});
+  return hops;
+}
+
+std::vector<Actor> Evidence::actors_into(Hop hop, const std::function<bool(const HopRecord&)>& sound) const {
+  const auto& wrappers = of(hop).wrappers;
+  const auto last_sound = std::find_if(wrappers.rbegin(), wrappers.rend(),
+                                       [&](const HopRecord* record) { return sound(*record); });
+  if (last_sound != wrappers.rend()) return {{hop, *last_sound}};
+  const Hop earlier = before(hop);
+  const HopRecord* const departure = of(earlier).departure;
+  if (departure != nullptr && !departs_in_place(earlier) && sound(*departure)) return {};
+  return hops_between(earlier, hop);
+}
+
+std::vector<Actor> actors_between(const Sighting& earlier, const Sighting& later) {
   const bool by_itself = !later.received || later.record->moment == Moment::running;
-  const int last = static_cast<int>(later.hop) - (by_itself ? 0 : 1);
-  if (first > last) return {earlier.hop};
-  std::vector<Hop> actors;
-  for (int hop = first; hop <= last; ++hop) actors.push_back(static_cast<Hop>(hop));
-  return actors;
+  const Hop end = by_itself ? static_cast<Hop>(static_cast<int>(later.hop) + 1) : later.hop;
+  if (earlier.is_of_wrapper()) {
+    std::vector<Actor> actors = hops_between(earlier.hop, end);
+    actors.insert(actors.begin(), {earlier.hop, earlier.record});
+    return actors;
+  }
+  // What a hop was about to pass on is beyond its reach a moment later; what it received it can still spoil.
+  const bool in_reach = earlier.received || departs_in_place(earlier.hop);
+  return hops_between(in_reach ? earlier.hop : static_cast<Hop>(static_cast<int>(earlier.hop) + 1), end);
 }
 
 std::optional<std::string> variable(const HopRecord& record, std::string_view name) {
@@ -295,9 +328,16 @@ std::optional<int> told_too_few(const Evidence& evidence, Hop hop) {
   return meant && !all ? std::optional(count) : std::nullopt;
 }
 
+bool is_pipe(const FdRow& row) { return row.type == "FIFO" || (row.socket && !row.socket->listening); }
+
 const FdRow* row_at(const FdTable& table, int number) {
   const auto found = std::ranges::lower_bound(table, number, {}, &FdRow::number);
   return found == table.end() || found->number != number ? nullptr : &*found;
+}
+
+const FdRow* crossing_row(const HopRecord& record, int number) {
+  const FdRow* const row = row_at(record.fds, number);
+  return row != nullptr && record.moment == Moment::departure && row->close_on_exec ? nullptr : row;
 }
 
 bool is_socket_of(const ContractSocket& socket, const FdRow& row) {
@@ -314,6 +354,7 @@ bool is_handshake(const Evidence& evidence, Hop hop, const HopRecord& record, co
 }
 
 std::string to_string(const Sighting& sighting) {
+  if (sighting.is_of_wrapper()) return "a wrapper in " + std::string(to_string(sighting.hop)) + "'s place";
   const std::string_view moment = !sighting.received                           ? "departure"
                                   : sighting.record->moment == Moment::arrival ? "arrival"
                                                                                : "running";

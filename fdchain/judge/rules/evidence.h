@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <map>
 #include <optional>
 #include <span>
@@ -13,15 +14,25 @@
 
 namespace fdchain {
 
-/// What a record of a hop says about a hand-over: what it received, or what it was about to pass on.
+/// What a record says about a hand-over: what a hop received, or was about to pass on; or what a wrapper in
+/// its place had at its exec.
 struct Sighting {
   Hop hop = Hop::launcher;
   bool received = true;  ///< an arrival (or a look from outside, where there is none), else a departure
   const HopRecord* record = nullptr;
+
+  [[nodiscard]] bool is_of_wrapper() const { return record != nullptr && record->moment == Moment::exec; }
+};
+
+/// Who can have done something: a hop, or a wrapper that stood in its place.
+struct Actor {
+  Hop hop = Hop::launcher;
+  const HopRecord* wrapper = nullptr;
 };
 
 /// The records of one hop; null where there is none.
 struct HopEvidence {
+  std::vector<const HopRecord*> wrappers;  ///< what stood in its place before it, in the order of time
   const HopRecord* arrival = nullptr;
   const HopRecord* departure = nullptr;
   const HopRecord* outside = nullptr;     ///< running, seen by another hop: it may have changed by then
@@ -90,8 +101,15 @@ class Evidence {
   /// The hop before, among those that left a record; the activator when there is none.
   [[nodiscard]] Hop before(Hop hop) const;
 
+  /// Who can have spoilt what a hop received, when `sound` says of a record whether it was still right there:
+  /// the last wrapper that had it right, or the hops since the one before. Nobody of those that were seen
+  /// when the last of them departed with it sound.
+  [[nodiscard]] std::vector<Actor> actors_into(Hop hop,
+                                               const std::function<bool(const HopRecord&)>& sound) const;
+
  private:
   void sort(std::span<const HopRecord> records);
+  static void take_arrival(HopEvidence& hop, const HopRecord& record);
   void make_contract(const std::optional<Contract>& given);
   void presume_contract();
   void presume_preserved();
@@ -111,9 +129,13 @@ class Evidence {
   std::vector<Sighting> sightings_;
 };
 
-/// Who can have done something that is not there in `earlier` and there in `later`: one hop, or several when
-/// records between them are missing, or `later` is a look from outside.
-std::vector<Hop> actors_between(const Sighting& earlier, const Sighting& later);
+/// Who can have done something that is not there in `earlier` and there in `later`: one, or several when
+/// records between them are missing, or `later` is a look from outside. Nobody of those that were seen when
+/// `earlier` is a departure of a child: between that and the next program's exec only others can have run.
+std::vector<Actor> actors_between(const Sighting& earlier, const Sighting& later);
+
+/// All from `earlier` on, that included, to the one before `later`.
+std::vector<Actor> hops_between(Hop earlier, Hop later);
 
 /// The value of a chain variable; nothing when it is not set.
 std::optional<std::string> variable(const HopRecord& record, std::string_view name);
@@ -130,6 +152,12 @@ bool told_by_count(const Evidence& evidence, Hop hop, const HopRecord& record);
 std::optional<int> told_too_few(const Evidence& evidence, Hop hop);
 
 const FdRow* row_at(const FdTable& table, int number);
+
+/// What a hop has at a number, or is about to pass on there: of a departure, what is not close-on-exec.
+const FdRow* crossing_row(const HopRecord& record, int number);
+
+/// Whether it is of a kind that two processes talk over, and no client can reach.
+bool is_pipe(const FdRow& row);
 
 /// Whether a row is that socket: at whatever number, or, when its identity says little, at its own.
 bool is_socket_of(const ContractSocket& socket, const FdRow& row);

@@ -6,7 +6,8 @@ namespace fdchain::rules {
 
 void Findings::add(Finding finding) {
   const auto same = std::ranges::find_if(findings_, [&](const Finding& known) {
-    return known.id == finding.id && known.culprit == finding.culprit && known.hop == finding.hop;
+    return known.id == finding.id && known.culprit == finding.culprit && known.hop == finding.hop &&
+           known.culprit_pid == finding.culprit_pid;
   });
   if (same == findings_.end()) {
     findings_.push_back(std::move(finding));
@@ -24,20 +25,24 @@ std::vector<Finding> Findings::take() {
   return std::move(findings_);
 }
 
-std::vector<Hop> hops_between(Hop earlier, Hop later) {
-  std::vector<Hop> hops;
-  for (int hop = static_cast<int>(earlier); hop < static_cast<int>(later); ++hop)
-    hops.push_back(static_cast<Hop>(hop));
-  return hops;
-}
-
-void blame(Finding& finding, const std::vector<Hop>& actors) {
+void blame(Finding& finding, const Evidence& evidence, const std::vector<Actor>& actors) {
   if (actors.size() == 1) {
-    finding.culprit = actors.front();
+    const auto& [hop, wrapper] = actors.front();
+    finding.culprit = hop;
+    finding.culprit_is_wrapper = wrapper != nullptr;
+    const HopRecord* const record = wrapper != nullptr ? wrapper : evidence.of(hop).received();
+    if (record == nullptr) return;
+    finding.culprit_program = program_of(*record);
+    finding.culprit_pid = record->pid;
+    return;
+  }
+  if (actors.empty()) {
+    finding.evidence += "; the hop before departed with it as it should be: who ran between was not seen";
     return;
   }
   finding.evidence += "; no record tells which of them did it:";
-  for (const Hop hop : actors) finding.evidence.append(" ").append(to_string(hop));
+  for (const auto& [hop, wrapper] : actors)
+    finding.evidence.append(" ").append(wrapper != nullptr ? program_of(*wrapper) : to_string(hop));
 }
 
 }  // namespace fdchain::rules

@@ -22,14 +22,11 @@ Finding make(std::string id, Hop hop, Severity severity = Severity::error) {
   return finding;
 }
 
-// Calls `judge(hop, record, before)` for every hop of which it is known what it started with, whatever it was
-// told.
+// Calls `judge(hop, record)` for every hop of which it is known what it started with, whatever it was told.
 template <typename Judge>
 void for_each_hop(const Evidence& evidence, Judge judge) {
   for (const Hop hop : all_hops) {
-    if (const HopRecord* const record = evidence.crossed_into(hop)) {
-      judge(hop, *record, hops_between(evidence.before(hop), hop));
-    }
+    if (const HopRecord* const record = evidence.crossed_into(hop)) judge(hop, *record);
   }
 }
 
@@ -47,7 +44,7 @@ bool holds_sockets(const Evidence& evidence, const HopRecord& record, std::strin
 void nofile(const Evidence& evidence, Findings& findings) {
   const auto needed = static_cast<std::uint64_t>(evidence.payload_end());
   std::optional<std::uint64_t> known;
-  for_each_hop(evidence, [&](Hop hop, const HopRecord& record, const std::vector<Hop>& actors) {
+  for_each_hop(evidence, [&](Hop hop, const HopRecord& record) {
     const bool lowered = !known || record.nofile_soft < *known;
     known = record.nofile_soft;
     if (record.nofile_soft >= needed || !lowered) return;
@@ -56,7 +53,8 @@ void nofile(const Evidence& evidence, Findings& findings) {
     finding.evidence = fmt::format("RLIMIT_NOFILE is {}, and descriptors up to {} are passed",
                                    record.nofile_soft, needed - 1);
     finding.advice = "leave the limit of the caller, or set one that what is passed fits in";
-    blame(finding, actors);
+    blame(finding, evidence,
+          evidence.actors_into(hop, [&](const HopRecord& seen) { return seen.nofile_soft >= needed; }));
     findings.add(std::move(finding));
   });
 }
@@ -76,7 +74,7 @@ std::string signal_name(int number) {
 
 void ignored_signals(const Evidence& evidence, Findings& findings) {
   std::optional<std::vector<int>> known;
-  for_each_hop(evidence, [&](Hop hop, const HopRecord& record, const std::vector<Hop>& actors) {
+  for_each_hop(evidence, [&](Hop hop, const HopRecord& record) {
     std::vector<int> added;
     if (known) std::ranges::set_difference(record.ignored_signals, *known, std::back_inserter(added));
     known = record.ignored_signals;
@@ -86,7 +84,9 @@ void ignored_signals(const Evidence& evidence, Findings& findings) {
     finding.evidence = "signals that were not ignored before are:";
     for (const int number : added) finding.evidence.append(" ").append(signal_name(number));
     finding.advice = "set every signal that you ignore or catch back to its default in the child";
-    blame(finding, actors);
+    blame(finding, evidence, evidence.actors_into(hop, [&](const HopRecord& seen) {
+      return std::ranges::find_first_of(seen.ignored_signals, added) == seen.ignored_signals.end();
+    }));
     findings.add(std::move(finding));
   });
 }
@@ -103,7 +103,7 @@ void retained(const Evidence& evidence, Findings& findings) {
     if (evidence.misled() && hop >= *evidence.misled()) continue;
     if (record == nullptr || !holds_sockets(evidence, *record, held)) continue;
     Finding finding = make("fd-retained", hop);
-    finding.culprit = hop;
+    blame(finding, evidence, {{hop}});
     finding.socket = describe(evidence.contract().sockets.front());
     finding.evidence = fmt::format(
         "{} still holds {} when the payload has ended: clients hang, and a restart finds the address in use",
@@ -122,7 +122,7 @@ void children(const Evidence& evidence, Findings& findings) {
     const HopRecord* const record = evidence.of(hop).after_exit;
     if (record == nullptr) continue;
     Finding finding = make("zombie-left", hop, Severity::warning);
-    finding.culprit = hop;
+    blame(finding, evidence, {{hop}});
     for (const ProcessRow& child : record->children) {
       if (!accounted.insert(child.pid).second) continue;
       finding.evidence.append(finding.evidence.empty() ? "" : "; ")
@@ -145,7 +145,7 @@ void growth(const Evidence& evidence, Findings& findings) {
     for (std::size_t i = 1; i < looks.size(); ++i) grows &= looks[i]->fds.size() > looks[i - 1]->fds.size();
     if (!grows) continue;
     Finding finding = make("fd-growth", hop, Severity::warning);
-    finding.culprit = hop;
+    blame(finding, evidence, {{hop}});
     finding.fd = looks.back()->fds.back().number;
     finding.evidence = fmt::format("{} held {} descriptors, and {} after {} events", to_string(hop),
                                    looks.front()->fds.size(), looks.back()->fds.size(), looks.size() - 1);
@@ -184,7 +184,7 @@ void lost_words(const Evidence& evidence, Findings& findings) {
   const auto silent = silent_failure(evidence.of(Hop::runtime_shim).after_exit, *monitor, payload_ran);
   if (silent && !was_misled(Hop::runtime_shim)) {
     Finding finding = make("handshake-lost-error", Hop::monitor);
-    finding.culprit = Hop::runtime_shim;
+    blame(finding, evidence, {{Hop::runtime_shim}});
     finding.evidence = *silent + ", and told the monitor nothing";
     finding.advice = "say on the sync pipe why the payload did not start, whatever the failure";
     findings.add(std::move(finding));
@@ -193,7 +193,7 @@ void lost_words(const Evidence& evidence, Findings& findings) {
   const std::size_t due = payload_ran ? 2 : 1;  // the pid and the status, or the failure
   if (launcher->heard.size() >= due) return;
   Finding finding = make("handshake-lost-error", Hop::launcher);
-  finding.culprit = Hop::monitor;
+  blame(finding, evidence, {{Hop::monitor}});
   finding.evidence = payload_ran
                          ? "the payload " + *monitor->ended + ", and the monitor did not tell the launcher"
                          : "the payload never ran, and the monitor did not tell the launcher why";

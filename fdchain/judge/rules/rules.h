@@ -24,12 +24,8 @@ class Findings {
   std::vector<Finding> findings_;
 };
 
-/// Who can have spoilt what `later` received: all from the hop that was seen before it on, `earlier`
-/// included.
-std::vector<Hop> hops_between(Hop earlier, Hop later);
-
-/// Who did it, when it is one hop; else nothing, and the evidence says which ones it could be.
-void blame(Finding& finding, const std::vector<Hop>& actors);
+/// Who did it, when it can only be one; else nothing, and the evidence says which ones it could be.
+void blame(Finding& finding, const Evidence& evidence, const std::vector<Actor>& actors);
 
 // environment.cpp: what is announced.
 void listen_pid(const Evidence& evidence, Findings& findings);

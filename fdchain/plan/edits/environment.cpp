@@ -192,6 +192,7 @@ constexpr std::array table{
         .bug = "an entrypoint of `sh -c 'daemon; :'` forks (socketmaster 10, rootlesskit 428)",
         .finding = "listen-pid-stale",
         .summary = "start the next program from a shell that forks",
+        .by_wrapper = true,
         .edit = fork_wrapper,
     },
     Fault{

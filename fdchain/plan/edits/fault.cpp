@@ -102,6 +102,12 @@ const Fault* find_fault(std::string_view name) {
   return found == faults.end() ? nullptr : &*found;
 }
 
+Hop culprit_of(const FaultRequest& request) {
+  const Fault* const fault = find_fault(request.name);
+  const bool by_wrapper = fault != nullptr && fault->by_wrapper;
+  return by_wrapper ? static_cast<Hop>(static_cast<int>(request.hop) + 1) : request.hop;
+}
+
 FaultRequest parse_fault(std::string_view text) {
   const std::size_t colon = text.find(':');
   const auto hop = parse_hop(text.substr(0, colon));

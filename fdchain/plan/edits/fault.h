@@ -76,6 +76,7 @@ struct Fault {
   std::string_view finding;        ///< what the judge must find
   std::string_view summary;        ///< one line
   Trigger trigger = Trigger::hand_over;
+  bool by_wrapper = false;  ///< it is made by a program in the next hop's place
   /// Makes the mistake. Throws Failure with status 2 when there is nothing to do it to.
   void (*edit)(HopPlan& plan, const std::vector<int>& numbers, const HopContext& context);
 };
@@ -85,6 +86,9 @@ std::span<const Fault> all_faults();
 
 /// The fault of this name; nothing when there is none.
 const Fault* find_fault(std::string_view name);
+
+/// Where the judge must find it: the hop that makes it, or the next one, where a wrapper stands in its place.
+Hop culprit_of(const FaultRequest& request);
 
 /// Reads one --fault value. Throws Failure with status 2, listing what exists.
 FaultRequest parse_fault(std::string_view text);

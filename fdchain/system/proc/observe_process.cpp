@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <linux/kcmp.h>
 #include <sched.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -42,14 +43,22 @@ std::uint64_t own_ignored_signals() {
   return mask;
 }
 
-// What monitor and runtime are told is told on their command lines; the payload's words are its own.
+// The payload's words are its own, and the launcher's are a command's.
 void read_command_line(const proc::Process& process, HopRecord& record) {
   if (record.hop != Hop::monitor && record.hop != Hop::runtime_shim) return;
-  const auto read = process.command_line().value_or(std::vector<std::string>{});
-  const std::vector<std::string_view> words(read.begin(), read.end());
-  record.preserve_fds = told_to_preserve(words);
-  record.replaces_listen_pid = told_to_replace_listen_pid(words);
-  record.relays_notify = told_to_relay_notifications(words);
+  take_told(record, process.command_line().value_or(std::vector<std::string>{}));
+}
+
+// The name that the kernel was told to execute, which it keeps 15 bytes of; whole, where a word of the
+// command line has it. Of a script that is the script's, not the interpreter's.
+std::string program_name(const proc::Process& process) {
+  const auto stat = process.stat();
+  if (!stat) return {};
+  for (const std::string& word : process.command_line().value_or(std::vector<std::string>{})) {
+    const std::string_view name = std::string_view(word).substr(word.rfind('/') + 1);
+    if (!stat->command.empty() && name.starts_with(stat->command)) return std::string(name);
+  }
+  return stat->command;
 }
 
 /// Looks at another process's descriptors, one by one.
@@ -71,6 +80,7 @@ class Onlooker {
     const auto socket = own == nullptr ? look_at_socket(raw) : std::nullopt;
     FdRow row = describe_row(raw, own == nullptr ? process_.link(link) : "",
                              own != nullptr ? own : to_pointer(socket));
+    if (own != nullptr && row.socket) row.socket->listening = listens(raw).value_or(row.socket->listening);
     row.same_as = own != nullptr && is_same(*own, number) ? std::optional(own->number) : std::nullopt;
     return row;
   }
@@ -85,14 +95,31 @@ class Onlooker {
     return static_cast<int>(std::strtoull(std::string(*text).c_str(), nullptr, 8));
   }
 
+  // A copy of the descriptor, if it is still this object.
+  [[nodiscard]] OwnedFd copy_of(const RawRow& raw) const {
+    if (!S_ISSOCK(raw.mode) || !pidfd_) return {};
+    OwnedFd copy(static_cast<int>(::syscall(SYS_pidfd_getfd, pidfd_.get(), raw.number, 0)));
+    struct stat status {};
+    const bool is_same = copy && ::fstat(copy.get(), &status) == 0 && status.st_dev == raw.device &&
+                         status.st_ino == raw.inode;
+    return is_same ? std::move(copy) : OwnedFd();
+  }
+
   // A socket that nobody here has: its row, by a copy that is closed again at once. Another object, or a
   // refusal, and nothing is known of it but what /proc tells.
   [[nodiscard]] std::optional<FdRow> look_at_socket(const RawRow& raw) const {
-    if (!S_ISSOCK(raw.mode) || !pidfd_) return std::nullopt;
-    const OwnedFd copy(static_cast<int>(::syscall(SYS_pidfd_getfd, pidfd_.get(), raw.number, 0)));
-    auto row = copy ? observe_fd(copy.get()) : std::nullopt;
-    if (!row || row->device != raw.device || row->inode != raw.inode) return std::nullopt;
-    return row;
+    const OwnedFd copy = copy_of(raw);
+    return copy ? observe_fd(copy.get()) : std::nullopt;
+  }
+
+  // Of all that is known of a socket, this can have changed.
+  [[nodiscard]] std::optional<bool> listens(const RawRow& raw) const {
+    const OwnedFd copy = copy_of(raw);
+    int listening = 0;
+    socklen_t size = sizeof listening;
+    if (!copy || ::getsockopt(copy.get(), SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) < 0)
+      return std::nullopt;
+    return listening != 0;
   }
 
   // By number, there being no other way: whoever looks has to see afterwards that the process still exists.
@@ -114,6 +141,7 @@ std::optional<HopRecord> look_at(const proc::Process& process, Hop hop, const Fd
   HopRecord record;
   record.hop = hop;
   record.exe = process.link("exe");
+  record.program = program_name(process);
   record.time_ns = monotonic_ns();
   record.pid = process.pid();
   record.ppid = status->parent;
@@ -150,6 +178,13 @@ std::map<std::string, std::string> chain_variables(const std::vector<std::string
   return variables;
 }
 
+void take_told(HopRecord& record, const std::vector<std::string>& command_line) {
+  const std::vector<std::string_view> words(command_line.begin(), command_line.end());
+  record.preserve_fds = told_to_preserve(words);
+  record.replaces_listen_pid = told_to_replace_listen_pid(words);
+  record.relays_notify = told_to_relay_notifications(words);
+}
+
 std::vector<int> signals_of(std::uint64_t mask) {
   std::vector<int> numbers;
   for (int number = 1; number <= 64; ++number) {
@@ -173,6 +208,7 @@ HopRecord observe_process(Hop hop, Moment moment) {
   record.ppid = ::getppid();
   record.sid = ::getsid(0);
   if (self_info) record.exe = self_info->link("exe");
+  if (self_info) record.program = program_name(*self_info);
   record.environment = chain_variables(own_assignments());
   record.nofile_soft = room.before().rlim_cur;
   record.nofile_hard = room.before().rlim_max;

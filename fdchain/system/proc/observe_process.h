@@ -22,6 +22,9 @@ HopRecord observe_process(Hop hop, Moment moment);
 /// Nothing when the process has gone, or changes programs faster than it can be read.
 std::optional<HopRecord> observe_other(pid_t pid, Hop hop, Moment moment, Hop seen_by, const FdTable& known);
 
+/// What a monitor or a runtime is told on its command line.
+void take_told(HopRecord& record, const std::vector<std::string>& command_line);
+
 /// The children of this process, zombies included.
 std::vector<ProcessRow> observe_children();
 

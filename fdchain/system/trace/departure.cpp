@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "fdchain/model/listen_env.h"
 #include "fdchain/model/object_index.h"
 #include "fdchain/protocol/told.h"
 #include "fdchain/system/proc/observe.h"
@@ -19,11 +20,16 @@ DepartureObserver::DepartureObserver(const HandOver& next, FdTable own)
     relays_notify_ = told_to_relay_notifications(words);
   }
   std::set<int> numbers;
+  int wherever = 0;  // how many get the lowest number that is free
   for (const FdRow& row : own_) numbers.insert(row.number);
   for (const PlannedStep& planned : plan_steps(next)) {
     using enum Step::Kind;
     const bool places = planned.step.kind == lift || planned.step.kind == place || planned.step.kind == make;
     if (places) numbers.insert(planned.step.target);
+    if (planned.step.kind == make && planned.step.target < listen_fds_start) ++wherever;
+  }
+  for (int number = listen_fds_start; wherever > 0; ++number) {
+    if (numbers.insert(number).second) --wherever;
   }
   candidates_.assign(numbers.begin(), numbers.end());
   rows_.resize(candidates_.size());

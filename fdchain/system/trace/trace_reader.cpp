@@ -45,7 +45,8 @@ std::size_t memory_of(const FdRow& row) {
 // About; the length of a line says little, since a short one can hold a lot of small things.
 std::size_t memory_of(const HopRecord& record) {
   constexpr std::size_t node = 64;  // what a map or the heap adds to each entry
-  std::size_t bytes = sizeof record + memory_of(record.run) + memory_of(record.exe);
+  std::size_t bytes =
+      sizeof record + memory_of(record.run) + memory_of(record.exe) + memory_of(record.program);
   for (const auto& [name, value] : record.environment)
     bytes += node + 2 * sizeof(std::string) + memory_of(name) + memory_of(value);
   bytes += record.ignored_signals.capacity() * sizeof(int);

@@ -4,6 +4,8 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,7 +15,9 @@
 #include <string>
 
 #include "fdchain/model/failure.h"
+#include "fdchain/model/printable.h"
 #include "fdchain/program/guard.h"
+#include "fdchain/program/log.h"
 #include "fdchain/system/exec/daemon.h"
 #include "fdchain/system/exec/spawn.h"
 #include "fdchain/system/fd/handshake.h"
@@ -32,15 +36,16 @@ constexpr auto patience = std::chrono::seconds(10);
 constexpr std::string_view begin = "begin";
 constexpr std::string_view following = "following";
 constexpr std::string_view await_rest = "await the rest";
+constexpr std::string_view stop_here = "stop here";
 constexpr std::string_view done = "done";
 
-void take_in(Follower& follower, Cast& cast) {
+void take_in(Follower& follower, ChainTracker& tracker) {
   while (const auto seen = follower.next()) {
     bool of_no_interest = false;
     if (seen->kind == Happening::Kind::exec)
-      of_no_interest = cast.saw_exec(seen->pid);
+      of_no_interest = tracker.on_exec(seen->pid);
     else
-      cast.saw_end(seen->pid, seen->status == 0);
+      tracker.on_end(seen->pid, seen->status == 0);
     of_no_interest ? follower.let_go(*seen) : follower.go_on(*seen);
   }
 }
@@ -54,7 +59,7 @@ std::string hear(const OwnedFd& link, std::chrono::milliseconds limit) {
   return {said.data(), static_cast<std::size_t>(std::max<ssize_t>(got, 0))};
 }
 
-void follow(pid_t whom, Cast& cast, const OwnedFd& link) {
+void follow(pid_t whom, ChainTracker& tracker, const OwnedFd& link) {
   sigset_t wanted;
   ::sigemptyset(&wanted);
   ::sigaddset(&wanted, SIGCHLD);
@@ -65,18 +70,21 @@ void follow(pid_t whom, Cast& cast, const OwnedFd& link) {
   bool awaiting = false;
   Clock::time_point end = Clock::time_point::max();
   while (true) {
-    take_in(follower, cast);
-    if (awaiting && (!cast.expects_more() || Clock::now() >= end)) break;
+    take_in(follower, tracker);
+    if (awaiting && (!tracker.expects_more() || Clock::now() >= end)) break;
     waiting[1].revents = 0;
     (void)!::poll(waiting.data(), awaiting ? 1 : 2, awaiting ? 20 : -1);
     while (read_signal(changes.fd.get()) != 0) {
     }
     if (waiting[1].revents == 0) continue;
-    if (hear(link, {}) != await_rest) break;
+    const std::string said = hear(link, {});
+    if (said == stop_here) break;
+    if (said != await_rest) return;  // nobody is there to read it
     awaiting = true;
     end = Clock::now() + patience;
   }
-  take_in(follower, cast);
+  take_in(follower, tracker);
+  tracker.finish();
   send_message(link, done);
 }
 
@@ -91,7 +99,7 @@ void leave_the_others(const OwnedFd& link) {
 
 }  // namespace
 
-Watcher::Watcher(Cast cast) {
+Watcher::Watcher(ChainTracker tracker) {
   SocketPair link = make_socket_pair();
   const pid_t self = ::getpid();
   pid_ = split_process();
@@ -103,7 +111,7 @@ Watcher::Watcher(Cast cast) {
         [&] {
           leave_the_others(theirs);
           check(::prctl(PR_SET_PDEATHSIG, SIGKILL), "prctl PR_SET_PDEATHSIG");
-          if (hear(theirs, patience) == begin && ::getppid() == self) follow(self, cast, theirs);
+          if (hear(theirs, patience) == begin && ::getppid() == self) follow(self, tracker, theirs);
           return 0;
         },
         tell);
@@ -122,9 +130,13 @@ Watcher::Watcher(Cast cast) {
 
 Watcher::~Watcher() { end(); }
 
-void Watcher::finish() {
+void Watcher::finish() { conclude(await_rest); }
+
+void Watcher::stop() { conclude(stop_here); }
+
+void Watcher::conclude(std::string_view how) {
   if (pid_ == 0) return;
-  send_message(link_, await_rest);
+  send_message(link_, how);
   const std::string said = hear(link_, 2 * patience);
   end();
   if (said != done)
@@ -140,6 +152,44 @@ void Watcher::end() {
   reap(pid_);
   pid_ = 0;
   (void)::prctl(PR_SET_PTRACER, 0);
+}
+
+namespace {
+
+// By its mode or its capabilities. A process that is traced by one with fewer does not get them at exec.
+bool raises_privileges(const std::string& program) {
+  struct stat status {};
+  if (::stat(program.c_str(), &status) < 0) return false;
+  return (status.st_mode & (S_ISUID | S_ISGID)) != 0 ||
+         ::getxattr(program.c_str(), "security.capability", nullptr, 0) > 0;
+}
+
+}  // namespace
+
+std::unique_ptr<Watcher> watch_run(const Trace& trace, FdTable known, const std::string& payload) {
+  if (!trace.on()) return nullptr;
+  if (::geteuid() != 0 && raises_privileges(payload)) {
+    log::warn("{} raises its privileges, which it could not if it was followed: it is seen after its exec",
+              printable(payload));
+    return nullptr;
+  }
+  try {
+    return std::make_unique<Watcher>(
+        ChainTracker(trace, std::move(known), ChainTracker::Launcher::speaks_for_itself));
+  } catch (const Failure& failure) {
+    log::warn("the payload is seen after its exec: {}", failure.what());
+    return nullptr;
+  }
+}
+
+void end_watch(std::unique_ptr<Watcher>& watcher, RunEnd how) {
+  if (!watcher) return;
+  try {
+    how == RunEnd::failed ? watcher->stop() : watcher->finish();
+  } catch (const Failure& failure) {
+    log::warn("{}", failure.what());
+  }
+  watcher.reset();
 }
 
 }  // namespace fdchain
