@@ -8,9 +8,11 @@ install(FILES fdchain/protocol/trace.schema.json DESTINATION ${CMAKE_INSTALL_DAT
 install(FILES README.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
 file(GLOB pages CONFIGURE_DEPENDS docs/*.md)
 install(FILES ${pages} DESTINATION ${CMAKE_INSTALL_DOCDIR}/docs)
-# Where README.md links to.
+# Where README.md and docs/ link to.
 install(FILES fdchain/DESIGN.md DESTINATION ${CMAKE_INSTALL_DOCDIR}/fdchain)
-install(FILES integration/daemons/README.md DESTINATION ${CMAKE_INSTALL_DOCDIR}/integration/daemons)
+foreach(page daemons real)
+  install(FILES integration/${page}/README.md DESTINATION ${CMAKE_INSTALL_DOCDIR}/integration/${page})
+endforeach()
 
 # Units for the user's own manager, as in podman's tutorial. The prefix is only known when installing.
 install(FILES integration/units/echo.socket DESTINATION lib/systemd/user)

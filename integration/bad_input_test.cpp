@@ -266,6 +266,10 @@ INSTANTIATE_TEST_SUITE_P(
                    125,
                    "monitor: --exit-file /tmp/" + std::string(195, 'x') + "...: File name too long"},
         BadCommand{"pidfile_empty", {"--pidfile=", "true"}, 125, "--pidfile: its value is empty"},
+        BadCommand{"timeout_half",
+                   {"--timeout", "0.5", "true"},
+                   125,
+                   "--timeout 0.5: not a whole number of seconds"},
         BadCommand{"env_empty", {"--env=", "true"}, 125, "--env: its value is empty"},
         BadCommand{"env_empty_word", {"--env", "", "true"}, 125, "--env: its value is empty"},
         BadCommand{
@@ -388,13 +392,17 @@ TEST_F(BadInput, TooFewDescriptorsAreNamedWithTheLimit) {
 TEST_F(BadInput, ADirectoryForTemporaryFilesThatIsNoneIsNamed) {
   for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
            {"--report", "text", "true"}, {"--dialect", "oci", "true"}, {"trace", "true"}}) {
-    Start start = launcher(words);
-    start.environment = {"TMPDIR=/nonexistent"};
-    const Result result = run(start);
-    EXPECT_EQ(result.status, WaitStatus::for_exit_code(125));
-    EXPECT_EQ(result.err,
-              "launcher: TMPDIR=/nonexistent: No such file or directory; a directory for temporary files is "
-              "needed\n");
+    const auto expect = [&](const std::string& directory, const std::string& why) {
+      Start start = launcher(words);
+      start.environment = {"TMPDIR=" + directory};
+      const Result result = run(start);
+      EXPECT_EQ(result.status, WaitStatus::for_exit_code(125));
+      EXPECT_EQ(result.err, "launcher: TMPDIR=" + directory + ": " + why +
+                                "; a directory for temporary files is needed\n");
+    };
+    expect("/nonexistent", "No such file or directory");
+    expect("/etc/passwd", "Not a directory");
+    expect("/proc", "nothing can be made there: No such file or directory");
   }
 }
 

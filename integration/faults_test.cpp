@@ -34,12 +34,6 @@ struct BadFault {
 
 void PrintTo(const BadFault& bad, std::ostream* out) { *out << bad.label; }
 
-std::string all_names() {
-  std::string names;
-  for (const Fault& fault : all_faults()) names.append(names.empty() ? "" : ", ").append(fault.name);
-  return names;
-}
-
 class BadFaults : public ChainTest, public ::testing::WithParamInterface<BadFault> {};
 
 // ChainTest waits until no process is left.
@@ -57,8 +51,10 @@ const std::string form = "not HOP:NAME[=ARG]; HOP is one of activator, launcher,
 INSTANTIATE_TEST_SUITE_P(
     All, BadFaults,
     ::testing::Values(
-        BadFault{"unknown", "launcher:forget-everything", "unknown fault; there are " + all_names()},
-        BadFault{"no_name", "launcher:", "unknown fault; there are " + all_names()},
+        BadFault{"unknown", "launcher:forget-everything", "unknown fault; `launcher faults` lists them"},
+        BadFault{"mistyped", "launcher:set-cloexc=3",
+                 "unknown fault; did you mean set-cloexec? `launcher faults` lists them all"},
+        BadFault{"no_name", "launcher:", "unknown fault; `launcher faults` lists them"},
         BadFault{"no_hop", "set-cloexec=3", form}, BadFault{"unknown_hop", "cook:set-cloexec=3", form},
         BadFault{"payload", "payload:set-cloexec=3",
                  "payload cannot make this mistake; launcher, monitor, runtime-shim can"},

@@ -187,6 +187,35 @@ TEST_F(Generate, NothingIsOverwrittenUnlessItIsAskedFor) {
   EXPECT_EQ(generate(words).err, "") << "what is there is what would be written";
 }
 
+TEST_F(Generate, AFailureLeavesWhatWasThereBefore) {
+  const std::vector<std::string> words{bin("launcher"), "generate", "systemd",  "web",   "--files",
+                                       "--replace",     "--listen", "tcp:8080", "daemon"};
+  Start to_full_disk;
+  to_full_disk.argv = {"sh", "-c", "exec \"$@\" >/dev/full", "sh"};
+  to_full_disk.argv.insert(to_full_disk.argv.end(), words.begin(), words.end());
+  to_full_disk.working_directory = directory_.path();
+  const auto expect_failure = [&](const Start& start, const std::string& why) {
+    const Result result = run(start);
+    EXPECT_EQ(result.status, WaitStatus::for_exit_code(125));
+    EXPECT_EQ(result.err, "launcher: " + why + '\n');
+  };
+  expect_failure(to_full_disk, "write stdout: No space left on device");
+  EXPECT_FALSE(std::filesystem::exists(file("web.socket")));
+  EXPECT_FALSE(std::filesystem::exists(file("web.service")));
+
+  std::ofstream(file("web.socket")) << "precious\n";
+  expect_failure(to_full_disk, "write stdout: No space left on device");
+  EXPECT_EQ(read_file(file("web.socket")), "precious\n");
+  EXPECT_FALSE(std::filesystem::exists(file("web.service")));
+
+  std::filesystem::create_directory(file("web.service"));
+  Start in_the_way;
+  in_the_way.argv = words;
+  in_the_way.working_directory = directory_.path();
+  expect_failure(in_the_way, "generate systemd --files web.service: there, and not a regular file");
+  EXPECT_EQ(read_file(file("web.socket")), "precious\n");
+}
+
 TEST_F(Generate, UnitsOfAnEarlierSetAreToldOf) {
   EXPECT_EQ(
       generate({"web", "--files", "--listen", "tcp:8080,name=a", "--listen", "tcp:8081,name=b", "daemon"})
@@ -247,6 +276,9 @@ TEST_F(Generate, WhatCannotBeIsRefusedInALine) {
   expect_refusal({"web.service"}, " web.service: the name without .service or .socket is asked for");
   expect_refusal({"web", "--detach"}, " --detach: systemd starts it in the foreground");
   expect_refusal({"web", "--preserve-fds", "1"}, " --preserve-fds: systemd passes sockets only");
+  expect_refusal({"web", "--report", "json:fd:9"}, " --report FORMAT:fd:N: systemd passes sockets only");
+  expect_refusal({"web", "--listen", "tcp:80", "--listen-report", "fd:9"},
+                 " --listen-report fd:9: systemd passes sockets only");
 }
 
 }  // namespace

@@ -116,20 +116,30 @@ class SystemdWatchdog : public Systemd, public ::testing::WithParamInterface<con
   [[nodiscard]] std::uint64_t microseconds(const std::string& property) const {
     return std::stoull('0' + manager_.property("run.service", property));
   }
+
+  void run_for_two_periods(const std::string& payload) {
+    constexpr std::uint64_t period = 1'000'000;
+    install_service("Type=notify\nWatchdogSec=1",
+                    std::string(GetParam()) + "--listen tcp:127.0.0.1:3000 " + payload);
+    manager_.must({"start", "run.service"});
+    const std::uint64_t start = microseconds("ActiveEnterTimestampMonotonic");
+    wait_until("a word to the watchdog after two periods", [&] {
+      return microseconds("WatchdogTimestampMonotonic") > start + 2 * period ||
+             manager_.property("run.service", "ActiveState") != "active";
+    });
+    EXPECT_EQ(manager_.property("run.service", "ActiveState"), "active");
+    EXPECT_EQ(manager_.property("run.service", "Result"), "success");
+  }
 };
 
-TEST_P(SystemdWatchdog, IsFedByThePayloadPeriodAfterPeriod) {
-  constexpr std::uint64_t period = 1'000'000;
-  install_service("Type=notify\nWatchdogSec=1",
-                  std::string(GetParam()) + "--listen tcp:127.0.0.1:3000 payload --sdnotify");
-  manager_.must({"start", "run.service"});
-  const std::uint64_t start = microseconds("ActiveEnterTimestampMonotonic");
-  wait_until("a word to the watchdog after two periods", [&] {
-    return microseconds("WatchdogTimestampMonotonic") > start + 2 * period ||
-           manager_.property("run.service", "ActiveState") != "active";
-  });
-  EXPECT_EQ(manager_.property("run.service", "ActiveState"), "active");
+TEST_P(SystemdWatchdog, IsFedByAPayloadThatOnlyHoldsToo) {
+  run_for_two_periods("payload hold --sdnotify");
+  manager_.must({"stop", "run.service"});
   EXPECT_EQ(manager_.property("run.service", "Result"), "success");
+}
+
+TEST_P(SystemdWatchdog, IsFedByThePayloadPeriodAfterPeriod) {
+  run_for_two_periods("payload --sdnotify");
   EXPECT_EQ(Client(tcp4).ask("hello"), "hello");
   manager_.must({"stop", "run.service"});
   EXPECT_EQ(manager_.property("run.service", "Result"), "success");

@@ -14,6 +14,7 @@
 
 #include "fdchain/judge/judge.h"
 #include "fdchain/system/fd/sys.h"
+#include "fdchain/system/fs/files.h"
 #include "fdchain/system/socket/listening_socket.h"
 #include "fdchain/system/trace/trace_reader.h"
 #include "integration/harness/chain_test.h"
@@ -31,6 +32,8 @@ using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::StartsWith;
 using ::testing::UnorderedElementsAre;
+
+using Words = std::vector<std::string>;
 
 std::vector<std::string> words(std::vector<std::string> first, const std::vector<std::string>& then) {
   first.insert(first.end(), then.begin(), then.end());
@@ -390,6 +393,63 @@ TEST_F(Traced, ReportsGoWhereTheyAreAskedTo) {
   EXPECT_EQ(json::parse(read_file(file("json"))).at("findings").as_array().size(), 0U);
   EXPECT_THAT(read_file(file("mermaid")), StartsWith("stateDiagram-v2\n"));
   EXPECT_THAT(read_file(file("dot")), StartsWith("digraph fdchain {\n"));
+}
+
+// The payload talks to stderr and sees its sockets alone; the end of the pipe says that nobody else held it.
+TEST_F(Traced, ReportGoesToADescriptorThatNobodyElseGets) {
+  for (const std::string dialect : {"native", "oci"}) {
+    Pipe pipe;
+    Start start = launcher({"--dialect", dialect, "--listen", "unix:@a", "--report", "json:fd:9", "--log",
+                            "passthrough", "sh", "-c", "echo noise >&2; exec \"$0\" report", bin("payload")});
+    start.pass = {{pipe.write_end.get(), 9}};
+    const Result result = run(start);
+    pipe.write_end.close();
+    EXPECT_EQ(result.status, WaitStatus::for_exit_code(0));
+    EXPECT_EQ(result.err, "noise\n");
+    EXPECT_THAT(PayloadReport(result.out).numbers(), ElementsAre(0, 1, 2, 3)) << dialect;
+    const auto report = json::parse(read_all(pipe.read_end.get()));
+    EXPECT_EQ(report.at("findings").as_array().size(), 0U) << dialect;
+  }
+}
+
+TEST_F(Traced, ReportWaitsForADescriptorThatHasNoRoom) {
+  Pipe pipe;
+  check(::fcntl(pipe.write_end.get(), F_SETFL, O_NONBLOCK), "fcntl");
+  check(::fcntl(pipe.write_end.get(), F_SETPIPE_SZ, 4096), "fcntl");
+  Start start = launcher({"--report", "json:fd:9", "true"});
+  start.pass = {{pipe.write_end.get(), 9}};
+  Program program(start);
+  pipe.write_end.close();
+  EXPECT_TRUE(json::parse(read_all(pipe.read_end.get())).is_object());
+  EXPECT_EQ(program.finish().err, "");
+}
+
+TEST_F(Traced, ReportToStdoutOrStderrMayBeAskedForByNumber) {
+  EXPECT_TRUE(json::parse(run(launcher({"--report", "json:fd:1", "true"})).out).is_object());
+  EXPECT_TRUE(json::parse(run(launcher({"--report", "json:fd:2", "true"})).err).is_object());
+}
+
+TEST_F(Traced, ReportToADescriptorThatCannotBeUsedIsRefused) {
+  const OwnedFd zero(check(::open("/dev/zero", O_RDONLY | O_CLOEXEC), "open", "/dev/zero"));
+  const OwnedFd full(check(::open("/dev/full", O_WRONLY | O_CLOEXEC), "open", "/dev/full"));
+  const auto expect = [&](const std::string& target, const std::string& line, const Words& options = {}) {
+    Start start =
+        launcher(words(words({"--report", "json:" + target}, options), {"--", "touch", file("ran")}));
+    start.environment = {"LISTEN_FDS=1"};
+    start.argv = as_activated(start.argv);
+    start.pass = {{full.get(), 3}, {full.get(), 4}, {zero.get(), 7}, {full.get(), 8}};
+    const Result result = run(start);
+    EXPECT_EQ(result.status, WaitStatus::for_exit_code(125));
+    EXPECT_EQ(result.err, "launcher: " + line + '\n');
+    EXPECT_EQ(fs::remove(file("ran")), target == "fd:8") << target;
+  };
+  for (const std::string bad : {"fd:", "fd:x", "fd:0", "fd:-1", "fd:9x", "fd:99999999999"})
+    expect(bad, "--report json:" + bad + ": not FORMAT:fd:NUMBER");
+  expect("fd:9", "--report json:fd:9: that descriptor is not open");
+  expect("fd:7", "--report json:fd:7: that descriptor is not for writing");
+  expect("fd:3", "--report json:fd:3: that descriptor is passed on");
+  expect("fd:4", "--report json:fd:4: that descriptor is passed on", {"--preserve-fds", "1"});
+  expect("fd:8", "write --report json:fd:8: No space left on device");
 }
 
 TEST_F(Traced, CheckIsA124OnlyOfAnErrorInARunThatSucceeded) {

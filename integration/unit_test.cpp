@@ -152,11 +152,11 @@ TEST_F(Unit, WhatIsNotDoneOfItIsALineEach) {
             "Frobnicate=yes\n[Other]\nA=b\n");
   const Result result = run(launcher({"--unit", unit, "true"}));
   EXPECT_EQ(result.status, WaitStatus::for_exit_code(0));
-  EXPECT_EQ(result.err, "launcher: warning: " + unit + ":7: unknown section [Other]; ignored\n" +
-                            "launcher: warning: " + unit + ":2: ConditionUser= is not checked\n" +
-                            "launcher: warning: " + unit + ":5: ExecStartPost= is not run\n" +
-                            "launcher: warning: " + unit +
-                            ":6: unknown key 'Frobnicate' in section [Socket]; ignored\n");
+  const std::string each = "launcher: warning: " + unit;
+  EXPECT_EQ(result.err, each + ":2: ConditionUser= is not checked\n" + each +
+                            ":5: ExecStartPost= is not run\n" + each +
+                            ":6: unknown key 'Frobnicate' in section [Socket]; ignored\n" + each +
+                            ":7: unknown section [Other]; ignored\n");
 }
 
 TEST_F(Unit, WhatIsNoUnitIsRefusedInALine) {

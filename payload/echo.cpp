@@ -38,9 +38,6 @@ using PacketSocket = asio::generic::seq_packet_protocol::socket;
 // How long a full descriptor table keeps the service from accepting, before it tries again.
 constexpr auto accept_pause = std::chrono::milliseconds(100);
 
-// No watchdog is fed more often, however short its interval.
-constexpr std::chrono::microseconds shortest_watchdog = std::chrono::milliseconds(1);
-
 /// Who is being served. Outlives the service, for sessions that end with its event loop.
 struct Clients {
   int count = 0;

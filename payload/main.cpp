@@ -3,6 +3,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 
@@ -10,10 +12,10 @@
 #include "fdchain/program/checkpoint.h"
 #include "fdchain/program/guard.h"
 #include "fdchain/program/log.h"
+#include "fdchain/program/notice.h"
 #include "fdchain/program/observed.h"
 #include "fdchain/system/proc/self.h"
 #include "fdchain/system/socket/adopt.h"
-#include "fdchain/system/socket/notify.h"
 #include "fdchain/system/trace/arrival.h"
 #include "fdchain/system/trace/trace_file.h"
 #include "payload/echo.h"
@@ -43,16 +45,6 @@ std::vector<Source> sources_of(const Adoption& adoption) {
   return sources;
 }
 
-void tell_ready(const Environment& environment) {
-  const auto socket = environment.get("NOTIFY_SOCKET");
-  if (!socket) return;
-  try {
-    notify(std::string(*socket), "READY=1");
-  } catch (const std::exception& error) {
-    log::warn("{}", error.what());
-  }
-}
-
 int echo(const PayloadOptions& options, const Arrival& arrival, const Adoption& adoption) {
   const std::vector<Source> sources = sources_of(adoption);
   if (sources.empty()) {
@@ -65,15 +57,32 @@ int echo(const PayloadOptions& options, const Arrival& arrival, const Adoption& 
   return serve_echo(sources, options, arrival.environment);
 }
 
+// Until a signal asks for the end; meanwhile the watchdog of the unit is fed where that is wanted.
+void wait_for_end(const sigset_t& ends, const Environment& environment, std::chrono::microseconds watchdog) {
+  if (watchdog.count() == 0) {
+    int number = 0;
+    ::sigwait(&ends, &number);
+    return;
+  }
+  const auto pause = std::max(watchdog / 2, shortest_watchdog);
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(pause);
+  const timespec span{seconds.count(), std::chrono::nanoseconds(pause - seconds).count()};
+  do {
+    tell_service_manager(environment, "WATCHDOG=1");
+  } while (::sigtimedwait(&ends, nullptr, &span) < 0);
+}
+
 int hold(const PayloadOptions& options, const Arrival& arrival) {
   sigset_t ends;
   ::sigemptyset(&ends);
   ::sigaddset(&ends, SIGTERM);
   ::sigaddset(&ends, SIGINT);
   ::sigprocmask(SIG_BLOCK, &ends, nullptr);
-  tell_ready(arrival.environment);
-  int number = 0;
-  ::sigwait(&ends, &number);
+  tell_service_manager(arrival.environment, "READY=1");
+  if (options.sdnotify) tell_service_manager(arrival.environment, "STATUS=holding what arrived");
+  const auto watchdog = watchdog_interval(arrival.environment);
+  wait_for_end(ends, arrival.environment, options.sdnotify ? watchdog : std::chrono::microseconds());
+  if (options.sdnotify) tell_service_manager(arrival.environment, "STOPPING=1");
   return options.exit_code;
 }
 

@@ -38,7 +38,8 @@ po::options_description describe(PayloadOptions& options) {
       ("exit-code", po::value(&options.exit_code)->value_name("N"), "exit with this status instead of 0")  //
       ("once", po::bool_switch(&options.once), "echo: exit when the first client has been served")         //
       ("sdnotify", po::bool_switch(&options.sdnotify),
-       "tell systemd STATUS=, WATCHDOG=1 and STOPPING=1 too; READY=1 is told whenever NOTIFY_SOCKET is set");
+       "echo, hold: tell systemd STATUS=, WATCHDOG=1 and STOPPING=1 too; READY=1 is told whenever "
+       "NOTIFY_SOCKET is set");
   return own.add(common_options());
 }
 

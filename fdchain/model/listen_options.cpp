@@ -45,15 +45,16 @@ constexpr OptionValue flag{[](ListenSpec& spec, std::string_view value) -> std::
                            true};
 
 template <std::string ListenSpec::*member, std::size_t longest>
-constexpr OptionValue one_word{[](ListenSpec& spec, std::string_view value) -> std::string_view {
-                                 const bool bad = value.empty() || value.size() > longest ||
-                                                  printable(value, longest + 1) != value ||
-                                                  value.find_first_of(" /") != std::string_view::npos;
-                                 if (bad) return "a word";
-                                 spec.*member = value;
-                                 return taken;
-                               },
-                               [](const ListenSpec& spec) { return spec.*member; }};
+constexpr OptionValue one_word{
+    [](ListenSpec& spec, std::string_view value) -> std::string_view {
+      static const std::string wanted = "a word of 1 to " + std::to_string(longest) + " characters";
+      const bool bad = value.empty() || value.size() > longest || printable(value, longest + 1) != value ||
+                       value.find_first_of(" /") != std::string_view::npos;
+      if (bad) return wanted;
+      spec.*member = value;
+      return taken;
+    },
+    [](const ListenSpec& spec) { return spec.*member; }};
 
 template <mode_t ListenSpec::*member>
 constexpr OptionValue mode_bits{[](ListenSpec& spec, std::string_view value) -> std::string_view {
@@ -174,7 +175,7 @@ constexpr OptionValue descriptor_name{[](ListenSpec& spec, std::string_view valu
 constexpr OptionValue queue_of_clients{
     [](ListenSpec& spec, std::string_view value) -> std::string_view {
       const auto read = parse_as_systemd(value, std::numeric_limits<std::uint32_t>::max());
-      if (!read) return "a number";
+      if (!read) return "a number from 0 to 4294967295";
       spec.backlog = static_cast<int>(std::min<std::uint64_t>(*read, largest));  // the kernel's cap is lower
       return taken;
     },

@@ -62,19 +62,39 @@ auto find(const Table& table, std::string_view name) {
 /// Why a text is none of what it should be.
 [[noreturn]] void refuse(std::string_view why) { throw Failure(std::string(why)); }
 
+bool is_ip(int family, std::string_view ip) {
+  std::array<unsigned char, sizeof(in6_addr)> ignored{};
+  return ::inet_pton(family, std::string(ip).c_str(), ignored.data()) == 1;
+}
+
+// What stands before the last colon and is no IPv4 address.
+[[noreturn]] void refuse_host(const std::string& host, std::string_view address) {
+  const std::string port(address.substr(host.size() + 1));
+  const std::string brackets = "an IPv6 address stands in brackets: [";
+  if (is_ip(AF_INET6, host)) refuse(brackets + host + "]:" + port);
+  if (is_ip(AF_INET6, address)) refuse(brackets + std::string(address) + "]:PORT");
+  if (host.empty() || host == "*") refuse("for every address of the machine give the port alone");
+  if (host == "localhost") refuse("names are not looked up; write 127.0.0.1:" + port + " or [::1]:" + port);
+  refuse("'" + printable(host) + "' is no IPv4 address, and names are not looked up");
+}
+
+[[noreturn]] void refuse_without_port(std::string_view address) {
+  refuse("no port given; write " + std::string(address) + ":PORT, 0 for one that the kernel chooses");
+}
+
+// What has no colon and is no port either.
+[[noreturn]] void refuse_as_port(std::string_view text) {
+  if (is_ip(AF_INET, text)) refuse_without_port(text);
+  refuse("not a port from 0 to 65535");
+}
+
 std::uint16_t parse_port(std::string_view port) {
   if (port.empty()) refuse("no port given");
   // As systemd reads it: in any base but that of a leading zero.
   const bool has_leading_zero = port.size() > 1 && port[0] == '0' && port[1] >= '0' && port[1] <= '9';
   const auto number = has_leading_zero ? std::nullopt : parse_as_systemd(port, 65535);
-  if (!number) refuse("not a port from 0 to 65535");
+  if (!number) refuse_as_port(port);
   return static_cast<std::uint16_t>(*number);
-}
-
-void check_ip(int family, const std::string& ip) {
-  std::array<unsigned char, sizeof(in6_addr)> ignored{};
-  if (::inet_pton(family, ip.c_str(), ignored.data()) == 1) return;
-  refuse(family == AF_INET ? "not an IPv4 address with a port" : "not an IPv6 address in [brackets]");
 }
 
 // `8080`, `127.0.0.1:8080`, `[::1]:8080`, `[fe80::1]:8080%lo`.
@@ -82,11 +102,13 @@ InetAddress parse_inet(std::string_view address) {
   InetAddress result;
   if (address.starts_with('[')) {
     const std::size_t close = address.find("]:");
+    const bool is_bare = address.ends_with(']') && is_ip(AF_INET6, address.substr(1, address.size() - 2));
+    if (is_bare) refuse_without_port(address);
     if (close == std::string_view::npos) refuse("an IPv6 address is [ADDRESS]:PORT");
     result.ip = address.substr(1, close - 1);
     if (result.ip.find('%') != std::string::npos)
       refuse("the interface comes last: [ADDRESS]:PORT%INTERFACE");
-    check_ip(AF_INET6, result.ip);
+    if (!is_ip(AF_INET6, result.ip)) refuse("not an IPv6 address in [brackets]");
     std::string_view port = address.substr(close + 2);
     if (const std::size_t percent = port.find('%'); percent != std::string_view::npos) {
       result.scope = port.substr(percent + 1);
@@ -98,7 +120,7 @@ InetAddress parse_inet(std::string_view address) {
   }
   if (const std::size_t colon = address.rfind(':'); colon != std::string_view::npos) {
     result.ip = address.substr(0, colon);
-    check_ip(AF_INET, result.ip);
+    if (!is_ip(AF_INET, result.ip)) refuse_host(result.ip, address);
     address = address.substr(colon + 1);
   }
   result.port = parse_port(address);

@@ -14,4 +14,7 @@ void tell_service_manager(const Environment& environment, std::string_view state
 /// How often this process has to send WATCHDOG=1 at the least; 0 when nobody waits for it.
 std::chrono::microseconds watchdog_interval(const Environment& environment);
 
+/// No watchdog is fed more often, however short its interval.
+inline constexpr std::chrono::microseconds shortest_watchdog = std::chrono::milliseconds(1);
+
 }  // namespace fdchain

@@ -88,6 +88,27 @@ void print(const std::string& text) {
   }
 }
 
+bool is_long_number(std::string_view text) {
+  return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
+// All options that are more than text are whole numbers. Which value was wrong is in Boost's sentence alone:
+// "the argument ('VALUE') for option '--number' is invalid".
+[[noreturn]] void refuse_number(const po::invalid_option_value& error,
+                                const po::options_description& options) {
+  constexpr std::string_view before = "('";
+  constexpr std::string_view behind = "') for option";
+  const std::string sentence = error.what();
+  const std::size_t start = sentence.find(before) + before.size();
+  const std::string value = sentence.substr(start, sentence.rfind(behind) - start);
+  const auto* const option = options.find_nothrow(error.get_option_name().substr(2), false);
+  const bool is_time = option != nullptr && option->format_parameter() == "SECONDS";
+  throw Failure(fmt::format("{} {}: {}", error.get_option_name(), printable(value),
+                            is_long_number(value) ? "too large a number"
+                            : is_time             ? "not a whole number of seconds"
+                                                  : "not a whole number"));
+}
+
 }  // namespace
 
 void check_range(std::string_view option, int value, int least, int most) {
@@ -146,11 +167,15 @@ CommandLine parse_command_line(const std::vector<std::string>& words,
   CommandLine result;
   Split words_of = split(words, options);
   result.rest = std::move(words_of.rest);
-  po::store(po::command_line_parser(words_of.own)
-                .options(options)
-                .style(style::unix_style & ~style::allow_guessing)
-                .run(),
-            result.options);
+  try {
+    po::store(po::command_line_parser(words_of.own)
+                  .options(options)
+                  .style(style::unix_style & ~style::allow_guessing)
+                  .run(),
+              result.options);
+  } catch (const po::invalid_option_value& error) {
+    refuse_number(error, options);
+  }
   po::notify(result.options);
   if (result.options.count("log-level") != 0) {
     const auto& name = result.options["log-level"].as<std::string>();

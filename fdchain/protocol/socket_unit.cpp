@@ -6,6 +6,7 @@
 #include <array>
 #include <cctype>
 #include <cstdint>
+#include <utility>
 
 #include "fdchain/model/failure.h"
 #include "fdchain/model/listen_options.h"
@@ -81,6 +82,12 @@ class Parser {
   struct Setting {
     std::string value;
     std::string where;
+    std::size_t file = 0;
+    std::size_t number = 0;
+  };
+  struct Note {
+    std::size_t file;
+    UnitNote of_line;
   };
 
   void read_socket_line(UnitLine line);
@@ -92,17 +99,20 @@ class Parser {
     throw Failure(fmt::format("--unit {}: {}: {}", printable(file_), where, why));
   }
   void note(const UnitLine& line, std::string_view what) {
-    unit_.notes.push_back(fmt::format("{}: {}", line.where, what));
+    notes_.push_back({file_number_, {line.number, fmt::format("{}: {}", line.where, what)}});
   }
   void ignore(const UnitLine& line, std::string_view why) {
     note(line, fmt::format("{}={}: {}; ignored", line.key, printable(line.value), why));
   }
+  void take_notes();
   [[nodiscard]] std::optional<std::string> expand(std::string_view value, char& unknown) const;
 
   Name name_;
   std::string file_;
   const Specifiers& specifiers_;
   SocketUnit unit_;
+  std::size_t file_number_ = 0;  // of the file that is read, the unit itself being the first
+  std::vector<Note> notes_;
   std::map<std::string_view, Setting> settings_;  // the last one counts
   Setting service_;
 };
@@ -135,12 +145,15 @@ std::optional<std::string> Parser::expand(std::string_view value, char& unknown)
 
 void Parser::read(const UnitText& text) {
   const auto kind = text.is_drop_in ? UnitFileKind::drop_in : UnitFileKind::unit;
-  for (UnitLine& line : parse_unit_lines(text.file, text.text, kind, unit_.notes)) {
+  std::vector<UnitNote> of_syntax;
+  ++file_number_;
+  for (UnitLine& line : parse_unit_lines(text.file, text.text, kind, of_syntax)) {
     if (line.section == "Socket")
       read_socket_line(std::move(line));
     else if (line.section == "Unit" && (line.key.starts_with("Condition") || line.key.starts_with("Assert")))
       note(line, line.key + "= is not checked");
   }
+  for (UnitNote& note : of_syntax) notes_.push_back({file_number_, std::move(note)});
 }
 
 void Parser::read_socket_line(UnitLine line) {
@@ -156,7 +169,7 @@ void Parser::read_socket_line(UnitLine line) {
   if (contains(listen_keys, line.key)) return listen(line);
   if (const auto* const option = find_option_by_key(line.key)) return set_option(*option, line);
   if (line.key == "Service") {
-    service_ = {line.value, line.where};
+    service_ = {line.value, line.where, file_number_, line.number};
     return;
   }
   if (contains(keys_not_carried_out, line.key)) {
@@ -244,7 +257,7 @@ void Parser::set_option(const ListenOption& option, const UnitLine& line) {
   }
   Setting& setting = settings_[option.key];
   const bool adds = option.value.is_list && !setting.value.empty();
-  setting = {adds ? setting.value + ' ' + value : value, line.where};
+  setting = {adds ? setting.value + ' ' + value : value, line.where, file_number_, line.number};
 }
 
 void Parser::apply(const ListenOption& option, const Setting& setting) {
@@ -259,7 +272,9 @@ void Parser::apply(const ListenOption& option, const Setting& setting) {
   }
   const bool off = option.value.is_flag && parse_boolean(setting.value) == false;
   if (!has_effect && !off)
-    unit_.notes.push_back(fmt::format("{}: {}= means nothing for these sockets", setting.where, option.key));
+    notes_.push_back({setting.file,
+                      {setting.number,
+                       fmt::format("{}: {}= means nothing for these sockets", setting.where, option.key)}});
 }
 
 // What systemd does not start.
@@ -281,12 +296,20 @@ void Parser::check() const {
     refuse(links->second.where, fmt::format("Symlinks= is for one path, and there are {}", paths));
 }
 
+// In the order of the files and of their lines, whenever each of them was found.
+void Parser::take_notes() {
+  std::ranges::stable_sort(notes_, {},
+                           [](const Note& note) { return std::pair(note.file, note.of_line.number); });
+  for (Note& note : notes_) unit_.notes.push_back(std::move(note.of_line.text));
+}
+
 SocketUnit Parser::finish() {
   for (const ListenOption& option : listen_options()) {
     const auto found = settings_.find(option.key);
     if (found != settings_.end() && !unit_.listen.empty()) apply(option, found->second);
   }
   check();
+  take_notes();
   for (ListenSpec& spec : unit_.listen) {
     if (spec.accept) {
       spec.name.reset();  // systemd names a connection itself

@@ -6,6 +6,7 @@
 #include <array>
 #include <cctype>
 #include <charconv>
+#include <limits>
 
 #include "fdchain/model/failure.h"
 #include "fdchain/model/printable.h"
@@ -45,19 +46,19 @@ bool is_utf8(std::string_view text) {
 
 class Reader {
  public:
-  Reader(std::string_view file, std::vector<std::string>& notes) : file_(file), notes_(notes) {}
+  Reader(std::string_view file, std::vector<UnitNote>& notes) : file_(file), notes_(notes) {}
 
   void read(std::string_view line, std::size_t number);
   std::vector<UnitLine> take() { return std::move(lines_); }
 
  private:
   void note(std::size_t number, std::string_view what) {
-    notes_.push_back(fmt::format("{}:{}: {}; ignored", file_, number, what));
+    notes_.push_back({number, fmt::format("{}:{}: {}; ignored", file_, number, what)});
   }
   void open_section(std::string_view line, std::size_t number);
 
   std::string_view file_;
-  std::vector<std::string>& notes_;
+  std::vector<UnitNote>& notes_;
   std::vector<UnitLine> lines_;
   std::string section_;
   bool known_ = false;
@@ -83,7 +84,8 @@ void Reader::read(std::string_view text, std::size_t number) {
   const std::size_t equals = line.find('=');
   if (equals == std::string_view::npos) return note(number, "a line without =");
   lines_.push_back({section_, std::string(strip(line.substr(0, equals))),
-                    std::string(strip(line.substr(equals + 1))), fmt::format("{}:{}", file_, number)});
+                    std::string(strip(line.substr(equals + 1))), fmt::format("{}:{}", file_, number),
+                    number});
 }
 
 void read_lines(Reader& reader, std::string_view text) {
@@ -111,7 +113,7 @@ void read_lines(Reader& reader, std::string_view text) {
 }  // namespace
 
 std::vector<UnitLine> parse_unit_lines(std::string_view file, std::string_view text, UnitFileKind kind,
-                                       std::vector<std::string>& notes) {
+                                       std::vector<UnitNote>& notes) {
   constexpr std::string_view byte_order_mark = "\xef\xbb\xbf";
   if (text.starts_with(byte_order_mark)) text.remove_prefix(byte_order_mark.size());
   Reader reader(file, notes);
@@ -119,7 +121,8 @@ std::vector<UnitLine> parse_unit_lines(std::string_view file, std::string_view t
     read_lines(reader, text);
   } catch (const Failure& failure) {
     if (kind == UnitFileKind::unit) throw;
-    notes.push_back(std::string(failure.what()) + "; the rest of the file is ignored");
+    const std::size_t behind_all = std::numeric_limits<std::size_t>::max();
+    notes.push_back({behind_all, std::string(failure.what()) + "; the rest of the file is ignored"});
   }
   return reader.take();
 }

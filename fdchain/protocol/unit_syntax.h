@@ -14,14 +14,21 @@ struct UnitLine {
   std::string section;
   std::string key;
   std::string value;
-  std::string where;  ///< `echo.socket:7`
+  std::string where;       ///< `echo.socket:7`
+  std::size_t number = 0;  ///< `7`
+};
+
+/// What is to be said of a line.
+struct UnitNote {
+  std::size_t number = 0;
+  std::string text;  ///< `echo.socket:7: a line without =; ignored`
 };
 
 /// All assignments of one file in their order. What is no line of a unit file is left out, with a note.
 /// A section header that does not end is a Failure in a unit; a drop-in is read up to there, with a note.
 enum class UnitFileKind { unit, drop_in };
 std::vector<UnitLine> parse_unit_lines(std::string_view file, std::string_view text, UnitFileKind kind,
-                                       std::vector<std::string>& notes);
+                                       std::vector<UnitNote>& notes);
 
 inline constexpr std::size_t longest_unit_name = 255;
 

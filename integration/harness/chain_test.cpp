@@ -1,10 +1,12 @@
 #include "integration/harness/chain_test.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 
 #include "fdchain/system/fd/sys.h"
 #include "fdchain/system/proc/processes.h"
@@ -73,6 +75,13 @@ Program socket_activate(std::vector<std::string> arguments, std::vector<std::str
   Program program(start);
   program.wait_for_err(" as " + std::to_string(2 + sockets) + ".\n");
   return program;
+}
+
+Pipe::Pipe() {
+  std::array<int, 2> ends{};
+  check(::pipe2(ends.data(), O_CLOEXEC), "pipe2");
+  read_end = OwnedFd(ends[0]);
+  write_end = OwnedFd(ends[1]);
 }
 
 std::vector<std::string> as_activated(std::vector<std::string> command) {

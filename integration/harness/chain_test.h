@@ -55,6 +55,13 @@ Program socket_activate(std::vector<std::string> arguments, std::vector<std::str
 /// passes itself.
 std::vector<std::string> as_activated(std::vector<std::string> command);
 
+/// A pipe of the test's, close-on-exec.
+struct Pipe {
+  Pipe();
+  OwnedFd read_end;
+  OwnedFd write_end;
+};
+
 /// What `payload report` printed.
 class PayloadReport {
  public:

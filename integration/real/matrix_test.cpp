@@ -309,7 +309,7 @@ TEST_F(Real, AKilledLaunchersRunIsNotMistakenForAStrangersProcess) {
   chain.signal(SIGKILL);
   ::kill(monitor, SIGKILL);
   EXPECT_EQ(chain.finish().status, WaitStatus::for_signal(SIGKILL));
-  wait_until("the end of the run's directory and path",
+  wait_until("the end of the run's directory, and of its socket",
              [&] { return left_in(file("tmp")).empty() && !std::filesystem::exists(file("s")); });
   ours.close();
   EXPECT_EQ(reader.finish().status, WaitStatus::for_exit_code(1));

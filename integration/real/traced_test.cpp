@@ -168,6 +168,20 @@ TEST_F(TraceCommand, FollowsOurOwnChainToo) {
                                 "payload arrival", "monitor after-exit", "launcher after-exit"));
 }
 
+TEST_F(TraceCommand, KeepsTheDescriptorOfItsReport) {
+  Pipe pipe;
+  Start start;
+  start.environment = {no_leak_check};
+  start.pass = {{pipe.write_end.get(), 9}};
+  start.argv = traced({"--report", "json:fd:9"}, {bin("launcher"), "payload", "report"});
+  start.argv.insert(start.argv.end() - 3, {"sh", "-c", "ls -l /proc/$$/fd >&2; exec \"$@\"", "sh"});
+  const Result result = run(start);
+  pipe.write_end.close();
+  EXPECT_EQ(result.status, WaitStatus::for_exit_code(0));
+  EXPECT_THAT(result.err, ::testing::AllOf(HasSubstr(" 2 -> "), ::testing::Not(HasSubstr(" 9 -> "))));
+  EXPECT_TRUE(boost::json::parse(read_all(pipe.read_end.get())).at("findings").as_array().empty());
+}
+
 TEST_F(TraceCommand, CheckIsAnErrorOfTheJudges) {
   const Words leaks{bin("launcher"), "--fault", "monitor:leak-file=9", "payload", "report"};
   EXPECT_EQ(trace({"--check"}, leaks).status, WaitStatus::for_exit_code(124));

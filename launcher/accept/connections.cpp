@@ -270,7 +270,8 @@ bool wants_run_per_connection(const RunOptions& options, const Arrival& arrival)
   if (!options.pidfile.empty()) refuse("--pidfile has room for one");
   if (!options.exit_file.empty()) refuse("--exit-file has room for one");
   for (const ReportRequest& report : options.reports) {
-    if (!report.file.empty()) refuse("--report " + report.format_name + ":FILE has room for one");
+    if (!report.file.empty() || report.fd >= 0)
+      refuse("--report " + report.format_name + (report.fd < 0 ? ":FILE" : ":fd:N") + " has room for one");
   }
   return true;
 }

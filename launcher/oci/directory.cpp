@@ -18,6 +18,7 @@
 #include "fdchain/model/failure.h"
 #include "fdchain/program/log.h"
 #include "fdchain/system/fd/sys.h"
+#include "launcher/shared/temporary.h"
 
 namespace fdchain {
 namespace {
@@ -29,8 +30,8 @@ constexpr const char* cgroups = "/sys/fs/cgroup";
 }  // namespace
 
 void make(const ContainerPlace& place) {
-  for (const std::string& directory :
-       {place.path, place.bundle(), place.exits(), place.state(), place.root()})
+  make_temporary_directory(place.path);
+  for (const std::string& directory : {place.bundle(), place.exits(), place.state(), place.root()})
     check(::mkdir(directory.c_str(), 0700), "mkdir", directory);
 }
 

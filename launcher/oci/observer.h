@@ -35,7 +35,7 @@ class ContainerObserver {
   /// The monitor at the end: what it has told, and the status that it has published.
   void see_monitor_end(pid_t monitor, const std::vector<std::string>& heard, WaitStatus status);
 
-  /// The run has failed, or is over.
+  /// Of a run that has failed.
   void stop() { end_watch(watcher_, RunEnd::failed); }
 
  private:

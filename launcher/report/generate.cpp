@@ -3,9 +3,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <exception>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
+#include <optional>
 
 #include "fdchain/model/failure.h"
 #include "fdchain/model/printable.h"
@@ -40,6 +40,12 @@ std::string launcher_path() { return std::filesystem::read_symlink("/proc/self/e
 
 void check_for_systemd(const RunOptions& options) {
   if (options.detach) throw Failure("generate systemd --detach: systemd starts it in the foreground");
+  const auto has_descriptor = [](const ReportRequest& report) { return report.fd >= 0; };
+  if (std::ranges::any_of(options.reports, has_descriptor))
+    throw Failure("generate systemd --report FORMAT:fd:N: systemd passes sockets only");
+  const std::string& told = options.listen_report;
+  if (told.starts_with("fd:") && told != "fd:1" && told != "fd:2")
+    throw Failure("generate systemd --listen-report " + printable(told) + ": systemd passes sockets only");
   if (options.preserve_fds > 0) throw Failure("generate systemd --preserve-fds: systemd passes sockets only");
 }
 
@@ -93,11 +99,58 @@ void refuse_to_overwrite(const std::vector<UnitFile>& units) {
   for (const UnitFile& unit : units) {
     std::error_code unknown;
     if (!std::filesystem::exists(std::filesystem::symlink_status(unit.name, unknown))) continue;
-    std::ifstream file(unit.name);
-    if (std::string(std::istreambuf_iterator<char>(file), {}) == unit.text) continue;
+    if (read_file(unit.name) == unit.text) continue;
     throw Failure("generate systemd --files: " + unit.name +
                   " is there and says something else; --replace writes it anew");
   }
+}
+
+/// The units in the working directory: all of them, or, when something fails before keep(), what was there
+/// before. A socket without its service would start something else.
+class UnitsOnDisk {
+ public:
+  UnitsOnDisk() = default;
+  ~UnitsOnDisk() {
+    for (const Before& before : before_) put_back(before);
+  }
+  UnitsOnDisk(const UnitsOnDisk&) = delete;
+  UnitsOnDisk& operator=(const UnitsOnDisk&) = delete;
+
+  void write(const UnitFile& unit) {
+    std::error_code unknown;
+    const bool was_there = std::filesystem::exists(unit.name, unknown);
+    Before before{unit.name, was_there ? std::optional(read_file(unit.name)) : std::nullopt};
+    write_file_atomically(unit.name, unit.text);
+    before_.push_back(std::move(before));
+  }
+  void keep() { before_.clear(); }
+
+ private:
+  struct Before {
+    std::string name;
+    std::optional<std::string> text;
+  };
+
+  static void put_back(const Before& before) try {
+    if (before.text)
+      write_file_atomically(before.name, *before.text);
+    else
+      ::unlink(before.name.c_str());
+  } catch (const std::exception& error) {
+    log::warn("generate systemd: {}: what was there could not be put back: {}", printable(before.name),
+              error.what());
+  }
+
+  std::vector<Before> before_;
+};
+
+void write_units(const std::vector<UnitFile>& units) {
+  UnitsOnDisk on_disk;
+  for (const UnitFile& unit : units) on_disk.write(unit);
+  std::string paths;
+  for (const UnitFile& unit : units) paths += std::filesystem::absolute(unit.name).native() + '\n';
+  write_all(STDOUT_FILENO, paths, "stdout");
+  on_disk.keep();
 }
 
 bool is_a_unit_of(const std::string& name, const std::string& file) {
@@ -127,16 +180,17 @@ int generate(const std::vector<std::string>& words) {
   const auto options = parse_run_options(request.run_words);
   if (!options) return 0;
   const std::vector<UnitFile> units = make_units(request_for(request.name, *options));
-  if (request.files && !request.replace) refuse_to_overwrite(units);
   for (const UnitFile& unit : units) {
-    if (request.files) {
-      write_file_atomically(unit.name, unit.text);
-      write_all(STDOUT_FILENO, std::filesystem::absolute(unit.name).native() + '\n', "stdout");
-    } else {
-      write_all(STDOUT_FILENO, "# " + unit.name + '\n' + unit.text + '\n', "stdout");
-    }
+    if (request.files) check_replaceable("generate systemd --files", unit.name);
   }
-  if (request.files) tell_what_is_left(request.name, units);
+  if (request.files && !request.replace) refuse_to_overwrite(units);
+  if (!request.files) {
+    for (const UnitFile& unit : units)
+      write_all(STDOUT_FILENO, "# " + unit.name + '\n' + unit.text + '\n', "stdout");
+    return 0;
+  }
+  write_units(units);
+  tell_what_is_left(request.name, units);
   return 0;
 }
 

@@ -2,11 +2,10 @@
 
 #include <algorithm>
 #include <array>
-#include <numeric>
 #include <string_view>
-#include <utility>
 
 #include "fdchain/model/failure.h"
+#include "fdchain/model/likeness.h"
 #include "fdchain/model/printable.h"
 #include "fdchain/system/exec/find_program.h"
 
@@ -16,26 +15,6 @@ namespace {
 constexpr std::array commands{"run",    "dry-run",  "trace",    "diagnose",          "report",
                               "faults", "profiles", "generate", "clean-up-container"};
 constexpr std::size_t for_people = commands.size() - 1;
-
-// How many letters have to be put in, taken out or changed.
-std::size_t distance(std::string_view one, std::string_view other) {
-  std::vector<std::size_t> row(other.size() + 1);
-  std::iota(row.begin(), row.end(), 0U);
-  for (std::size_t i = 0; i < one.size(); ++i) {
-    std::size_t diagonal = std::exchange(row[0], i + 1);
-    for (std::size_t j = 0; j < other.size(); ++j) {
-      const std::size_t changed = diagonal + (one[i] == other[j] ? 0 : 1);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({changed, row[j] + 1, diagonal + 1});
-    }
-  }
-  return row.back();
-}
-
-bool is_like(std::string_view word, std::string_view command) {
-  if (word.size() >= 3 && command.starts_with(word)) return true;
-  return distance(word, command) <= (command.size() > 4 ? 2 : 1);
-}
 
 }  // namespace
 

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "fdchain/model/failure.h"
+#include "fdchain/model/number.h"
 #include "fdchain/model/printable.h"
 #include "fdchain/program/isolation_options.h"
 #include "fdchain/program/terminal.h"
@@ -61,6 +62,8 @@ constexpr std::string_view dry_run_usage =
     "The options are those of a run; those that say what is done after it have no effect.\n";
 
 constexpr std::string_view own_payload = "payload";
+constexpr std::string_view descriptor_mark = "fd:";
+constexpr std::uint64_t most_descriptors = 1'000'000;
 
 /// Options whose values need reading before they are values.
 struct Texts {
@@ -111,10 +114,11 @@ po::options_description describe(RunOptions& options, Texts& texts) {
        "have the monitor write the exit status to FILE; for --detach")  //
       ("trace", po::value(&options.trace)->value_name("FILE"),
        "append what every hop really held to FILE")  //
-      ("report", po::value(&texts.reports)->value_name("FORMAT[:FILE]"),
+      ("report", po::value(&texts.reports)->value_name("FORMAT[:FILE|:fd:N]"),
        "after the run, say what happened as text, json, mermaid or dot; to stderr, where the payload may "
-       "write too, without FILE; `-` is stdout; repeatable")  //
-      ("color", colour_option(texts.colour), colour_help)     //
+       "write too, without FILE; `-` is stdout, fd:N an open descriptor, which the payload does not get; "
+       "repeatable")                                       //
+      ("color", colour_option(texts.colour), colour_help)  //
       ("check", po::bool_switch(&options.check),
        "exit 124 when the judge has an error and the payload itself succeeded")  //
       ("fault", po::value(&texts.faults)->value_name("HOP:NAME[=ARG]"),
@@ -174,6 +178,15 @@ std::vector<std::string> payload_command(std::vector<std::string> words, bool ha
   return words;
 }
 
+// `fd:N`; stdout and stderr have names of their own.
+void set_descriptor(ReportRequest& request, const std::string& text) {
+  const auto number = parse_decimal(request.file.substr(descriptor_mark.size()), most_descriptors);
+  if (!number || *number == 0) throw Failure("--report " + printable(text) + ": not FORMAT:fd:NUMBER");
+  request.file.clear();
+  if (*number == STDOUT_FILENO) request.file = "-";
+  if (*number > STDERR_FILENO) request.fd = static_cast<int>(*number);
+}
+
 }  // namespace
 
 std::optional<RunOptions> parse_run_options(const std::vector<std::string>& words, Purpose purpose) {
@@ -216,9 +229,12 @@ ReportRequest parse_report_request(const std::string& text) {
   const auto format = parse_report_format(std::string_view(text).substr(0, colon));
   if (!format)
     throw Failure("--report " + printable(text) +
-                  ": not one of text, json, mermaid, dot, with :FILE or without");
+                  ": not one of text, json, mermaid, dot, with :FILE, with :fd:N or without");
   if (colon + 1 == text.size()) throw Failure("--report " + printable(text) + ": its FILE is empty");
-  return {*format, colon == std::string::npos ? "" : text.substr(colon + 1), text.substr(0, colon)};
+  ReportRequest request{*format, colon == std::string::npos ? "" : text.substr(colon + 1), -1,
+                        text.substr(0, colon)};
+  if (request.file.starts_with(descriptor_mark)) set_descriptor(request, text);
+  return request;
 }
 
 bool may_observe(const std::vector<std::string>& words) {

@@ -31,6 +31,7 @@ enum class Dialect {
 struct ReportRequest {
   ReportFormat format = ReportFormat::text;
   std::string file;         ///< empty for stderr
+  int fd = -1;              ///< a descriptor of the caller's instead of a file
   std::string format_name;  ///< as it was typed
 };
 
@@ -65,7 +66,7 @@ struct RunOptions {
   std::size_t payload_words = 0;  ///< how many words at the end of the command line are the payload's
 };
 
-/// Reads `FORMAT[:FILE]`. Throws Failure.
+/// Reads `FORMAT[:FILE|:fd:N]`. Throws Failure.
 ReportRequest parse_report_request(const std::string& text);
 
 /// What the options are read for; --help says which. With `unnamed` no command was given.

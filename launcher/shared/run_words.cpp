@@ -23,7 +23,11 @@ std::string absolute_program(const std::string& program) {
 }
 
 // `-` is stdout, whatever the working directory.
-std::string report_file(const std::string& file) { return file == "-" ? file : absolute(file); }
+std::string report_words(const ReportRequest& report) {
+  if (report.fd >= 0) return report.format_name + ":fd:" + std::to_string(report.fd);
+  if (report.file.empty()) return report.format_name;
+  return report.format_name + ':' + (report.file == "-" ? report.file : absolute(report.file));
+}
 
 std::string_view to_string(SdNotify sdnotify) {
   switch (sdnotify) {
@@ -66,8 +70,7 @@ std::vector<std::string> to_words(const RunOptions& options) {
   add("--listen-report",
       options.listen_report.starts_with("fd:") ? options.listen_report : absolute(options.listen_report));
   add("--trace", absolute(options.trace));
-  for (const ReportRequest& report : options.reports)
-    add("--report", report.format_name + (report.file.empty() ? "" : ':' + report_file(report.file)));
+  for (const ReportRequest& report : options.reports) add("--report", report_words(report));
   if (options.colour != ColourChoice::automatic)
     add("--color", options.colour == ColourChoice::always ? "always" : "never");
   if (options.check) words.emplace_back("--check");

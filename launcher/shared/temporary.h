@@ -12,6 +12,10 @@ namespace fdchain {
 /// when that is no directory.
 std::string temporary_path(std::string_view prefix);
 
+/// Makes the directory that temporary_path() has named, for its owner alone. Throws Failure, naming TMPDIR,
+/// when that lets nobody make one.
+void make_temporary_directory(const std::string& path);
+
 /// A file for the records of a run that nobody wants to keep. It goes with this object, and with this process
 /// should that be killed.
 class TemporaryTrace {

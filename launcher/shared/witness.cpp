@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,6 +12,7 @@
 
 #include "fdchain/judge/judge.h"
 #include "fdchain/model/failure.h"
+#include "fdchain/model/number.h"
 #include "fdchain/model/variables.h"
 #include "fdchain/program/guard.h"
 #include "fdchain/program/log.h"
@@ -37,6 +39,58 @@ OwnedFd open_report(const std::string& file, bool append = false) {
   }
 }
 
+bool goes_to_stderr(const ReportRequest& request) { return request.file.empty() && request.fd < 0; }
+
+// The first number that the payload does not get; a real launcher counts from 3 on, whoever LISTEN_PID names.
+int end_of_passed(const RunOptions& options, const Arrival& arrival) {
+  const auto* const env = std::get_if<ListenEnv>(&arrival.listen);
+  int sockets = env != nullptr ? env->count : 0;
+  if (options.profiles.of(Hop::launcher) != nullptr) {
+    const auto told = parse_int_as_systemd(arrival.environment.get(listen_fds_name).value_or("0"));
+    sockets = std::max(sockets, told.error == 0 ? told.value : 0);
+  }
+  return listen_fds_start + sockets + options.preserve_fds;
+}
+
+std::string name_of(const ReportRequest& request) {
+  return "--report " + request.format_name + ":fd:" + std::to_string(request.fd);
+}
+
+// From now on nobody else has it.
+void take_descriptor(const ReportRequest& request, int end) {
+  const auto refuse = [&](std::string_view why) {
+    throw Failure(name_of(request) + ": " + std::string(why));
+  };
+  if (request.fd < end) refuse("that descriptor is passed on");
+  const int flags = ::fcntl(request.fd, F_GETFL);
+  if (flags < 0) refuse("that descriptor is not open");
+  if ((flags & O_ACCMODE) == O_RDONLY || (flags & O_PATH) != 0) refuse("that descriptor is not for writing");
+  check(::fcntl(request.fd, F_SETFD, FD_CLOEXEC), "fcntl F_SETFD");
+}
+
+// Whoever gave it may have made it non-blocking.
+void write_to_descriptor(const ReportRequest& request, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t written = retry([&] { return ::write(request.fd, text.data(), text.size()); });
+    if (written < 0 && errno != EAGAIN) fail(errno, "write", name_of(request));
+    if (written > 0) text.remove_prefix(static_cast<std::size_t>(written));
+    pollfd room{request.fd, POLLOUT, 0};
+    if (written < 0) (void)!::poll(&room, 1, -1);
+  }
+}
+
+// Behind what is in the file already when it is `another` of the same command.
+void write_out(const ReportRequest& request, const std::string& text, bool another) {
+  constexpr std::size_t at_once = 4096;
+  if (request.fd >= 0) return write_to_descriptor(request, text);
+  if (request.file == to_stdout) return write_all(STDOUT_FILENO, text, "stdout");
+  if (!request.file.empty()) return write_all(open_report(request.file, another).get(), text, request.file);
+  for (std::size_t at = 0; at < text.size(); at += at_once) {
+    if (!write_to_stderr(std::string_view(text).substr(at, at_once)))
+      throw Failure("--report: it could not be written to stderr");
+  }
+}
+
 // What cannot be done after the run is refused before it.
 void check_requests(const RunOptions& options, const Arrival& arrival) {
   const bool judged = options.check || !options.reports.empty();
@@ -44,16 +98,16 @@ void check_requests(const RunOptions& options, const Arrival& arrival) {
     throw Failure(
         "--detach: nobody waits for the end to report or check it; use --trace, and `launcher report` "
         "afterwards");
-  const bool to_stderr =
-      std::ranges::any_of(options.reports, [](const ReportRequest& request) { return request.file.empty(); });
+  const bool to_stderr = std::ranges::any_of(options.reports, goes_to_stderr);
   if (to_stderr && !arrival.stdio_open[STDERR_FILENO])
     throw Failure("--report: stderr is closed; name a FILE");
-  check_reports(options.reports, options.trace);
+  check_reports(options.reports, options.trace, end_of_passed(options, arrival));
 }
 
-Page page_for(const std::string& file, ColourChoice colour) {
-  if (file.empty()) return page_of(STDERR_FILENO, colour);
-  if (file == to_stdout) return page_of(STDOUT_FILENO, colour);
+Page page_for(const ReportRequest& request, ColourChoice colour) {
+  if (goes_to_stderr(request)) return page_of(STDERR_FILENO, colour);
+  if (request.file == to_stdout) return page_of(STDOUT_FILENO, colour);
+  if (request.fd >= 0) return page_of(request.fd, colour);
   // Nothing forces colour upon a file but --color: what is in it is read by programs too.
   return {colour == ColourChoice::always, usual_columns};
 }
@@ -66,8 +120,9 @@ std::string new_run_name() {
   return fmt::format("{:x}-{:x}-{:x}", now.tv_sec, now.tv_nsec, ::getpid());
 }
 
-void check_reports(std::span<const ReportRequest> requests, const std::string& trace) {
+void check_reports(std::span<const ReportRequest> requests, const std::string& trace, int end) {
   for (const ReportRequest& request : requests) {
+    if (request.fd >= 0) take_descriptor(request, end);
     if (request.file.empty() || request.file == to_stdout) continue;
     if (request.file == trace)
       throw Failure("--report: " + request.file + ": that is the trace, which the report would overwrite");
@@ -81,8 +136,7 @@ std::optional<std::string> report_run(const std::vector<HopRecord>& records,
   const JudgedRun run{records, judge(records)};
   for (const ReportRequest& request : requests) {
     const bool apart = another && request.format == ReportFormat::text;
-    write_out(request.file,
-              (apart ? "\n" : "") + write_report(request.format, run, page_for(request.file, colour)),
+    write_out(request, (apart ? "\n" : "") + write_report(request.format, run, page_for(request, colour)),
               another);
   }
   const auto error = std::ranges::find_if(
@@ -155,17 +209,6 @@ int Witness::conclude(int status) const {
   if (!options_.check || !error || status != 0) return status;
   print_error(Hop::launcher, "--check: " + *error);
   return exit_status::timed_out;
-}
-
-void write_out(const std::string& file, const std::string& text, bool append) {
-  constexpr std::size_t at_once = 4096;
-  bool written = true;
-  for (std::size_t at = 0; file.empty() && written && at < text.size(); at += at_once)
-    written = write_to_stderr(std::string_view(text).substr(at, at_once));
-  if (!written) throw Failure("--report: it could not be written to stderr");
-  if (file.empty()) return;
-  if (file == to_stdout) return write_all(STDOUT_FILENO, text, "stdout");
-  write_all(open_report(file, append).get(), text, file);
 }
 
 Page page_of(int fd, ColourChoice colour) {

@@ -49,17 +49,15 @@ class Witness {
 /// A name for the records of a run, which no other run has.
 std::string new_run_name();
 
-/// Throws Failure when a report that is asked for could not be written after the run.
-void check_reports(std::span<const ReportRequest> requests, const std::string& trace);
+/// Throws Failure when a report that is asked for could not be written after the run. Descriptors below `end`
+/// are somebody else's; the others are made close-on-exec here.
+void check_reports(std::span<const ReportRequest> requests, const std::string& trace, int end);
 
 /// Judges a run and writes the reports that were asked for, behind those of other runs when it is `another`.
 /// The first finding of severity error in a few words; nothing when there is none.
 std::optional<std::string> report_run(const std::vector<HopRecord>& records,
                                       std::span<const ReportRequest> requests, ColourChoice colour,
                                       bool another = false);
-
-/// Prints to `file`: stderr when it is empty, stdout when it is `-`. Throws when that cannot be written.
-void write_out(const std::string& file, const std::string& text, bool append = false);
 
 /// What a text report for this descriptor is written on.
 Page page_of(int fd, ColourChoice colour);

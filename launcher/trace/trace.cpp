@@ -52,15 +52,16 @@ struct Request {
 };
 
 // Nothing when --help or --version has been answered.
-std::optional<Request> parse(const std::vector<std::string>& words) {
+std::optional<Request> parse(const std::vector<std::string>& words, const Arrival& arrival) {
   Request request;
   std::vector<std::string> reports;
   std::string colour;
   po::options_description own("Options");
   own.add_options()                                                                                       //
       ("trace", po::value(&request.file)->value_name("FILE"), "append what every hop was given to FILE")  //
-      ("report", po::value(&reports)->value_name("FORMAT[:FILE]"),
-       "say what happened as text, json, mermaid or dot; to stderr without FILE; repeatable. Default: text, "
+      ("report", po::value(&reports)->value_name("FORMAT[:FILE|:fd:N]"),
+       "say what happened as text, json, mermaid or dot; to stderr without FILE; `-` is stdout, fd:N an open "
+       "descriptor, which COMMAND does not get; repeatable. Default: text, "
        "unless there is --trace or --check")         //
       ("color", colour_option(colour), colour_help)  //
       ("check", po::bool_switch(&request.check),
@@ -72,7 +73,7 @@ std::optional<Request> parse(const std::vector<std::string>& words) {
   if (request.reports.empty() && request.file.empty() && !request.check)
     request.reports.push_back(parse_report_request("text"));
   request.colour = parse_colour_choice(colour);
-  check_reports(request.reports, request.file);
+  check_reports(request.reports, request.file, arrival.window.end());
   request.command = command_line.rest;
   if (request.command.empty()) throw Failure("a COMMAND is needed; see --help");
   return request;
@@ -160,6 +161,13 @@ void let_go(Arrival& arrival) {
   }
 }
 
+// What is for a report is not the command's.
+void keep_for_reports(const Request& request, Arrival& arrival) {
+  std::erase_if(arrival.record->fds, [&](const FdRow& row) {
+    return std::ranges::find(request.reports, row.number, &ReportRequest::fd) != request.reports.end();
+  });
+}
+
 /// What came of a trace.
 struct Judged {
   int chains = 0;
@@ -183,8 +191,9 @@ Judged report_all(const Request& request, const std::string& path, const std::st
 }  // namespace
 
 int trace(const std::vector<std::string>& words, Arrival arrival) {
-  const auto request = parse(words);
+  const auto request = parse(words, arrival);
   if (!request) return 0;
+  keep_for_reports(*request, arrival);
   const TraceFile file(request->file);
   const std::string run = new_run_name();
   const SignalFd signals = receive_signals(signals_to_relay());

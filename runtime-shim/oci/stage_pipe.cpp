@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "fdchain/model/failure.h"
+#include "fdchain/system/fd/handshake.h"
 #include "fdchain/system/fd/sys.h"
 
 namespace fdchain::oci {
@@ -22,7 +23,7 @@ void send(const OwnedFd& pipe, StageMessage::Kind kind, const std::string& text)
 
 StageMessage receive(const OwnedFd& pipe) {
   std::vector<char> buffer(longest);
-  const ssize_t got = retry([&] { return ::recv(pipe.get(), buffer.data(), buffer.size(), 0); });
+  const ssize_t got = receive_message(pipe.get(), buffer);
   if (got <= 0) return {};
   return {static_cast<StageMessage::Kind>(buffer[0]),
           std::string(buffer.data() + 1, static_cast<std::size_t>(got - 1))};

@@ -120,9 +120,12 @@ TEST_P(ListenSpecRefuses, NamingTheValueAndTheReason) {
 }
 
 const std::string not_a_port = "not a port from 0 to 65535";
-const std::string not_ipv4 = "not an IPv4 address with a port";
+const std::string no_names = "names are not looked up";
+const std::string in_brackets = "an IPv6 address stands in brackets: ";
+const std::string all_addresses = "for every address of the machine give the port alone";
 const std::string not_unix = "a unix socket address is an absolute /path or an @abstract name";
 const std::string not_a_name = "name is 1 to 255 printable characters without a colon";
+const std::string a_count = " a number from 0 to 4294967295";
 const std::string a_size = " is a size from 1 to 2147483647, K, M or G behind it";
 const std::string words_of_tcp =
     "name, backlog, accept, max-connections, v6only, freebind, transparent, reuseport, bind-to-device, "
@@ -139,8 +142,16 @@ INSTANTIATE_TEST_SUITE_P(
     All, ListenSpecRefuses,
     ::testing::Values(
         Bad{"", no_kind}, Bad{"host:80", no_kind}, Bad{"tcp:", "no port given"}, Bad{"tcp:70000", not_a_port},
-        Bad{"tcp:80x", not_a_port}, Bad{"tcp:-1", not_a_port}, Bad{"tcp:1.2.3:80", not_ipv4},
-        Bad{"tcp:::1:80", not_ipv4}, Bad{"tcp:[::1]", "an IPv6 address is [ADDRESS]:PORT"},
+        Bad{"tcp:80x", not_a_port}, Bad{"tcp:-1", not_a_port},
+        Bad{"tcp:1.2.3:80", "'1.2.3' is no IPv4 address, and " + no_names},
+        Bad{"udp:host.example:80", "'host.example' is no IPv4 address, and " + no_names},
+        Bad{"tcp:localhost:0", no_names + "; write 127.0.0.1:0 or [::1]:0"}, Bad{"tcp:*:80", all_addresses},
+        Bad{"tcp::80", all_addresses},
+        Bad{"tcp:127.0.0.1", "no port given; write 127.0.0.1:PORT, 0 for one that the kernel chooses"},
+        Bad{"127.0.0.1", "no port given; write 127.0.0.1:PORT, 0 for one that the kernel chooses"},
+        Bad{"udp:[::1]", "no port given; write [::1]:PORT, 0 for one that the kernel chooses"},
+        Bad{"tcp:::1:80", in_brackets + "[::1]:80"}, Bad{"tcp:fe80::1", in_brackets + "[fe80::1]:PORT"},
+        Bad{"tcp:[::1]80", "an IPv6 address is [ADDRESS]:PORT"},
         Bad{"tcp:[::g]:80", "not an IPv6 address in [brackets]"},
         Bad{"tcp:[fe80::1]:80%", "no interface after %"}, Bad{"unix:relative", not_unix},
         Bad{"unix:@", not_unix},
@@ -152,8 +163,9 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"mqueue:/a/b", "a message queue is named /NAME, without another slash"},
         Bad{"fifo:x", "not an absolute path"}, Bad{"tcp:80,name=", not_a_name},
         Bad{"tcp:80,name=a:b", not_a_name}, Bad{"unix:/x,mode=8", "mode is octal, 0 to 7777"},
-        Bad{"unix:/x,mode=10000", "mode is octal, 0 to 7777"}, Bad{"tcp:80,backlog=x", "backlog is a number"},
-        Bad{"tcp:127.0.0.1:", "no port given"},
+        Bad{"unix:/x,mode=10000", "mode is octal, 0 to 7777"},
+        Bad{"tcp:80,backlog=x", "backlog is" + a_count}, Bad{"tcp:80,backlog=-1", "backlog is" + a_count},
+        Bad{"tcp:80,backlog=4294967296", "backlog is" + a_count}, Bad{"tcp:127.0.0.1:", "no port given"},
         Bad{"tcp:80,mode=0600", "mode is for what is made under a path"},
         Bad{"unix:@a,mode=0600", "mode is for what is made under a path"},
         Bad{"special:/dev/x,mode=0600", "mode is for what is made under a path"},
@@ -178,10 +190,11 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"mqueue:/q,max-messages=5", "max-messages and message-size need each other"},
         Bad{"unix:/x,passcred=maybe", "passcred is yes or no"},
         Bad{"unix:/x,passcred=", "passcred is yes or no"},
-        Bad{"unix:/x,passcred,passcred", "passcred is there twice"}, Bad{"unix:/x,user=", "user is a word"},
+        Bad{"unix:/x,passcred,passcred", "passcred is there twice"},
+        Bad{"unix:/x,user=", "user is a word of 1 to 255 characters"},
         Bad{"unix:/x,dirmode=9", "dirmode is octal, 0 to 7777"},
         Bad{"unix:/x,symlink=y", "symlink is an absolute path"},
-        Bad{"tcp:80,bind-to-device=averylongdevice1", "bind-to-device is a word"},
+        Bad{"tcp:80,bind-to-device=averylongdevice1", "bind-to-device is a word of 1 to 15 characters"},
         Bad{"tcp:80,rcvbuf=", "rcvbuf" + a_size}, Bad{"tcp:80,rcvbuf=0", "rcvbuf" + a_size},
         Bad{"tcp:80,rcvbuf=2G", "rcvbuf" + a_size}, Bad{"tcp:80,rcvbuf=1X", "rcvbuf" + a_size},
         Bad{"tcp:80,sndbuf=99999999999999999999", "sndbuf" + a_size},

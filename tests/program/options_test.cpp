@@ -15,6 +15,7 @@ using ::testing::IsEmpty;
 po::options_description options() {
   po::options_description own("Options");
   own.add_options()("name", po::value<std::string>(), "")("flag,f", "")("number,n", po::value<int>(), "");
+  own.add_options()("wait", po::value<int>()->value_name("SECONDS"), "");
   return own.add(common_options());
 }
 
@@ -72,7 +73,12 @@ TEST(CommandLine, NamesTheWordThatIsWrong) {
   EXPECT_EQ(complaint({"--name", "", "daemon"}), "--name: its value is empty");
   EXPECT_EQ(complaint({"--name=", "daemon"}), "--name: its value is empty");
   EXPECT_EQ(complaint({"-x"}), "unrecognised option '-x'; see --help");
-  EXPECT_EQ(complaint({"--number", "x"}), "the argument ('x') for option '--number' is invalid; see --help");
+  EXPECT_EQ(complaint({"--number", "x"}), "--number x: not a whole number");
+  EXPECT_EQ(complaint({"-fn", "1.5"}), "--number 1.5: not a whole number");
+  EXPECT_EQ(complaint({"-n7x"}), "--number 7x: not a whole number");
+  EXPECT_EQ(complaint({"--number=\x1b"}), R"(--number \x1b: not a whole number)");
+  EXPECT_EQ(complaint({"--number", "99999999999"}), "--number 99999999999: too large a number");
+  EXPECT_EQ(complaint({"--wait", "0.5"}), "--wait 0.5: not a whole number of seconds");
   EXPECT_EQ(complaint({"--log-level", "loud"}), "--log-level loud: not one of debug, info, warn, error, off");
 }
 

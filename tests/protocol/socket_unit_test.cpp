@@ -219,7 +219,7 @@ TEST(SocketUnit, WhatIsNotDoneIsSaidAndTheRestGoesOn) {
   EXPECT_THAT(texts(unit), ElementsAre("tcp:80,name=echo.socket"));
   EXPECT_THAT(
       unit.notes,
-      ::testing::UnorderedElementsAre(
+      ElementsAre(
           "echo.socket:1: an assignment before any section; ignored",
           "echo.socket:3: ConditionPathExists= is not checked",
           "echo.socket:5: unknown section [Nonsense]; ignored", "echo.socket:8: a line without =; ignored",
@@ -233,11 +233,26 @@ TEST(SocketUnit, WhatIsNotDoneIsSaidAndTheRestGoesOn) {
           "echo.socket:18: NoDelay=perhaps: not yes or no; ignored",
           "echo.socket:19: Symlinks=\"/a: a quote that does not end; ignored",
           "echo.socket:20: SmackLabel= is not carried out by fdchain",
+          "echo.socket:22: PipeSize= means nothing for these sockets",
           "echo.socket:25: PrivateTmp= is not carried out by fdchain",
           "echo.socket:26: IPAddressDeny= is not carried out by fdchain",
           "echo.socket:28: unknown key 'Frobnicate' in section [Socket]; ignored",
-          "echo.socket:29: ListenFIFO=/%z: nothing is known for %z; ignored",
-          "echo.socket:22: PipeSize= means nothing for these sockets"));
+          "echo.socket:29: ListenFIFO=/%z: nothing is known for %z; ignored"));
+}
+
+TEST(SocketUnit, WhatIsSaidOfADropInComesBehindWhatIsSaidOfTheUnit) {
+  const SocketUnit unit = parse_socket_unit(
+      "e.socket", "e.socket",
+      {{"e.socket", "[Socket]\nListenStream=80\nBroadcast=yes\nno assignment\nPipeSize=4K\n"},
+       {"10.conf", "[Socket]\nPipeSize=8K\nExecStartPre=/bin/true\nPassCredentials=yes\n[X\n", true}},
+      specifiers);
+  EXPECT_THAT(unit.notes,
+              ElementsAre("e.socket:3: Broadcast= means nothing for these sockets",
+                          "e.socket:4: a line without =; ignored",
+                          "10.conf:2: PipeSize= means nothing for these sockets",
+                          "10.conf:3: ExecStartPre= is not run",
+                          "10.conf:4: PassCredentials= means nothing for these sockets",
+                          "10.conf:5: a section header without ]; the rest of the file is ignored"));
 }
 
 std::string refusal(const std::string& text) {

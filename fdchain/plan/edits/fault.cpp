@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "fdchain/model/failure.h"
+#include "fdchain/model/likeness.h"
 #include "fdchain/model/number.h"
 #include "fdchain/model/printable.h"
 #include "fdchain/plan/edits/catalogue.h"
@@ -77,6 +78,15 @@ std::vector<int> parse_numbers(std::string_view text, const Fault& fault,
   return numbers;
 }
 
+// There are too many to name them all.
+std::string meant(std::string_view unknown) {
+  std::vector<std::string_view> names;
+  for (const Fault& fault : all_faults()) names.push_back(fault.name);
+  const std::string like = list(names_like(unknown, names), [](std::string_view name) { return name; });
+  return like.empty() ? "; `launcher faults` lists them"
+                      : "; did you mean " + like + "? `launcher faults` lists them all";
+}
+
 // What did not happen; empty when it did.
 std::string_view missed(Trigger trigger, const RunFacts& facts) {
   switch (trigger) {
@@ -117,10 +127,7 @@ FaultRequest parse_fault(std::string_view text) {
   const std::string_view rest = text.substr(colon + 1);
   const std::size_t equals = rest.find('=');
   const Fault* const fault = find_fault(rest.substr(0, equals));
-  if (fault == nullptr) {
-    refuse(text,
-           "unknown fault; there are " + list(all_faults(), [](const Fault& known) { return known.name; }));
-  }
+  if (fault == nullptr) refuse(text, "unknown fault" + meant(rest.substr(0, equals)));
   if (std::ranges::find(fault->hops, *hop) == fault->hops.end()) {
     refuse(text,
            std::string(to_string(*hop)) + " cannot make this mistake; " + hop_names(fault->hops) + " can");

@@ -71,4 +71,12 @@ Sent send_at_once(int socket, std::string_view message) {
   return Sent::yes;
 }
 
+ssize_t receive_message(int socket, std::span<char> buffer, int flags) {
+  const auto receive = [&] {
+    return retry([&] { return ::recv(socket, buffer.data(), buffer.size(), flags); });
+  };
+  const ssize_t got = receive();
+  return got < 0 && errno == ECONNRESET ? receive() : got;  // said once, and the messages are still there
+}
+
 }  // namespace fdchain

@@ -1,7 +1,10 @@
 // The sockets that conmon calls pipes: how launcher and monitor talk.
 #pragma once
 
+#include <sys/types.h>
+
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -42,5 +45,9 @@ enum class Sent { yes, no_room, nobody_there };
 
 /// Sends one message on a socket if there is room for it now: whoever reads it may stand still.
 Sent send_at_once(int socket, std::string_view message);
+
+/// The next message, as recv(2) with `flags` tells it. What the other end has said before it went is received
+/// also when it left something unread, of which the kernel speaks first.
+ssize_t receive_message(int socket, std::span<char> buffer, int flags = 0);
 
 }  // namespace fdchain

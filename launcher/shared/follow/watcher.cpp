@@ -55,7 +55,7 @@ std::string hear(const OwnedFd& link, std::chrono::milliseconds limit) {
   pollfd waiting{link.get(), POLLIN, 0};
   if (::poll(&waiting, 1, static_cast<int>(limit.count())) <= 0) return {};
   std::array<char, 1000> said{};
-  const ssize_t got = retry([&] { return ::recv(link.get(), said.data(), said.size(), MSG_DONTWAIT); });
+  const ssize_t got = receive_message(link.get(), said, MSG_DONTWAIT);
   return {said.data(), static_cast<std::size_t>(std::max<ssize_t>(got, 0))};
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "fdchain/program/log.h"
+#include "fdchain/system/fd/handshake.h"
 #include "fdchain/system/fd/poll_until.h"
 #include "fdchain/system/fd/sys.h"
 #include "fdchain/system/fd/unix_socket.h"
@@ -75,8 +76,7 @@ void AttachServer::read(const ClientPtr& client) {
 
 void AttachServer::read_packet(const ClientPtr& client) {
   std::string packet(attach_input_max, '\0');
-  const ssize_t got = retry(
-      [&] { return ::recv(client->socket.native_handle(), packet.data(), packet.size(), MSG_DONTWAIT); });
+  const ssize_t got = receive_message(client->socket.native_handle(), packet, MSG_DONTWAIT);
   if (got < 0 && errno == EAGAIN) return read(client);
   if (got <= 0) {
     client->reads_input = false;

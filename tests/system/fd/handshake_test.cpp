@@ -5,6 +5,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <array>
+
 #include "fdchain/model/failure.h"
 #include "fdchain/system/fd/sys.h"
 #include "fdchain/system/proc/observe.h"
@@ -45,6 +47,20 @@ TEST(Handshake, TakesAnAnnouncedDescriptorAndMakesItCloseOnExec) {
   ASSERT_EQ(::fcntl(number, F_SETFD, 0), 0);
   const OwnedFd taken = take_handshake_fd(number, "_OCI_SYNCPIPE", number);
   EXPECT_TRUE(observe_fd(number)->close_on_exec);
+}
+
+TEST(Handshake, TheLastWordsOfWhoLeftSomethingUnreadAreHeard) {
+  SocketPair pair = make_socket_pair();
+  EXPECT_TRUE(send_message(pair.ours, "go"));
+  EXPECT_TRUE(send_message(pair.theirs, "I cannot"));
+  EXPECT_TRUE(send_message(pair.theirs, "because"));
+  pair.theirs.close();
+  std::array<char, 20> buffer{};
+  const auto next = [&] { return receive_message(pair.ours.get(), buffer); };
+  ASSERT_EQ(next(), 8);
+  EXPECT_EQ(std::string(buffer.data(), 8), "I cannot");
+  EXPECT_EQ(next(), 7);
+  EXPECT_EQ(next(), 0);
 }
 
 template <typename Call>
