@@ -70,13 +70,13 @@ void take_descriptor(const ReportRequest& request, int end) {
 
 // Behind what is in the file already when it is `another` of the same command.
 void write_out(const ReportRequest& request, const std::string& text, bool another) {
-  constexpr std::size_t at_once = 4096;
+  constexpr std::size_t piece = 4096;
   if (request.fd >= 0) return write_all_patiently(request.fd, text, name_of(request));
   if (request.file == to_stdout) return write_all_patiently(STDOUT_FILENO, text, "stdout");
   if (!request.file.empty())
     return write_all_patiently(open_report(request.file, another).get(), text, request.file);
-  for (std::size_t at = 0; at < text.size(); at += at_once) {
-    if (!write_to_stderr(std::string_view(text).substr(at, at_once)))
+  for (std::size_t at = 0; at < text.size(); at += piece) {
+    if (!write_to_stderr(std::string_view(text).substr(at, piece)))
       throw Failure("--report: it could not be written to stderr");
   }
 }
