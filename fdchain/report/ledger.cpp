@@ -1,6 +1,7 @@
 #include "fdchain/report/ledger.h"
 
 #include <algorithm>
+#include <array>
 #include <set>
 
 #include "fdchain/judge/rules/evidence.h"
@@ -19,7 +20,7 @@ std::string cell_for(const HopRecord& record, std::string_view name) {
 // Builds the rows, and remembers which descriptors have been shown.
 class Builder {
  public:
-  explicit Builder(const JudgedRun& run) : evidence_(run.records, run.contract) {
+  explicit Builder(const JudgedRun& run) : run_(run), evidence_(run.records, run.contract) {
     ledger_.contract = evidence_.contract();
     for (const Hop hop : all_hops) {
       const auto& wrappers = evidence_.of(hop).wrappers;
@@ -36,6 +37,7 @@ class Builder {
     }
     for (const FdRow& row : ledger_.contract.preserved) add_object("preserved " + row.type, row);
     add_handshake();
+    add_stdio();
     add_strangers();
     return std::move(ledger_);
   }
@@ -140,6 +142,21 @@ class Builder {
     }
   }
 
+  // Everybody has all three: a row is for what a finding is about.
+  void add_stdio() {
+    constexpr std::array names{"stdin", "stdout", "stderr"};
+    for (int number = 0; number < listen_fds_start; ++number) {
+      const bool told = std::ranges::any_of(run_.diagnosis.findings,
+                                            [&](const Finding& finding) { return finding.fd == number; });
+      if (!told) continue;
+      add_row(names[static_cast<std::size_t>(number)], [&](const HopRecord& record) {
+        const FdRow* const row = row_at(record.fds, number);
+        return row == nullptr ? std::string("closed") : describe_object(*row);
+      });
+    }
+  }
+
+  const JudgedRun& run_;
   Evidence evidence_;
   Ledger ledger_;
   std::set<std::pair<const HopRecord*, int>> shown_;

@@ -30,6 +30,9 @@ class ChainTest : public ::testing::Test {
   TemporaryDirectory directory_;
 };
 
+/// For programs that are followed to their end: the leak checker cannot work under ptrace(2).
+inline constexpr const char* no_leak_check = "ASAN_OPTIONS=detect_leaks=0";
+
 /// `launcher ARGS…`
 Start launcher(std::vector<std::string> arguments);
 

@@ -36,7 +36,6 @@ using Words = std::vector<std::string>;
 
 // An instrumented program of ours looks for leaks at its end by tracing itself, and cannot while it is
 // followed.
-constexpr const char* no_leak_check = "ASAN_OPTIONS=detect_leaks=0";
 
 class TraceCommand : public ChainTest {
  protected:

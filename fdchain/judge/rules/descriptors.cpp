@@ -385,10 +385,57 @@ void follow_stdio(const Evidence& evidence, Findings& findings, int number) {
   }
 }
 
+bool has_as_stdio(const HopRecord& record, const FdRow& object) {
+  return std::ranges::any_of(
+      record.fds, [&](const FdRow& row) { return row.number < listen_fds_start && row.same_object(object); });
+}
+
+// Whether a hop before this one, or a wrapper, had it as its stdio: whoever started the chain chose it.
+bool was_stdio_before(const Evidence& evidence, Hop hop, const FdRow& object) {
+  for (const Hop before : all_hops) {
+    const HopEvidence& looks = evidence.of(before);
+    if (before == hop) return false;
+    for (const HopRecord* const record : {looks.arrival, looks.departure}) {
+      if (record != nullptr && has_as_stdio(*record, object)) return true;
+    }
+  }
+  return false;
+}
+
+// A file or directory that nobody had as stdio before: something was opened while the number was free.
+void watch_stdio(const Evidence& evidence, Findings& findings, int number) {
+  const FdRow* earlier = nullptr;
+  for (const Hop hop : all_hops) {
+    const HopRecord* const record = evidence.crossed_into(hop);
+    const FdRow* const row = record != nullptr ? crossing_row(*record, number) : nullptr;
+    const FdRow* const before = std::exchange(earlier, row != nullptr ? row : earlier);
+    if (row == nullptr || hop == Hop::launcher || !reaches_into_the_host(*row) ||
+        was_stdio_before(evidence, hop, *row))
+      continue;
+    const HopRecord* const payload = evidence.given_to(Hop::payload);
+    const FdRow* const in_payload = payload != nullptr ? crossing_row(*payload, number) : nullptr;
+    const bool is_let_in = in_payload != nullptr && in_payload->same_object(*row);
+    Finding finding = make("fd-substituted", hop, number, is_let_in ? Severity::critical : Severity::error);
+    finding.evidence = fmt::format("descriptor {} {} and is {} in {}", number,
+                                   before == nullptr ? "was closed" : "was " + describe_object(*before),
+                                   describe_object(with_name(evidence, *row)), to_string(hop));
+    finding.advice =
+        "keep 0, 1 and 2 open, on /dev/null if need be: the next file that is opened takes a free number";
+    blame(finding, evidence, evidence.actors_into(hop, [&](const HopRecord& seen) {
+      const FdRow* const its_row = crossing_row(seen, number);
+      return its_row == nullptr || !its_row->same_object(*row);
+    }));
+    findings.add(std::move(finding));
+  }
+}
+
 }  // namespace
 
 void stdio(const Evidence& evidence, Findings& findings) {
-  for (int number = 0; number < listen_fds_start; ++number) follow_stdio(evidence, findings, number);
+  for (int number = 0; number < listen_fds_start; ++number) {
+    follow_stdio(evidence, findings, number);
+    watch_stdio(evidence, findings, number);
+  }
 }
 
 void access(const Evidence& evidence, Findings& findings) {

@@ -33,6 +33,10 @@ std::vector<std::string_view> own_assignments() {
   return assignments;
 }
 
+// 32 and 33: glibc's posix_spawn(3) leaves them ignored, and neither shows them to a program nor lets it change
+// them.
+constexpr std::uint64_t c_librarys_own = std::uint64_t{3} << 31U;
+
 std::uint64_t own_ignored_signals() {
   std::uint64_t mask = 0;
   for (int number = 1; number <= 64; ++number) {
@@ -147,7 +151,7 @@ std::optional<HopRecord> look_at(const proc::Process& process, Hop hop, const Fd
   record.ppid = status->parent;
   record.sid = ::getsid(process.pid());
   record.pid_in_namespace = status->pid_in_namespace;
-  record.ignored_signals = signals_of(status->masks.ignored);
+  record.ignored_signals = signals_of(status->masks.ignored & ~c_librarys_own);
   record.nofile_soft = nofile->soft;
   record.nofile_hard = nofile->hard;
   record.environment = chain_variables({environment->begin(), environment->end()});

@@ -215,8 +215,10 @@ void ChainTracker::take_runtime(Chain& chain, Program program) {
 bool ChainTracker::on_exec_in(Chain& chain, Program program) {
   const pid_t pid = program.record.pid;
   if (chain.native) {
-    // A wrapper of the runtime's may start whatever it likes besides.
-    if (is_command(program.words, chain.payload_words) && chain.has_runtime()) {
+    // The runtime becomes the payload, or a wrapper that starts it; what a wrapper of its own starts besides
+    // may have the same words.
+    const bool may_be_payload = chain.is_runtime(pid) || !chain.payloads.empty();
+    if (may_be_payload && is_command(program.words, chain.payload_words)) {
       take_payload(chain, std::move(program));
       return true;
     }
@@ -279,9 +281,10 @@ bool ChainTracker::expects_more() const {
 
 void ChainTracker::finish() {
   for (Chain& chain : chains_) {
-    write(chain.trace, chain.monitors, Hop::monitor);
-    write(chain.trace, chain.runtimes, Hop::runtime_shim);
-    write(chain.trace, chain.payloads, Hop::payload);
+    // A hop that started no other may never have come to say anything.
+    write(chain.trace, chain.monitors, Hop::monitor, Speech::doubtful);
+    write(chain.trace, chain.runtimes, Hop::runtime_shim, Speech::doubtful);
+    write(chain.trace, chain.payloads, Hop::payload, Speech::doubtful);
   }
 }
 
@@ -302,11 +305,12 @@ void ChainTracker::write_launcher(Chain& chain, const Program& started) {
   for (auto record = path.rbegin(); record != path.rend(); ++record) chain.trace.append(*record);
 }
 
-void ChainTracker::write(const Trace& trace, std::vector<Program>& programs, Hop hop) {
+void ChainTracker::write(const Trace& trace, std::vector<Program>& programs, Hop hop, Speech speech) {
   for (Program& program : programs) {
     const bool is_hop = &program == &programs.back();
     const bool is_ours = name_of(program.record.exe) == to_string(hop);
-    if (is_hop && is_ours && program.speaks_for_itself && hop != Hop::payload) continue;
+    const bool has_spoken = speech == Speech::certain && is_ours && program.speaks_for_itself;
+    if (is_hop && has_spoken && hop != Hop::payload) continue;
     program.record.hop = hop;
     if (hop != Hop::payload) take_told(program.record, program.words);
     program.record.moment = is_hop ? Moment::arrival : Moment::exec;

@@ -48,6 +48,9 @@ class ChainTracker {
   void finish();
 
  private:
+  /// Whether a hop that speaks for itself has done so.
+  enum class Speech { certain, doubtful };
+
   struct Program {
     HopRecord record;
     std::vector<std::string> words;
@@ -90,7 +93,8 @@ class ChainTracker {
   static void take_payload(Chain& chain, Program program);
   void write_launcher(Chain& chain, const Program& started);
   void write_end(const Chain& chain, pid_t pid);
-  static void write(const Trace& trace, std::vector<Program>& programs, Hop hop);
+  static void write(const Trace& trace, std::vector<Program>& programs, Hop hop,
+                    Speech speech = Speech::certain);
 
   Trace trace_;
   FdTable known_;
