@@ -64,6 +64,8 @@ struct HopRecord {
   std::vector<int> ignored_signals;
   std::optional<int> preserve_fds;  ///< what its command line says of --preserve-fds; of a conmon, what it is
                                     ///< to tell its runtime
+  bool counts_sockets = true;  ///< that number counts the sockets too, as for conmon and the OCI runtimes; in
+                               ///< fdchain's own words it is of what follows those that LISTEN_FDS counts
   bool replaces_listen_pid = false;  ///< its command line says --replace-listen-pid
   bool relays_notify = false;  ///< its command line says --sdnotify-socket: it forwards what the payload says
   FdTable fds;

@@ -17,6 +17,14 @@ std::string_view bare(std::string_view word) {
   return joined ? word.substr(for_runtime.size() + 1) : word;
 }
 
+// `NAME`, or `NAME=…`.
+bool has_option(std::span<const std::string_view> words, std::string_view name) {
+  const auto end = std::ranges::find(words, "--");
+  return std::any_of(words.begin(), end, [&](std::string_view word) {
+    return word.starts_with(name) && (word.size() == name.size() || word[name.size()] == '=');
+  });
+}
+
 std::optional<int> parse(std::string_view text) {
   const auto number = parse_decimal(text, INT_MAX);
   return number ? std::optional(static_cast<int>(*number)) : std::nullopt;
@@ -38,11 +46,12 @@ std::optional<int> told_to_preserve(std::span<const std::string_view> words) {
   return std::nullopt;
 }
 
+bool told_to_count_sockets(std::span<const std::string_view> words) {
+  return !has_option(words, "--runtime-sync-fd") && !has_option(words, "--sync-fd");
+}
+
 bool told_to_relay_notifications(std::span<const std::string_view> words) {
-  const auto end = std::ranges::find(words, "--");
-  return std::any_of(words.begin(), end, [](std::string_view word) {
-    return word == "--sdnotify-socket" || word.starts_with("--sdnotify-socket=");
-  });
+  return has_option(words, "--sdnotify-socket");
 }
 
 bool told_to_replace_listen_pid(std::span<const std::string_view> words) {

@@ -210,6 +210,7 @@ HopRecord read_record(const Node& node) {
   record.nofile_hard = node.at("nofile_hard").number<std::uint64_t>();
   record.ignored_signals = read_signals(node.at("ignored_signals"));
   if (const auto preserve = node.find("preserve_fds")) record.preserve_fds = preserve->number<int>();
+  if (const auto counts = node.find("counts_sockets")) record.counts_sockets = counts->flag();
   if (const auto replaces = node.find("replaces_listen_pid")) record.replaces_listen_pid = replaces->flag();
   if (const auto relays = node.find("relays_notify")) record.relays_notify = relays->flag();
   record.fds = read_table(node.at("fds"));
@@ -307,6 +308,7 @@ std::string encode(const HopRecord& record) {
   if (!record.program.empty()) object["program"] = utf8(record.program);
   if (record.pidfdid) object["pidfdid"] = *record.pidfdid;
   if (record.preserve_fds) object["preserve_fds"] = *record.preserve_fds;
+  if (!record.counts_sockets) object["counts_sockets"] = false;
   if (record.replaces_listen_pid) object["replaces_listen_pid"] = true;
   if (record.relays_notify) object["relays_notify"] = true;
   if (record.contract) object["contract"] = to_json(*record.contract);

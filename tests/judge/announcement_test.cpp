@@ -68,6 +68,20 @@ RunBuilder told_by_count(int count) {
   return run;
 }
 
+// fdchain's own words count what follows the sockets that LISTEN_FDS counts.
+TEST(Preserved, AreCountedBesideTheSocketsInANativeChain) {
+  for (const int told : {3, 5, 1}) {
+    RunBuilder run(RunShape{.sockets = 4, .preserved = 3});
+    for (HopRecord* const record : {&run.at(launcher, departure), &run.at(monitor, arrival)}) {
+      record->preserve_fds = told;
+      record->counts_sockets = false;
+    }
+    const std::vector<std::string> wrong{"preserve-count-wrong " + std::to_string(7 + std::min(told, 3)) +
+                                         " by launcher at monitor"};
+    EXPECT_EQ(run.findings(), told == 3 ? std::vector<std::string>{} : wrong) << told;
+  }
+}
+
 TEST(ToldByCount, AHopNeedsNoAnnouncement) { EXPECT_THAT(told_by_count(2).findings(), IsEmpty()); }
 
 TEST(ToldByCount, OfFewerIsTheDoingOfWhoTold) {

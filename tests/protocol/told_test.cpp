@@ -25,6 +25,15 @@ TEST(ToldToPreserve, IsNothingOtherwise) {
   EXPECT_EQ(told({"monitor", "--preserve-fdsx", "1"}), std::nullopt);
 }
 
+TEST(ToldToCountSockets, IsWhoeverIsNotToldOfFdchainsHandshake) {
+  const auto counts = [](std::vector<std::string_view> words) { return told_to_count_sockets(words); };
+  EXPECT_TRUE(counts({"conmon", "-r", "/usr/bin/crun", "--runtime-opt", "--preserve-fds"}));
+  EXPECT_TRUE(counts({"runc", "create", "id"}));
+  EXPECT_TRUE(counts({"monitor", "--sync-fdx", "1", "--", "shim", "--sync-fd", "5"})) << "of the next hop";
+  EXPECT_FALSE(counts({"monitor", "--runtime-sync-fd", "5", "--", "shim"}));
+  EXPECT_FALSE(counts({"shim", "--sync-fd=5", "--", "true"}));
+}
+
 TEST(ToldToReplaceListenPid, IsAWordOfItsOwn) {
   const std::vector<std::string_view> words{"conmon", "--replace-listen-pid", "--", "x"};
   EXPECT_TRUE(told_to_replace_listen_pid(words));

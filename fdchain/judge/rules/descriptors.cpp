@@ -355,22 +355,25 @@ void strangers(const Evidence& evidence, Findings& findings) {
 
 namespace {
 
-bool is_socket(const FdRow* row) { return row != nullptr && (row->socket || row->type == "SOCK"); }
+enum class Stdio { sound, hole, socket };
 
-bool is_stdio(const FdRow* row) { return row != nullptr && !is_socket(row); }
+Stdio state_of(const FdRow* row) {
+  if (row == nullptr) return Stdio::hole;
+  return row->socket || row->type == "SOCK" ? Stdio::socket : Stdio::sound;
+}
 
 // Follows one number of stdio, and tells when a hole or a socket appears there. A socket that has been there
 // from the start is an inetd's, and rightly there.
 void follow_stdio(const Evidence& evidence, Findings& findings, int number) {
-  bool sound = true;
+  Stdio state = Stdio::sound;
   bool first = true;
   for (const Hop hop : all_hops) {
     const HopRecord* const record = evidence.crossed_into(hop);
     if (record == nullptr) continue;
     const FdRow* const row = crossing_row(*record, number);
-    if (std::exchange(first, false) && is_socket(row)) return;
-    const bool was_sound = std::exchange(sound, is_stdio(row));
-    if (sound || !was_sound) continue;
+    const Stdio before = std::exchange(state, state_of(row));
+    if (std::exchange(first, false) && state == Stdio::socket) return;
+    if (state == Stdio::sound || state == before) continue;
     Finding finding =
         make("stdio-hole", hop, number, hop == Hop::launcher ? Severity::warning : Severity::error);
     finding.evidence = row == nullptr
@@ -379,7 +382,7 @@ void follow_stdio(const Evidence& evidence, Findings& findings, int number) {
                            : fmt::format("descriptor {} is a {}, which is not stdio", number, row->type);
     finding.advice = "open /dev/null on 0, 1 and 2 before anything else is opened";
     blame(finding, evidence, evidence.actors_into(hop, [&](const HopRecord& seen) {
-      return is_stdio(crossing_row(seen, number));
+      return state_of(crossing_row(seen, number)) != state;
     }));
     findings.add(std::move(finding));
   }

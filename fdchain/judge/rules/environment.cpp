@@ -44,11 +44,6 @@ bool looks_activated(const HopRecord& record) {
   return first != nullptr && first->socket && first->socket->listening;
 }
 
-bool names_itself(const HopRecord& record) {
-  const auto pid = variable(record, listen_pid_name);
-  return pid && parse_unsigned_as_systemd(*pid).value == static_cast<unsigned long>(record.pid_in_namespace);
-}
-
 }  // namespace
 
 void listen_pid(const Evidence& evidence, Findings& findings) {
@@ -206,19 +201,22 @@ void announced_number(const Evidence& evidence, Findings& findings) {
 }
 
 void preserve_option(const Evidence& evidence, Findings& findings) {
-  const std::size_t passed = evidence.contract().sockets.size() + evidence.contract().preserved.size();
   for (const Hop hop : {Hop::monitor, Hop::runtime_shim}) {
     const HopRecord* const record = evidence.given_to(hop);
     const bool too_few = told_too_few(evidence, hop).has_value();
-    if (record == nullptr || !(too_few || told_by_count(evidence, hop, *record))) continue;
+    if (record == nullptr || !record->preserve_fds) continue;
+    if (counts_sockets(*record) && !too_few && !told_by_count(evidence, hop, *record)) continue;
+    const std::size_t preserved = evidence.contract().preserved.size();
+    const std::size_t passed = preserved + (counts_sockets(*record) ? evidence.contract().sockets.size() : 0);
     const auto count = static_cast<std::size_t>(*record->preserve_fds);
     if (count == passed) continue;
+    const int first = counts_sockets(*record) ? listen_fds_start : evidence.window_end();
     Finding finding = make("preserve-count-wrong", hop);
-    finding.fd = listen_fds_start + static_cast<int>(std::min(count, passed));
+    finding.fd = first + static_cast<int>(std::min(count, passed));
     finding.evidence = "--preserve-fds " + std::to_string(count) + ", and " + std::to_string(passed) +
                        (passed == 1 ? " descriptor is" : " descriptors are") +
-                       (too_few ? " to be passed: the others are lost"
-                                : " passed: whatever comes to stand behind them is kept");
+                       (count < passed ? " to be passed: the others are lost"
+                                       : " passed: whatever comes to stand behind them is kept");
     finding.advice = "count what is passed, and pass all that is counted";
     blame(finding, evidence, evidence.actors_into(hop, [&](const HopRecord& seen) {
       return seen.preserve_fds && static_cast<std::size_t>(*seen.preserve_fds) == passed;

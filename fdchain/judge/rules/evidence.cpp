@@ -31,9 +31,22 @@ bool told_rightly(const HopRecord& record, std::size_t sockets, bool contract_is
   return true;
 }
 
+}  // namespace
+
+bool names_itself(const HopRecord& record) {
+  const auto pid = variable(record, listen_pid_name);
+  return pid && parse_unsigned_as_systemd(*pid).value == static_cast<unsigned long>(record.pid_in_namespace);
+}
+
+bool counts_sockets(const HopRecord& record) {
+  return record.counts_sockets || !announced_count(record) || !names_itself(record);
+}
+
+namespace {
+
 bool counts_all(Hop hop, const HopRecord& record, const Contract& contract) {
   const bool by_command_line = hop == Hop::monitor || hop == Hop::runtime_shim;
-  return by_command_line && !contract.sockets.empty() && record.preserve_fds &&
+  return by_command_line && counts_sockets(record) && !contract.sockets.empty() && record.preserve_fds &&
          static_cast<std::size_t>(*record.preserve_fds) >=
              contract.sockets.size() + contract.preserved.size();
 }
@@ -320,7 +333,9 @@ bool told_by_count(const Evidence& evidence, Hop hop, const HopRecord& record) {
 
 std::optional<int> told_too_few(const Evidence& evidence, Hop hop) {
   const HopRecord* const record = evidence.given_to(hop);
-  if (record == nullptr || !record->preserve_fds || variable(*record, listen_fds_name)) return std::nullopt;
+  if (record == nullptr || !counts_sockets(*record) || !record->preserve_fds ||
+      variable(*record, listen_fds_name))
+    return std::nullopt;
   // A count of no more than what follows the sockets never meant them.
   const int count = *record->preserve_fds;
   const bool meant = count > static_cast<int>(evidence.contract().preserved.size());

@@ -143,6 +143,13 @@ std::optional<std::string> variable(const HopRecord& record, std::string_view na
 /// The number that LISTEN_FDS counts, if it is one that sd_listen_fds(3) takes.
 std::optional<int> announced_count(const HopRecord& record);
 
+/// Whether LISTEN_PID is its own.
+bool names_itself(const HopRecord& record);
+
+/// Whether its --preserve-fds counts the sockets too: as conmon and the OCI runtimes read it, and whoever else
+/// is told of no sockets in another way.
+bool counts_sockets(const HopRecord& record);
+
 /// Whether the hop was told of all that it has by --preserve-fds, as conmon and the OCI runtimes are: then it
 /// need not heed LISTEN_*.
 bool told_by_count(const Evidence& evidence, Hop hop, const HopRecord& record);

@@ -185,6 +185,7 @@ std::map<std::string, std::string> chain_variables(const std::vector<std::string
 void take_told(HopRecord& record, const std::vector<std::string>& command_line) {
   const std::vector<std::string_view> words(command_line.begin(), command_line.end());
   record.preserve_fds = told_to_preserve(words);
+  record.counts_sockets = told_to_count_sockets(words);
   record.replaces_listen_pid = told_to_replace_listen_pid(words);
   record.relays_notify = told_to_relay_notifications(words);
 }

@@ -16,6 +16,7 @@ DepartureObserver::DepartureObserver(const HandOver& next, FdTable own)
   if (hop_ == Hop::launcher || hop_ == Hop::monitor) {
     const std::vector<std::string_view> words(next.argv.begin(), next.argv.end());
     preserve_fds_ = told_to_preserve(words);
+    counts_sockets_ = told_to_count_sockets(words);
     replaces_listen_pid_ = told_to_replace_listen_pid(words);
     relays_notify_ = told_to_relay_notifications(words);
   }
@@ -52,6 +53,7 @@ std::optional<HopRecord> DepartureObserver::record(const ExecImage& image) const
   record.nofile_hard = snapshot_.nofile_hard;
   record.ignored_signals = signals_of(snapshot_.ignored_signals);
   record.preserve_fds = preserve_fds_;
+  record.counts_sockets = counts_sockets_;
   record.replaces_listen_pid = replaces_listen_pid_;
   record.relays_notify = relays_notify_;
   const ObjectIndex own(own_);

@@ -25,6 +25,7 @@ class DepartureObserver {
  private:
   Hop hop_;
   std::optional<int> preserve_fds_;  // what the next hop is told
+  bool counts_sockets_ = true;
   bool replaces_listen_pid_ = false;
   bool relays_notify_ = false;
   FdTable own_;
