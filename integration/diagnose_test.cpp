@@ -117,6 +117,18 @@ TEST_F(Diagnose, OfAFaultyTraceIsStatusOne) {
   EXPECT_EQ(result.err, "");
 }
 
+TEST_F(Diagnose, HoldsATraceAgainstWhatIsExpected) {
+  traced_run();
+  EXPECT_EQ(diagnose({"--expect", "monitor: web at 3"}).status, WaitStatus::for_exit_code(0));
+  const Result result = diagnose({"--expect", "monitor: web at 3", "--expect", "payload: nothing"});
+  EXPECT_EQ(result.status, WaitStatus::for_exit_code(1));
+  EXPECT_THAT(result.out,
+              HasSubstr("error expectation-failed, by launcher, seen at payload, descriptor 3\n"));
+  EXPECT_EQ(refusal({"--expect", "web at 3"}),
+            "--expect web at 3: not 'HOP: NAME at N, ...[, nothing else]' or "
+            "'HOP: nothing'");
+}
+
 TEST_F(Diagnose, PrintsJsonForScripts) {
   traced_run({"--fault", "monitor:close=4"});
   const Result result = diagnose({"--json"});

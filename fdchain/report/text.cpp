@@ -4,6 +4,7 @@
 #include <numeric>
 #include <vector>
 
+#include "fdchain/model/failure.h"
 #include "fdchain/model/printable.h"
 #include "fdchain/report/ledger.h"
 #include "fdchain/report/report.h"
@@ -61,8 +62,8 @@ std::string label_of(const LedgerRow& row) {
 // As wide as what is in it, up to the usual.
 std::vector<std::size_t> needed_for_cells(const Ledger& ledger) {
   std::vector<std::size_t> widths;
-  for (std::size_t i = 0; i < ledger.columns.size(); ++i) {
-    std::size_t width = printable(heading_of(*ledger.columns[i])).size();
+  for (std::size_t i = 0; i < ledger.headings.size(); ++i) {
+    std::size_t width = printable(ledger.headings[i]).size();
     for (const LedgerRow& row : ledger.rows) width = std::max(width, printable(row.cells[i]).size());
     widths.push_back(std::min(width, usual_cell_width));
   }
@@ -76,7 +77,7 @@ Layout lay_out(const Ledger& ledger, std::size_t columns) {
   for (const LedgerRow& row : ledger.rows)
     longest = std::max(longest, printable(row.name, longest_name).size() + label_of(row).size());
   Layout layout{std::max(longest, usual_name_width),
-                std::vector<std::size_t>(ledger.columns.size(), usual_cell_width)};
+                std::vector<std::size_t>(ledger.headings.size(), usual_cell_width)};
   if (layout.name + layout.of_cells() <= columns) return layout;
   layout.cells = needed_for_cells(ledger);
   for (std::size_t most = usual_cell_width; layout.of_cells() > columns && most > least_cell_width;)
@@ -102,7 +103,7 @@ std::string table(const Ledger& ledger, const Style& style, std::size_t columns)
   const Layout layout = lay_out(ledger, columns);
   std::string head = std::string(layout.name, ' ');
   for (std::size_t i = 0; i < layout.cells.size(); ++i)
-    head += fmt::format(" {:>{}}", fit(heading_of(*ledger.columns[i]), layout.cells[i]), layout.cells[i]);
+    head += fmt::format(" {:>{}}", fit(ledger.headings[i], layout.cells[i]), layout.cells[i]);
   std::string text = style.bold(head) + '\n';
   for (const LedgerRow& row : ledger.rows) {
     text += name_cell(row, layout.name, columns);
@@ -141,13 +142,41 @@ std::string finding_text(const Finding& finding, const Style& style, std::size_t
          paragraph("mend", finding.advice, columns);
 }
 
-std::string verdict(const Diagnosis& diagnosis, const Style& style, std::size_t columns) {
+// What a hop that could not become the next one said of it, else the status that says so.
+std::string failure_of(const JudgedRun& run) {
+  constexpr std::string_view failed = "failed: ";
+  for (const HopRecord& record : run.records) {
+    if (record.ended && record.ended->starts_with(failed))
+      return fmt::format("{} {}", to_string(record.hop), *record.ended);
+  }
+  const int status = run.status.value_or(0);
+  return is_failure_of_chain(status) ? fmt::format("the run failed with status {}", status) : "";
+}
+
+// A run that failed, or of which something was not seen, is acquitted of nothing.
+std::string reservation(const JudgedRun& run) {
+  std::string text = failure_of(run);
+  const auto& hops = run.diagnosis.not_seen;
+  if (!hops.empty())
+    text.append(text.empty() ? "" : "; ").append(list_of(hops)).append(hops.size() == 1 ? " was" : " were");
+  return hops.empty() ? text : text + " not seen";
+}
+
+std::string verdict(const JudgedRun& run, const Style& style, std::size_t columns) {
+  const Diagnosis& diagnosis = run.diagnosis;
+  const std::string but = reservation(run);
+  std::string caution;
+  for (const std::string& line : wrap(printable(but, 4000), columns)) {
+    if (!but.empty()) caution += style.bold(line) + '\n';
+  }
   if (!diagnosis.findings.empty()) {
-    return style.bold(fmt::format("{} finding{}", diagnosis.findings.size(),
+    return caution +
+           style.bold(fmt::format("{} finding{}", diagnosis.findings.size(),
                                   diagnosis.findings.size() == 1 ? "" : "s")) +
            '\n';
   }
-  if (!diagnosis.unknown.empty()) return style.paint("33", "no findings in what was recorded") + '\n';
+  if (!but.empty() || !diagnosis.unknown.empty())
+    return caution + style.paint("33", "no findings in what was recorded") + '\n';
   return headline("no findings: every hop passed on what it was given, and nothing else", "no findings",
                   style.paint("32", "no findings"), columns);
 }
@@ -163,10 +192,13 @@ std::string culprit_of(const Finding& finding) {
   return has_own_name ? fmt::format("by {}, the {}", program, hop) : "by " + hop;
 }
 
+bool is_failure_of_chain(int status) {
+  return exit_status::hop_failed <= status && status <= exit_status::not_found;
+}
+
 std::string text_report(const JudgedRun& run, const Page& page) {
   const Style style{page.colour};
-  std::string text =
-      table(make_ledger(run), style, page.columns) + '\n' + verdict(run.diagnosis, style, page.columns);
+  std::string text = table(make_ledger(run), style, page.columns) + '\n' + verdict(run, style, page.columns);
   for (const Finding& finding : run.diagnosis.findings) text += finding_text(finding, style, page.columns);
   if (!run.diagnosis.unknown.empty()) {
     text += '\n';

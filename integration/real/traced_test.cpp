@@ -184,7 +184,9 @@ TEST_F(TraceCommand, KeepsTheDescriptorOfItsReport) {
 
 TEST_F(TraceCommand, CheckIsAnErrorOfTheJudges) {
   const Words leaks{bin("launcher"), "--fault", "monitor:leak-file=9", "payload", "report"};
-  EXPECT_EQ(trace({"--check"}, leaks).status, WaitStatus::for_exit_code(124));
+  EXPECT_EQ(trace({"--check"}, leaks).status, WaitStatus::for_exit_code(123));
+  EXPECT_EQ(trace({"--check=critical"}, leaks).status, WaitStatus::for_exit_code(0));
+  EXPECT_EQ(trace({"--check=warning"}, leaks).status, WaitStatus::for_exit_code(123));
   const Words not_found{bin("launcher"), "nonexistent-program"};
   EXPECT_EQ(trace({"--check"}, not_found).status, WaitStatus::for_exit_code(127));
 }
@@ -202,8 +204,9 @@ TEST_F(TraceCommand, ARuntimeNeedsNoMonitor) {
 }
 
 TEST_F(TraceCommand, NothingToJudgeIsNoSuccessOfACheck) {
-  EXPECT_EQ(trace({"--check"}, {"true"}).status, WaitStatus::for_exit_code(124));
-  EXPECT_EQ(trace({"--check"}, {"sh", "-c", "exit 3"}).status, WaitStatus::for_exit_code(3));
+  EXPECT_EQ(trace({"--check"}, {"true"}).status, WaitStatus::for_exit_code(122));
+  EXPECT_EQ(trace({"--check"}, {"sh", "-c", "exit 3"}).status, WaitStatus::for_exit_code(122));
+  EXPECT_EQ(trace({"--check"}, {"sh", "-c", "exit 125"}).status, WaitStatus::for_exit_code(125));
 }
 
 TEST_F(TraceCommand, ATraceThatCannotBeWrittenIsNoSuccess) {

@@ -104,6 +104,46 @@ TEST(TextReport, OfAHealthyRunIsReadAtAGlance) {
   EXPECT_THAT(text, HasSubstr("\nno findings: "));
 }
 
+std::string after_table(const std::string& text) { return text.substr(text.find("\n\n") + 2); }
+
+TEST(TextReport, AcquitsNoHopThatWasNotSeen) {
+  RunBuilder run;
+  run.drop(payload);
+  const std::string text = report_of(run, ReportFormat::text);
+  EXPECT_THAT(lines_of(text)[0], ::testing::EndsWith("         payload"));
+  EXPECT_THAT(lines_of(text)[1], ::testing::EndsWith("        not seen"));
+  EXPECT_THAT(lines_of(text)[2], ::testing::EndsWith("               ?"));
+  EXPECT_EQ(after_table(text),
+            "payload was not seen\n"
+            "no findings in what was recorded\n"
+            "\n"
+            "  unknown what payload received: it has not been seen\n");
+}
+
+TEST(TextReport, SaysFirstThatTheRunFailedAndWhy) {
+  RunBuilder run;
+  const auto verdict = [&](std::optional<int> status) {
+    const std::string text =
+        after_table(text_report({run.records, judge(run.records), std::nullopt, status}));
+    return text.substr(0, text.find("\n\n"));
+  };
+  const std::string healthy = "no findings: every hop passed on what it was given, and nothing else\n";
+  EXPECT_EQ(verdict(std::nullopt), healthy);
+  EXPECT_EQ(verdict(3), healthy) << "the payload's own";
+  EXPECT_EQ(verdict(125), "the run failed with status 125\nno findings in what was recorded\n");
+  run.drop(payload);
+  HopRecord& end = run.at(monitor, after_exit);
+  end.hop = runtime_shim;
+  end.ended = "failed: exec: No such file or directory";
+  EXPECT_EQ(verdict(127),
+            "runtime-shim failed: exec: No such file or directory; payload was not seen\n"
+            "no findings in what was recorded");
+  run.from(monitor, departure, [](HopRecord& record) { remove_row(record, 4); });
+  EXPECT_EQ(verdict(127),
+            "runtime-shim failed: exec: No such file or directory; payload was not seen\n"
+            "1 finding");
+}
+
 TEST(TextReport, FitsAHundredColumns) {
   EXPECT_THAT(widths_of(report_of(RunBuilder(), ReportFormat::text)), Each(Le(100U)));
   EXPECT_THAT(widths_of(report_of(faulty_run(), ReportFormat::text)), Each(Le(100U)));

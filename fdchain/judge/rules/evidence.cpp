@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <climits>
+#include <iterator>
 #include <numeric>
 #include <utility>
 
@@ -255,6 +256,23 @@ void Evidence::collect_sightings() {
     if (misled_) return;
     if (evidence.departure != nullptr) sightings_.push_back({hop, false, evidence.departure});
   }
+}
+
+std::vector<Hop> Evidence::not_seen() const {
+  const auto is_seen = [&](Hop hop) {
+    const HopEvidence& looks = of(hop);
+    return looks.received() != nullptr || looks.departure != nullptr || looks.after_exit != nullptr;
+  };
+  const auto* const first = std::ranges::find_if(all_hops, is_seen);
+  std::vector<Hop> hops;
+  if (first == all_hops.end()) return {all_hops.begin(), all_hops.end()};
+  std::copy_if(first, all_hops.end(), std::back_inserter(hops), [&](Hop hop) { return !is_seen(hop); });
+  const HopRecord* const launcher = of(Hop::launcher).received();
+  const HopRecord* const runtime = of(Hop::runtime_shim).received();
+  const bool is_its_child = launcher != nullptr && runtime != nullptr &&
+                            (runtime->ppid == launcher->pid || runtime->pid == launcher->pid);
+  if (is_its_child) std::erase(hops, Hop::monitor);
+  return hops;
 }
 
 Hop Evidence::before(Hop hop) const {

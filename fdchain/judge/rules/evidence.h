@@ -98,6 +98,10 @@ class Evidence {
   /// misled one.
   [[nodiscard]] bool is_upstream(Hop hop) const { return !misled_ || hop <= *misled_; }
 
+  /// The hops of this chain without a record. It begins with the first that has one; a runtime that its
+  /// launcher started itself has no monitor.
+  [[nodiscard]] std::vector<Hop> not_seen() const;
+
   /// The hop before, among those that left a record; the activator when there is none.
   [[nodiscard]] Hop before(Hop hop) const;
 

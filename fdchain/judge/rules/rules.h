@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "fdchain/judge/rules/evidence.h"
+#include "fdchain/model/expectation.h"
 #include "fdchain/model/finding.h"
 
 namespace fdchain::rules {
@@ -45,6 +46,9 @@ void preserved(const Evidence& evidence, Findings& findings);
 void strangers(const Evidence& evidence, Findings& findings);
 void stdio(const Evidence& evidence, Findings& findings);
 void access(const Evidence& evidence, Findings& findings);
+
+// expectations.cpp: what the user expects.
+void expectation(const Evidence& evidence, const Expectation& expected, Findings& findings);
 
 // process.cpp: what a process has beside descriptors, and how it ends.
 void nofile(const Evidence& evidence, Findings& findings);
