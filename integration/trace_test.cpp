@@ -523,6 +523,33 @@ TEST_F(Traced, AStatedContractIsCheckedInTheRun) {
   EXPECT_EQ(status_of("fds=2"), WaitStatus::for_exit_code(123));
 }
 
+TEST_F(Traced, WhatIsAllowedDoesNotCount) {
+  const auto result_of = [&](const std::vector<std::string>& options) {
+    return run(launcher(words(words({"--fault", "runtime-shim:leak-file=9", "--check=note"}, options),
+                              {"--", "sleep", "0"})));
+  };
+  const auto status_of = [&](const std::vector<std::string>& options) { return result_of(options).status; };
+  EXPECT_EQ(status_of({}), WaitStatus::for_exit_code(123));
+  EXPECT_EQ(status_of({"--allow", "fd-leaked@payload:9"}), WaitStatus::for_exit_code(0));
+  EXPECT_EQ(status_of({"--allow", "fd-leaked:8"}), WaitStatus::for_exit_code(123));
+  EXPECT_EQ(status_of({"--save-baseline", file("known")}), WaitStatus::for_exit_code(123));
+  EXPECT_EQ(read_file(file("known")),
+            "# Findings that are known and do not count: ID[@HOP][:FD]\nfd-leaked@payload:9\n");
+  EXPECT_EQ(status_of({"--baseline", file("known")}), WaitStatus::for_exit_code(0));
+  EXPECT_THAT(
+      result_of({"--baseline", file("known"), "--report", "text"}).err,
+      HasSubstr("no findings but what is known\n\nknown by --baseline " + file("known") + ": fd-leaked\n"));
+  EXPECT_THAT(
+      result_of({"--allow", "fd-leaked", "--all", "--report", "text"}).err,
+      HasSubstr("\n1 finding\n\ncritical fd-leaked, by runtime-shim, seen at payload, descriptor 9\n"));
+  write_file_atomically(file("known"), "fd-leaked\nleak\n", "known");
+  EXPECT_EQ(result_of({"--baseline", file("known")}).err,
+            "launcher: --baseline " + file("known") + ": line 2: leak: its ID is not that of a finding\n");
+  EXPECT_EQ(result_of({"--baseline", file("none")}).err,
+            "launcher: --baseline " + file("none") + ": No such file or directory\n");
+  EXPECT_EQ(result_of({"--allow", "leak"}).err, "launcher: --allow leak: its ID is not that of a finding\n");
+}
+
 // The word behind --check is the payload's.
 TEST_F(Traced, CheckTakesNoWordOfThePayload) {
   const Result result = run(launcher({"--check", "echo", "warning"}));

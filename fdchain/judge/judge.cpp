@@ -42,7 +42,7 @@ std::vector<std::string> gaps(const Evidence& evidence) {
       unknown.push_back("what " + std::string(to_string(hop)) +
                         " held when the payload had ended: no record of it");
   }
-  if (!evidence.contract_is_known())
+  if (!evidence.contract_is_known() && !evidence.launcher_keeps_sockets())
     unknown.emplace_back("what was to be handed over: taken from what the first hop was told");
   if (const std::size_t presumed = evidence.presumed_preserved(); presumed > 0)
     unknown.push_back("whether what stands after the sockets was to be preserved: taken as meant, " +

@@ -51,6 +51,8 @@ struct Finding {
   std::string socket;               ///< its name or address; empty when it is none of the sockets
   std::string evidence;             ///< what was seen
   std::string advice;               ///< what to change
+  std::string known;  ///< of which real version it is known, `conmon 2.1`, or `--allow …`, which allows it;
+                      ///< empty for what counts
 
   friend bool operator==(const Finding&, const Finding&) = default;
 };

@@ -18,6 +18,7 @@ struct JudgedRun {
   Diagnosis diagnosis;
   std::optional<Contract> contract = std::nullopt;  ///< as given by the user; else the run's own
   std::optional<int> status = std::nullopt;         ///< how the run ended, where that is known
+  bool all = false;                                 ///< what is known is shown in full, too
 };
 
 /// Whether the exit status of a run says that the chain failed: then it is acquitted of nothing.

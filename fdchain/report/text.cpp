@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 #include <vector>
 
 #include "fdchain/model/failure.h"
@@ -133,13 +134,19 @@ std::string headline(const std::string& plain, const std::string& start, const s
   return text.starts_with(start) ? painted + text.substr(start.size()) : text;
 }
 
+// `of conmon 2.1`, `by --allow env-leaked`
+std::string knowledge_of(const Finding& finding) {
+  return (finding.known.starts_with("--") ? "by " : "of ") + finding.known;
+}
+
 std::string finding_text(const Finding& finding, const Style& style, std::size_t columns) {
   const std::string start = fmt::format("{} {}", to_string(finding.severity), finding.id);
   std::string head = fmt::format("{}, {}, seen at {}", start, culprit_of(finding), to_string(finding.hop));
   if (finding.fd) head += fmt::format(", descriptor {}", *finding.fd);
+  const std::string known = finding.known.empty() ? "" : paragraph("known", knowledge_of(finding), columns);
   const std::string painted = style.severity(finding.severity) + ' ' + style.bold(finding.id);
   return '\n' + headline(head, start, painted, columns) + paragraph("seen", finding.evidence, columns) +
-         paragraph("mend", finding.advice, columns);
+         paragraph("fix", finding.advice, columns) + known;
 }
 
 // What a hop that could not become the next one said of it, else the status that says so.
@@ -162,21 +169,43 @@ std::string reservation(const JudgedRun& run) {
   return hops.empty() ? text : text + " not seen";
 }
 
+bool is_shown(const JudgedRun& run, const Finding& finding) { return run.all || finding.known.empty(); }
+
+std::string count_of(std::size_t findings) {
+  return fmt::format("{} finding{}", findings, findings == 1 ? "" : "s");
+}
+
+// One line for all that is known of one version, or for one reason.
+std::string folded(const JudgedRun& run, std::size_t columns) {
+  std::vector<std::pair<std::string, std::string>> lines;
+  for (const Finding& finding : run.diagnosis.findings) {
+    if (is_shown(run, finding)) continue;
+    const std::string by = knowledge_of(finding);
+    auto line = std::ranges::find(lines, by, &std::pair<std::string, std::string>::first);
+    if (line == lines.end()) line = lines.insert(lines.end(), {by, ""});
+    line->second.append(line->second.empty() ? "" : ", ").append(finding.id);
+  }
+  std::string text = lines.empty() ? "" : "\n";
+  for (const auto& [by, ids] : lines) {
+    for (const std::string& line : wrap(printable("known " + by + ": " + ids, 4000), columns))
+      text += line + '\n';
+  }
+  return text;
+}
+
 std::string verdict(const JudgedRun& run, const Style& style, std::size_t columns) {
-  const Diagnosis& diagnosis = run.diagnosis;
+  const auto& findings = run.diagnosis.findings;
   const std::string but = reservation(run);
   std::string caution;
   for (const std::string& line : wrap(printable(but, 4000), columns)) {
     if (!but.empty()) caution += style.bold(line) + '\n';
   }
-  if (!diagnosis.findings.empty()) {
-    return caution +
-           style.bold(fmt::format("{} finding{}", diagnosis.findings.size(),
-                                  diagnosis.findings.size() == 1 ? "" : "s")) +
-           '\n';
-  }
-  if (!but.empty() || !diagnosis.unknown.empty())
+  const auto shown = static_cast<std::size_t>(
+      std::ranges::count_if(findings, [&](const Finding& finding) { return is_shown(run, finding); }));
+  if (shown > 0) return caution + style.bold(count_of(shown)) + '\n';
+  if (!but.empty() || !run.diagnosis.unknown.empty())
     return caution + style.paint("33", "no findings in what was recorded") + '\n';
+  if (!findings.empty()) return style.paint("32", "no findings but what is known") + '\n';
   return headline("no findings: every hop passed on what it was given, and nothing else", "no findings",
                   style.paint("32", "no findings"), columns);
 }
@@ -199,7 +228,10 @@ bool is_failure_of_chain(int status) {
 std::string text_report(const JudgedRun& run, const Page& page) {
   const Style style{page.colour};
   std::string text = table(make_ledger(run), style, page.columns) + '\n' + verdict(run, style, page.columns);
-  for (const Finding& finding : run.diagnosis.findings) text += finding_text(finding, style, page.columns);
+  for (const Finding& finding : run.diagnosis.findings) {
+    if (is_shown(run, finding)) text += finding_text(finding, style, page.columns);
+  }
+  text += folded(run, page.columns);
   if (!run.diagnosis.unknown.empty()) {
     text += '\n';
     for (const std::string& sentence : run.diagnosis.unknown)

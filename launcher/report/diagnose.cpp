@@ -141,15 +141,18 @@ int diagnose(const std::vector<std::string>& words) {
     if (!question) return 0;
     const Cases cases = read_cases(*question);
     bool clean = true;
+    Verdict verdict;
     for (const Case& shown : cases.runs) {
       const JudgedRun run = shown.judged();
-      clean &= run.diagnosis.findings.empty();
+      clean &= allowances_for(run.diagnosis).empty();
+      verdict.add(verdict_of(run.diagnosis, {}));
       write_all(STDOUT_FILENO,
                 question->json
                     ? json_findings(run)
                     : heading(cases.runs, shown) + text_report(run, page_of(STDOUT_FILENO, question->colour)),
                 "stdout");
     }
+    save_baseline(question->contract, verdict.found);
     if (!clean) return 1;
     // Who left lines out cannot say that nothing is wrong.
     return cases.lines_rejected > 0 ? unusable : 0;
@@ -161,12 +164,16 @@ int report(const std::vector<std::string>& words) {
     const auto question = parse(words, false);
     if (!question) return 0;
     const ReportFormat format = parse_format(question->format);
+    Verdict verdict;
     const Cases cases = read_cases(*question);
     for (const Case& shown : cases.runs) {
-      const std::string text = write_report(format, shown.judged(), page_of(STDOUT_FILENO, question->colour));
+      const JudgedRun run = shown.judged();
+      verdict.add(verdict_of(run.diagnosis, {}));
+      const std::string text = write_report(format, run, page_of(STDOUT_FILENO, question->colour));
       write_all(STDOUT_FILENO, (format == ReportFormat::text ? heading(cases.runs, shown) : "") + text,
                 "stdout");
     }
+    save_baseline(question->contract, verdict.found);
     return 0;
   });
 }

@@ -239,7 +239,8 @@ ReportRequest parse_report_request(const std::string& text) {
 
 bool may_observe(const std::vector<std::string>& words) {
   if (!words.empty() && words.front() == "trace") return true;
-  static constexpr std::array asking{"--trace", "--report", "--check", "--fault", "--profile"};
+  static constexpr std::array asking{"--trace",         "--report", "--check",
+                                     "--save-baseline", "--fault",  "--profile"};
   return std::ranges::any_of(words, [](const std::string& word) {
     return std::ranges::any_of(asking, [&](const char* option) { return word.starts_with(option); });
   });

@@ -93,7 +93,7 @@ void write_out(const ReportRequest& request, const std::string& text, bool anoth
 
 // What cannot be done after the run is refused before it.
 void check_requests(const RunOptions& options, const Arrival& arrival) {
-  const bool judged = options.judging.check || !options.reports.empty();
+  const bool judged = options.judging.wants_judge() || !options.reports.empty();
   if (judged && options.detach)
     throw Failure(
         "--detach: nobody waits for the end to report or check it; use --trace, and `launcher report` "
@@ -145,7 +145,7 @@ Verdict report_run(const std::vector<HopRecord>& records, int status, const Repo
 
 Witness::Witness(const RunOptions& options, const Arrival& arrival) : options_(options), arrival_(arrival) {
   check_requests(options, arrival);
-  const bool judged = options.judging.check || !options.reports.empty();
+  const bool judged = options.judging.wants_judge() || !options.reports.empty();
   if (!options.trace.empty()) {
     // The hops may have another working directory than this launcher.
     trace_ = Trace(new_run_name(), std::filesystem::absolute(options.trace));
@@ -189,7 +189,7 @@ void Witness::saw_end(const std::vector<std::string>& heard, std::span<const pid
 int Witness::conclude(int status) const {
   // Without a record, the run was over before it began, and has said why.
   const bool checks = options_.judging.check.has_value();
-  if (!arrival_written_ || (!checks && options_.reports.empty())) return status;
+  if (!arrival_written_ || (!options_.judging.wants_judge() && options_.reports.empty())) return status;
   const int unseen = checks ? exit_status::not_seen : exit_status::hop_failed;
   if (!trace_.on()) throw Failure("the trace is incomplete: there is nothing to judge by", unseen);
   const TraceContent content = read_trace(trace_.path(), trace_.run());

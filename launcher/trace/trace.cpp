@@ -69,7 +69,8 @@ std::optional<Request> parse(const std::vector<std::string>& words, const Arriva
   const CommandLine command_line = parse_command_line(words, own);
   if (answered(command_line, Hop::launcher, usage, own)) return std::nullopt;
   for (const std::string& report : reports) request.reports.push_back(parse_report_request(report));
-  if (request.reports.empty() && request.file.empty() && judging.check.empty())
+  if (request.reports.empty() && request.file.empty() && judging.check.empty() &&
+      judging.contract.save_baseline.empty())
     request.reports.push_back(parse_report_request("text"));
   request.judging = parse_judge_options(judging, !request.reports.empty());
   request.colour = parse_colour_choice(colour);

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "fdchain/model/allowance.h"
 #include "fdchain/model/expectation.h"
 #include "fdchain/model/failure.h"
 #include "tests/judge/run_builder.h"
@@ -160,6 +161,67 @@ TEST(AnExpectation, LeavesAPayloadWhatIsCloseOnExec) {
   own.close_on_exec = true;
   put_row(run.at(payload, running), own);
   EXPECT_THAT(breaches(run, {"payload: s0 at 3, s1 at 4, nothing else"}), IsEmpty());
+}
+
+std::string allowance_complaint(std::string_view text) {
+  try {
+    parse_allowance(text);
+  } catch (const Failure& failure) {
+    return failure.what();
+  }
+  return "none";
+}
+
+TEST(AnAllowance, IsReadAsItIsWritten) {
+  for (const std::string text : {"fd-leaked", "fd-leaked@payload", "fd-leaked:9", "fd-leaked@runtime-shim:9"})
+    EXPECT_EQ(to_string(parse_allowance(text)), text);
+  EXPECT_EQ(allowance_complaint(""), ": its ID is not that of a finding");
+  EXPECT_EQ(allowance_complaint("leak"), "leak: its ID is not that of a finding");
+  EXPECT_EQ(allowance_complaint("fd-leaked:x"), "fd-leaked:x: not ID[@HOP][:FD]");
+  EXPECT_EQ(allowance_complaint("fd-leaked@conmon"),
+            "fd-leaked@conmon: its HOP is not one of launcher, monitor, runtime-shim, payload");
+}
+
+TEST(AnAllowance, AllowsWhatItSaysAndNoMore) {
+  Finding finding;
+  finding.id = "fd-leaked";
+  finding.hop = payload;
+  finding.fd = 9;
+  for (const std::string text : {"fd-leaked", "fd-leaked@payload", "fd-leaked:9", "fd-leaked@payload:9"})
+    EXPECT_TRUE(allows(parse_allowance(text), finding)) << text;
+  for (const std::string text : {"fd-retained", "fd-leaked@monitor", "fd-leaked:8"})
+    EXPECT_FALSE(allows(parse_allowance(text), finding)) << text;
+  EXPECT_EQ(to_string(allowance_for(finding)), "fd-leaked@payload:9");
+}
+
+// A run behind a conmon, which leaves its runtime variables of its own and SIGPIPE.
+RunBuilder conmons_run() {
+  RunBuilder run;
+  for (HopRecord& record : run.records) {
+    if (record.hop == monitor) record.exe = "/usr/bin/conmon";
+  }
+  run.from(monitor, departure, [](HopRecord& record) {
+    record.environment["_OCI_SYNCPIPE"] = "3";
+    record.ignored_signals = {13};
+  });
+  return run;
+}
+
+std::vector<std::string> known_in(const RunBuilder& run) {
+  std::vector<std::string> known;
+  for (const Finding& finding : judge(run.records).findings)
+    known.push_back(finding.id + ' ' + finding.known);
+  return known;
+}
+
+TEST(WhatIsKnown, OfConmonIsItsVariablesAndItsSigpipe) {
+  EXPECT_THAT(known_in(conmons_run()), ElementsAre("env-leaked conmon 2.1", "signal-ignored conmon 2.1"));
+  RunBuilder more = conmons_run();
+  more.from(monitor, departure, [](HopRecord& record) { record.ignored_signals = {1, 13}; });
+  EXPECT_THAT(known_in(more), ElementsAre("env-leaked conmon 2.1", "signal-ignored "));
+  RunBuilder another = conmons_run();
+  another.at(monitor, arrival).exe = "/usr/bin/monitor";
+  EXPECT_THAT(known_in(another), ElementsAre("env-leaked ", "signal-ignored "));
 }
 
 }  // namespace

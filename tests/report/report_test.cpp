@@ -144,6 +144,26 @@ TEST(TextReport, SaysFirstThatTheRunFailedAndWhy) {
             "1 finding");
 }
 
+TEST(TextReport, SaysOnceWhatIsKnown) {
+  RunBuilder run = faulty_run();
+  JudgedRun judged{run.records, judge(run.records)};
+  for (Finding& finding : judged.diagnosis.findings) finding.known = "conmon 2.1";
+  EXPECT_EQ(after_table(text_report(judged)),
+            "no findings but what is known\n"
+            "\n"
+            "known of conmon 2.1: zombie-left, fd-lost-closed, fd-leaked\n");
+  judged.diagnosis.findings[1].known = "--allow fd-lost-closed";
+  judged.diagnosis.findings[2].known = "";
+  const std::string text = after_table(text_report(judged));
+  EXPECT_THAT(text, StartsWith("1 finding\n\ncritical fd-leaked, "));
+  EXPECT_THAT(text, ::testing::EndsWith("\n\nknown of conmon 2.1: zombie-left\n"
+                                        "known by --allow fd-lost-closed: fd-lost-closed\n"));
+  judged.all = true;
+  const std::string all = after_table(text_report(judged));
+  EXPECT_THAT(all, StartsWith("3 findings\n\nwarning zombie-left, "));
+  EXPECT_THAT(all, HasSubstr("\n  known   of conmon 2.1\n"));
+}
+
 TEST(TextReport, FitsAHundredColumns) {
   EXPECT_THAT(widths_of(report_of(RunBuilder(), ReportFormat::text)), Each(Le(100U)));
   EXPECT_THAT(widths_of(report_of(faulty_run(), ReportFormat::text)), Each(Le(100U)));
@@ -246,7 +266,7 @@ DIR /               -       -            -      30
 
 warning zombie-left, by launcher, seen at launcher
   seen    process 77 (sh) is a zombie
-  mend    wait for every child; end what the
+  fix     wait for every child; end what the
           payload has left before publishing its
           status
 
@@ -254,13 +274,13 @@ error fd-lost-closed, by monitor, seen at
 runtime-shim, descriptor 4
   seen    socket s1 (TCP 127.0.0.1:80) was at 4
           and is gone in monitor (departure)
-  mend    do not close what is announced
+  fix     do not close what is announced
 
 critical fd-leaked, by runtime-shim, seen at
 payload, descriptor 30
   seen    30 DIR / was not announced, and payload
           has it
-  mend    open with O_CLOEXEC, and mark everything
+  fix     open with O_CLOEXEC, and mark everything
           else close-on-exec before exec:
           close_range(CLOSE_RANGE_CLOEXEC)
 )");
@@ -348,7 +368,7 @@ TEST(JsonReport, HasTheDocumentedKeys) {
   ASSERT_EQ(report.at("findings").as_array().size(), 3U);
   for (const json::value& finding : report.at("findings").as_array()) {
     EXPECT_THAT(keys_of(finding), ElementsAre("id", "severity", "hop", "culprit", "culprit_program",
-                                              "culprit_pid", "fd", "socket", "evidence", "advice"));
+                                              "culprit_pid", "fd", "socket", "evidence", "advice", "known"));
   }
 }
 

@@ -120,6 +120,7 @@ void Evidence::make_contract(const std::optional<Contract>& given) {
     contract_is_known_ = true;
     return;
   }
+  if (launcher_keeps_sockets()) return;
   presume_contract();
   presume_preserved();
 }
@@ -249,7 +250,8 @@ void Evidence::collect_sightings() {
     const HopRecord* const received = evidence.received();
     if (received != nullptr && !(outside_only && better_witness)) sightings_.push_back({hop, true, received});
     if (const HopRecord* const record = given_to(hop)) {
-      if (!wrote_the_contract(hop) && !counts_all(hop, *record, contract_) &&
+      const bool keeps_them = hop == Hop::launcher && launcher_keeps_sockets();
+      if (!keeps_them && !wrote_the_contract(hop) && !counts_all(hop, *record, contract_) &&
           !told_rightly(*record, contract_.sockets.size(), contract_is_known_))
         misled_ = hop;
     }

@@ -68,6 +68,11 @@ class Evidence {
     return contract_is_known_ ? 0 : contract_.preserved.size();
   }
 
+  /// Whether the launcher serves an API on the sockets it was given: none of them is to go on.
+  [[nodiscard]] bool launcher_keeps_sockets() const {
+    return of(Hop::launcher).arrival != nullptr && of(Hop::launcher).arrival->keeps_sockets;
+  }
+
   /// Whether this hop wrote down what it was to hand over. What it was told does not bind it then: it opened
   /// sockets of its own, or set aside what was wrong.
   [[nodiscard]] bool wrote_the_contract(Hop hop) const;

@@ -15,7 +15,8 @@ namespace fdchain::rules {
 /// Gathers findings, and makes one of those that have the same cause: same id, same culprit, same place.
 class Findings {
  public:
-  /// Adds one, or its evidence to an equal one. The first descriptor and the worst severity win.
+  /// Adds one, or its evidence to an equal one: what is known is never mixed with what is not. The first
+  /// descriptor and the worst severity win.
   void add(Finding finding);
 
   /// Sorted by hop, then by severity.
@@ -27,6 +28,10 @@ class Findings {
 
 /// Who did it, when it can only be one; else nothing, and the evidence says which ones it could be.
 void blame(Finding& finding, const Evidence& evidence, const std::vector<Actor>& actors);
+
+/// Which real version is known to do what a finding says when `usual` is all that it says; empty for none.
+/// Who did it must have been blamed before.
+std::string known_of(const Finding& finding, bool usual);
 
 // environment.cpp: what is announced.
 void listen_pid(const Evidence& evidence, Findings& findings);
