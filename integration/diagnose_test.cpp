@@ -117,6 +117,27 @@ TEST_F(Diagnose, OfAFaultyTraceIsStatusOne) {
   EXPECT_EQ(result.err, "");
 }
 
+TEST_F(Diagnose, HoldsATraceAgainstWhatIsExpected) {
+  traced_run();
+  EXPECT_EQ(diagnose({"--expect", "monitor: web at 3"}).status, WaitStatus::for_exit_code(0));
+  const Result result = diagnose({"--expect", "monitor: web at 3", "--expect", "payload: nothing"});
+  EXPECT_EQ(result.status, WaitStatus::for_exit_code(1));
+  EXPECT_THAT(result.out,
+              HasSubstr("error expectation-failed, by launcher, seen at payload, descriptor 3\n"));
+  EXPECT_EQ(refusal({"--expect", "web at 3"}),
+            "--expect web at 3: not 'HOP: NAME at N, ...[, nothing else]' or "
+            "'HOP: nothing'");
+}
+
+TEST_F(Diagnose, DoesNotCountWhatIsAllowed) {
+  traced_run({"--fault", "runtime-shim:leak-file=9"});
+  const Result result = diagnose({"--allow", "fd-leaked:9"});
+  EXPECT_EQ(result.status, WaitStatus::for_exit_code(0));
+  EXPECT_THAT(result.out, HasSubstr("\nno findings but what is known\n"));
+  EXPECT_EQ(diagnose({"--save-baseline", file("known")}).status, WaitStatus::for_exit_code(1));
+  EXPECT_EQ(diagnose({"--baseline", file("known")}).status, WaitStatus::for_exit_code(0));
+}
+
 TEST_F(Diagnose, PrintsJsonForScripts) {
   traced_run({"--fault", "monitor:close=4"});
   const Result result = diagnose({"--json"});
@@ -127,7 +148,7 @@ TEST_F(Diagnose, PrintsJsonForScripts) {
   std::vector<std::string> keys;
   for (const auto& [key, value] : findings[0].as_object()) keys.emplace_back(key);
   EXPECT_THAT(keys, ElementsAre("id", "severity", "hop", "culprit", "culprit_program", "culprit_pid", "fd",
-                                "socket", "evidence", "advice"));
+                                "socket", "evidence", "advice", "known"));
   EXPECT_EQ(findings[0].at("id"), "fd-lost-closed");
   EXPECT_EQ(findings[0].at("severity"), "error");
   EXPECT_EQ(findings[0].at("hop"), "runtime-shim");

@@ -65,7 +65,7 @@ TEST_F(Help, FitsEightyColumns) {
 
 TEST_F(Help, UsesTheColumnsThereAre) {
   EXPECT_THAT(help_of(commands[0], {"COLUMNS=50"}),
-              HasSubstr("\n      --check\n        exit 124 when the judge"));
+              HasSubstr("\n      --check[=SEVERITY]\n        exit 123 when the judge"));
   EXPECT_THAT(widest(help_of(commands[0], {"COLUMNS=200"})), ::testing::AllOf(::testing::Gt(150U), Le(200U)));
 }
 

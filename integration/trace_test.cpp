@@ -457,7 +457,7 @@ TEST_F(Traced, ReportToADescriptorThatCannotBeUsedIsRefused) {
   expect("fd:8", "write --report json:fd:8: No space left on device");
 }
 
-TEST_F(Traced, CheckIsA124OnlyOfAnErrorInARunThatSucceeded) {
+TEST_F(Traced, CheckIsA123OfAFindingThatCountsWhateverElseHappened) {
   const auto status_of = [](const std::vector<std::string>& options, const std::string& script) {
     return run(launcher(words(words({"--listen", "tcp:8080,name=web"}, options), {"--", "sh", "-c", script})))
         .status;
@@ -468,11 +468,106 @@ TEST_F(Traced, CheckIsA124OnlyOfAnErrorInARunThatSucceeded) {
   const std::vector<std::string> with_warning{"--fault", "monitor:set-nonblock=3"};
   EXPECT_EQ(status_of({"--check"}, "exit 0"), exit_code(0));
   EXPECT_EQ(status_of({"--check"}, "exit 3"), exit_code(3));
-  EXPECT_EQ(status_of(words(with_error, {"--check"}), "exit 0"), exit_code(124));
-  EXPECT_EQ(status_of(words(with_critical, {"--check"}), "exit 0"), exit_code(124));
-  EXPECT_EQ(status_of(words(with_error, {"--check"}), "exit 3"), exit_code(3));
+  EXPECT_EQ(status_of(words(with_error, {"--check"}), "exit 0"), exit_code(123));
+  EXPECT_EQ(status_of(words(with_critical, {"--check"}), "exit 0"), exit_code(123));
+  EXPECT_EQ(status_of(words(with_error, {"--check"}), "exit 3"), exit_code(123));
+  EXPECT_EQ(status_of(words(with_error, {"--check", "--timeout", "1"}), "sleep 100"), exit_code(123));
+  EXPECT_EQ(status_of({"--check", "--timeout", "1"}, "sleep 100"), exit_code(124));
   EXPECT_EQ(status_of(words(with_warning, {"--check"}), "exit 0"), exit_code(0));
+  EXPECT_EQ(status_of(words(with_warning, {"--check=warning"}), "exit 0"), exit_code(123));
+  EXPECT_EQ(status_of(words(with_error, {"--check=critical"}), "exit 0"), exit_code(0));
+  EXPECT_EQ(status_of(words(with_critical, {"--check=critical"}), "exit 0"), exit_code(123));
   EXPECT_EQ(status_of(with_error, "exit 0"), exit_code(0));
+}
+
+TEST_F(Traced, ACheckedSeverityIsOneThatThereIs) {
+  const auto line_of = [](const std::string& option) { return run(launcher({option, "true"})).err; };
+  EXPECT_EQ(line_of("--check=fatal"), "launcher: --check fatal: not one of note, warning, error, critical\n");
+  EXPECT_EQ(line_of("--check="), "launcher: --check: its value is empty\n");
+}
+
+TEST_F(Traced, WhatIsExpectedIsChecked) {
+  const auto result_of = [](const std::vector<std::string>& options, const std::string& expected) {
+    return run(
+        launcher(words(words({"--listen", "unix:@web,name=web", "--check", "--expect", expected}, options),
+                       {"--", "sleep", "0"})));
+  };
+  const Result met =
+      result_of({"--expect", "runtime-shim: @web at 3, nothing else"}, "payload: web at 3, nothing else");
+  EXPECT_EQ(met.status, WaitStatus::for_exit_code(0)) << met.err;
+  const Result broken = result_of({"--report", "json:-"}, "payload: web at 4");
+  EXPECT_EQ(broken.status, WaitStatus::for_exit_code(123));
+  EXPECT_EQ(broken.err, "launcher: --check: expectation-failed, culprit unknown, seen at payload\n");
+  EXPECT_THAT(broken.out,
+              HasSubstr("expected 'payload: web at 4': payload has nothing at 4, and web is at 3"));
+  EXPECT_THAT(result_of({"--fault", "runtime-shim:leak-file=9"}, "payload: web at 3, nothing else").err,
+              HasSubstr("--check: fd-leaked, by runtime-shim, seen at payload"));
+}
+
+TEST_F(Traced, WhatIsExpectedIsRefusedBeforeAnythingRuns) {
+  const auto line_of = [&](const std::vector<std::string>& options) {
+    return run(launcher(words(options, {"touch", file("ran")}))).err;
+  };
+  EXPECT_EQ(line_of({"--expect", "payload: web at 3"}),
+            "launcher: --expect: nobody would hear of a breach; add --check or --report\n");
+  EXPECT_EQ(line_of({"--contract", "fds=1"}),
+            "launcher: --contract: nobody would hear of a breach; add --check or --report\n");
+  EXPECT_EQ(line_of({"--check", "--expect", "payload: web"}),
+            "launcher: --expect payload: web: 'web' is not NAME at NUMBER\n");
+  EXPECT_EQ(line_of({"--check", "--contract", "fds=x"}),
+            "launcher: --contract fds=x: fds is a number from 0 to 65536\n");
+  EXPECT_FALSE(fs::exists(file("ran")));
+}
+
+TEST_F(Traced, AStatedContractIsCheckedInTheRun) {
+  const auto status_of = [](const std::string& contract) {
+    return run(launcher({"--listen", "unix:@web,name=web", "--check", "--contract", contract, "sleep", "0"}))
+        .status;
+  };
+  EXPECT_EQ(status_of("fds=1,names=web"), WaitStatus::for_exit_code(0));
+  EXPECT_EQ(status_of("fds=2"), WaitStatus::for_exit_code(123));
+}
+
+TEST_F(Traced, WhatIsAllowedDoesNotCount) {
+  const auto result_of = [&](const std::vector<std::string>& options) {
+    return run(launcher(words(words({"--fault", "runtime-shim:leak-file=9", "--check=note"}, options),
+                              {"--", "sleep", "0"})));
+  };
+  const auto status_of = [&](const std::vector<std::string>& options) { return result_of(options).status; };
+  EXPECT_EQ(status_of({}), WaitStatus::for_exit_code(123));
+  EXPECT_EQ(status_of({"--allow", "fd-leaked@payload:9"}), WaitStatus::for_exit_code(0));
+  EXPECT_EQ(status_of({"--allow", "fd-leaked:8"}), WaitStatus::for_exit_code(123));
+  EXPECT_EQ(status_of({"--save-baseline", file("known")}), WaitStatus::for_exit_code(123));
+  EXPECT_EQ(read_file(file("known")),
+            "# Findings that are known and do not count: ID[@HOP][:FD]\nfd-leaked@payload:9\n");
+  EXPECT_EQ(status_of({"--baseline", file("known")}), WaitStatus::for_exit_code(0));
+  EXPECT_THAT(
+      result_of({"--baseline", file("known"), "--report", "text"}).err,
+      HasSubstr("no findings but what is known\n\nknown by --baseline " + file("known") + ": fd-leaked\n"));
+  EXPECT_THAT(
+      result_of({"--allow", "fd-leaked", "--all", "--report", "text"}).err,
+      HasSubstr("\n1 finding\n\ncritical fd-leaked, by runtime-shim, seen at payload, descriptor 9\n"));
+  write_file_atomically(file("known"), "fd-leaked\nleak\n", "known");
+  EXPECT_EQ(result_of({"--baseline", file("known")}).err,
+            "launcher: --baseline " + file("known") + ": line 2: leak: its ID is not that of a finding\n");
+  EXPECT_EQ(result_of({"--baseline", file("none")}).err,
+            "launcher: --baseline " + file("none") + ": No such file or directory\n");
+  EXPECT_EQ(result_of({"--allow", "leak"}).err, "launcher: --allow leak: its ID is not that of a finding\n");
+}
+
+// The word behind --check is the payload's.
+TEST_F(Traced, CheckTakesNoWordOfThePayload) {
+  const Result result = run(launcher({"--check", "echo", "warning"}));
+  EXPECT_EQ(result.out, "warning\n");
+  EXPECT_EQ(result.status, WaitStatus::for_exit_code(0));
+}
+
+// A payload that was not seen is not acquitted; of a chain that failed itself the status says more.
+TEST_F(Traced, AHopThatWasNotSeenIsNoAcquittal) {
+  const Result result = run(launcher({"--check", "--report", "text", "nonexistent-program"}));
+  EXPECT_EQ(result.status, WaitStatus::for_exit_code(127));
+  EXPECT_THAT(result.err, HasSubstr("\nruntime-shim failed: "));
+  EXPECT_THAT(result.err, HasSubstr("payload was not seen\nno findings in what was recorded\n"));
 }
 
 // Before anything runs: the payload would have left a file.

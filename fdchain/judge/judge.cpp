@@ -1,5 +1,6 @@
 #include "fdchain/judge/judge.h"
 
+#include <algorithm>
 #include <array>
 
 #include "fdchain/judge/rules/evidence.h"
@@ -41,7 +42,7 @@ std::vector<std::string> gaps(const Evidence& evidence) {
       unknown.push_back("what " + std::string(to_string(hop)) +
                         " held when the payload had ended: no record of it");
   }
-  if (!evidence.contract_is_known())
+  if (!evidence.contract_is_known() && !evidence.launcher_keeps_sockets())
     unknown.emplace_back("what was to be handed over: taken from what the first hop was told");
   if (const std::size_t presumed = evidence.presumed_preserved(); presumed > 0)
     unknown.push_back("whether what stands after the sockets was to be preserved: taken as meant, " +
@@ -51,11 +52,24 @@ std::vector<std::string> gaps(const Evidence& evidence) {
 
 }  // namespace
 
-Diagnosis judge(std::span<const HopRecord> run, const std::optional<Contract>& contract) {
+Diagnosis judge(std::span<const HopRecord> run, const std::optional<Contract>& contract,
+                std::span<const Expectation> expected) {
   const Evidence evidence(run, contract);
   rules::Findings findings;
   for (const auto rule : all_rules) rule(evidence, findings);
-  return {findings.take(), gaps(evidence)};
+  for (const Expectation& each : expected) rules::expectation(evidence, each, findings);
+  Diagnosis diagnosis{findings.take(), evidence.not_seen(), gaps(evidence)};
+  if (!diagnosis.not_seen.empty()) put_explanations_first(diagnosis.findings);
+  return diagnosis;
+}
+
+void put_explanations_first(std::vector<Finding>& findings) {
+  // That a failure was not told is a consequence of it, and too low a limit is the cause of many.
+  const auto rank = [](const Finding& finding) {
+    if (finding.id == "handshake-lost-error") return 1;
+    return finding.severity >= Severity::error || finding.id == "nofile-exceeded" ? 0 : 2;
+  };
+  std::ranges::stable_sort(findings, {}, rank);
 }
 
 }  // namespace fdchain

@@ -7,7 +7,7 @@ namespace fdchain {
 
 /// The exit statuses of a run that are not the payload's own; podman's numbers.
 namespace exit_status {
-inline constexpr int timed_out = 124;      ///< also: --check had findings
+inline constexpr int timed_out = 124;      ///< --timeout was over
 inline constexpr int hop_failed = 125;     ///< the chain itself failed
 inline constexpr int cannot_invoke = 126;  ///< the payload is there and cannot be executed
 inline constexpr int not_found = 127;      ///< the payload is not there

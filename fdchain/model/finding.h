@@ -4,6 +4,7 @@
 
 #include <array>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,9 +16,10 @@ namespace fdchain {
 enum class Severity { note, warning, error, critical };
 
 std::string_view to_string(Severity severity);
+std::optional<Severity> parse_severity(std::string_view name);
 
 /// Every id that a judge can use, in the order of the classes of bugs.
-inline constexpr std::array<std::string_view, 25> finding_ids{
+inline constexpr std::array<std::string_view, 26> finding_ids{
     "listen-pid-stale",     "listen-pidfdid-stale",
     "pid-variable-stale",   "fd-lost-cloexec",
     "fd-lost-closed",       "fd-leaked",
@@ -30,8 +32,11 @@ inline constexpr std::array<std::string_view, 25> finding_ids{
     "socket-kind-wrong",    "notify-lost",
     "nofile-exceeded",      "fd-growth",
     "zombie-left",          "fd-access-denied",
-    "signal-ignored",
+    "signal-ignored",       "expectation-failed",
 };
+
+/// `launcher`, `monitor and payload`, `monitor, runtime-shim and payload`.
+std::string list_of(std::span<const Hop> hops);
 
 /// A breach of the contract, with its cause.
 struct Finding {
@@ -46,13 +51,16 @@ struct Finding {
   std::string socket;               ///< its name or address; empty when it is none of the sockets
   std::string evidence;             ///< what was seen
   std::string advice;               ///< what to change
+  std::string known;  ///< of which real version it is known, `conmon 2.1`, or `--allow …`, which allows it;
+                      ///< empty for what counts
 
   friend bool operator==(const Finding&, const Finding&) = default;
 };
 
 /// What a judge makes of a trace.
 struct Diagnosis {
-  std::vector<Finding> findings;     ///< earliest hop first; empty for a healthy chain
+  std::vector<Finding> findings;     ///< earliest hop first; of a run that failed, what explains that first
+  std::vector<Hop> not_seen = {};    ///< hops of this chain without a record: of them nothing can be said
   std::vector<std::string> unknown;  ///< what the trace does not tell, a sentence each
 
   friend bool operator==(const Diagnosis&, const Diagnosis&) = default;

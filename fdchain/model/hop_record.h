@@ -68,6 +68,7 @@ struct HopRecord {
                                ///< fdchain's own words it is of what follows those that LISTEN_FDS counts
   bool replaces_listen_pid = false;  ///< its command line says --replace-listen-pid
   bool relays_notify = false;  ///< its command line says --sdnotify-socket: it forwards what the payload says
+  bool keeps_sockets = false;  ///< its command line says that they are for itself: an API service's
   FdTable fds;
   std::optional<Contract> contract;  ///< in the launcher's arrival
   std::vector<std::string> heard;    ///< after_exit: what the next hop said on the sync pipe

@@ -42,7 +42,9 @@ std::string term_of(const po::option_description& option) {
   std::string term = short_name.starts_with("--") || short_name.size() != 2 ? "    " : short_name + ", ";
   term += "--" + option.long_name();
   const std::string value = option.format_parameter();
-  return value.empty() ? term : term + ' ' + value;
+  if (value.empty()) return term;
+  const bool may_be_left_out = option.semantic()->min_tokens() == 0;
+  return may_be_left_out ? term + "[=" + value + ']' : term + ' ' + value;
 }
 
 }  // namespace

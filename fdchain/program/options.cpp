@@ -31,12 +31,17 @@ bool takes_value(const po::option_description* option) {
   return option != nullptr && option->semantic()->max_tokens() > 0;
 }
 
+// What can do without one has it behind `=`.
+bool needs_value(const po::option_description* option) {
+  return takes_value(option) && option->semantic()->min_tokens() > 0;
+}
+
 // The option that a word names and that has its value in the next word; nothing for any other word.
 const po::option_description* wants_next_word(const std::string& word,
                                               const po::options_description& options) {
   if (word.starts_with("--")) {
     const auto* const option = options.find_nothrow(word.substr(2), false);
-    return takes_value(option) ? option : nullptr;
+    return needs_value(option) ? option : nullptr;
   }
   // `-dl VALUE`: flags, and at last one with a value; `-lVALUE` has it already.
   for (std::size_t i = 1; i < word.size(); ++i) {

@@ -1,6 +1,7 @@
 #include "fdchain/protocol/told.h"
 
 #include <algorithm>
+#include <array>
 #include <climits>
 
 #include "fdchain/model/number.h"
@@ -52,6 +53,16 @@ bool told_to_count_sockets(std::span<const std::string_view> words) {
 
 bool told_to_relay_notifications(std::span<const std::string_view> words) {
   return has_option(words, "--sdnotify-socket");
+}
+
+bool told_to_keep_sockets(std::span<const std::string_view> words) {
+  static constexpr std::array passing_on{"run", "start", "create", "exec", "restart", "play", "kube"};
+  static constexpr std::array<std::string_view, 2> serving{"system", "service"};
+  const auto verb = std::ranges::search(words, serving).begin();
+  const auto passes_on = [](std::string_view word) {
+    return std::ranges::find(passing_on, word) != passing_on.end();
+  };
+  return verb != words.end() && std::none_of(words.begin(), verb, passes_on);
 }
 
 bool told_to_replace_listen_pid(std::span<const std::string_view> words) {

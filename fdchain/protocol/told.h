@@ -22,4 +22,8 @@ bool told_to_replace_listen_pid(std::span<const std::string_view> words);
 /// Whether --sdnotify-socket is: what the payload tells systemd goes by way of this hop.
 bool told_to_relay_notifications(std::span<const std::string_view> words);
 
+/// Whether a launcher is to serve its API on the sockets, and so keeps them: `podman [OPTION…] system
+/// service`. Of `podman run IMAGE system service` they are the container's.
+bool told_to_keep_sockets(std::span<const std::string_view> words);
+
 }  // namespace fdchain

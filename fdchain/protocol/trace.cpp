@@ -213,6 +213,7 @@ HopRecord read_record(const Node& node) {
   if (const auto counts = node.find("counts_sockets")) record.counts_sockets = counts->flag();
   if (const auto replaces = node.find("replaces_listen_pid")) record.replaces_listen_pid = replaces->flag();
   if (const auto relays = node.find("relays_notify")) record.relays_notify = relays->flag();
+  if (const auto keeps = node.find("keeps_sockets")) record.keeps_sockets = keeps->flag();
   record.fds = read_table(node.at("fds"));
   if (const auto contract = node.find("contract")) record.contract = read_contract(*contract);
   record.heard = read_texts(node.find("heard"));
@@ -311,6 +312,7 @@ std::string encode(const HopRecord& record) {
   if (!record.counts_sockets) object["counts_sockets"] = false;
   if (record.replaces_listen_pid) object["replaces_listen_pid"] = true;
   if (record.relays_notify) object["relays_notify"] = true;
+  if (record.keeps_sockets) object["keeps_sockets"] = true;
   if (record.contract) object["contract"] = to_json(*record.contract);
   if (!record.heard.empty()) object["heard"] = to_json(record.heard);
   if (!record.told.empty()) object["told"] = to_json(record.told);

@@ -26,6 +26,7 @@ json::object to_json(const Finding& finding) {
       finding.socket.empty() ? json::value(nullptr) : json::value(printable(finding.socket, 400));
   object["evidence"] = printable(finding.evidence, 20'000);
   object["advice"] = finding.advice;
+  object["known"] = finding.known.empty() ? json::value(nullptr) : json::value(printable(finding.known, 400));
   return object;
 }
 

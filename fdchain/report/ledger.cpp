@@ -22,10 +22,15 @@ class Builder {
  public:
   explicit Builder(const JudgedRun& run) : run_(run), evidence_(run.records, run.contract) {
     ledger_.contract = evidence_.contract();
+    const auto not_seen = evidence_.not_seen();
     for (const Hop hop : all_hops) {
-      const auto& wrappers = evidence_.of(hop).wrappers;
-      ledger_.columns.insert(ledger_.columns.end(), wrappers.begin(), wrappers.end());
-      if (const HopRecord* const record = evidence_.of(hop).received()) ledger_.columns.push_back(record);
+      for (const HopRecord* const wrapper : evidence_.of(hop).wrappers) add_column(*wrapper);
+      if (const HopRecord* const record = evidence_.of(hop).received()) {
+        add_column(*record);
+      } else if (std::ranges::find(not_seen, hop) != not_seen.end()) {
+        ledger_.headings.emplace_back(to_string(hop));
+        shown_columns_.push_back(nullptr);
+      }
     }
   }
 
@@ -43,6 +48,12 @@ class Builder {
   }
 
  private:
+  void add_column(const HopRecord& record) {
+    ledger_.columns.push_back(&record);
+    ledger_.headings.push_back(heading_of(record));
+    shown_columns_.push_back(&record);
+  }
+
   static std::string socket_name(const ContractSocket& socket) {
     const std::string address = socket.row.socket ? socket.row.socket->local : socket.row.name;
     return socket.row.type + (address.empty() ? "" : ' ' + address);
@@ -59,7 +70,8 @@ class Builder {
 
   void add_process_rows() {
     add_programs();
-    add_row("pid", [](const HopRecord& record) { return std::to_string(record.pid); });
+    add_row(
+        "pid", [](const HopRecord& record) { return std::to_string(record.pid); }, "not seen");
     for (const auto name : {listen_pid_name, listen_fds_name, listen_fdnames_name, watchdog_pid_name})
       add_variable(name);
   }
@@ -72,9 +84,10 @@ class Builder {
   }
 
   template <typename Cell>
-  void add_row(std::string name, Cell cell) {
+  void add_row(std::string name, Cell cell, std::string_view of_unseen = "?") {
     LedgerRow row{.name = std::move(name), .cells = {}};
-    for (const HopRecord* const column : ledger_.columns) row.cells.push_back(cell(*column));
+    for (const HopRecord* const column : shown_columns_)
+      row.cells.push_back(column == nullptr ? std::string(of_unseen) : cell(*column));
     ledger_.rows.push_back(std::move(row));
   }
 
@@ -98,13 +111,13 @@ class Builder {
   void add_handshake() {
     for (const auto& [name, shown] :
          {std::pair{sync_pipe_name, "sync pipe"}, std::pair{start_pipe_name, "start pipe"}}) {
-      LedgerRow row{.name = shown, .cells = {}};
       bool anywhere = false;
-      for (const HopRecord* const column : ledger_.columns) {
-        row.cells.push_back(handshake_at(*column, name));
-        anywhere |= row.cells.back() != "-";
-      }
-      if (anywhere) ledger_.rows.push_back(std::move(row));
+      add_row(shown, [&, variable = name](const HopRecord& record) {
+        std::string number = handshake_at(record, variable);
+        anywhere |= number != "-";
+        return number;
+      });
+      if (!anywhere) ledger_.rows.pop_back();
     }
   }
 
@@ -159,6 +172,7 @@ class Builder {
   const JudgedRun& run_;
   Evidence evidence_;
   Ledger ledger_;
+  std::vector<const HopRecord*> shown_columns_;  ///< as many as headings; null for what was not seen
   std::set<std::pair<const HopRecord*, int>> shown_;
 };
 

@@ -12,13 +12,14 @@ namespace fdchain {
 /// One row: a name, and what each hop had of it.
 struct LedgerRow {
   std::string name;
-  std::vector<std::string> cells;  ///< one for each column
+  std::vector<std::string> cells;  ///< one for each heading
   std::string label = {};          ///< how its owner calls it besides; of the two, this is cut first
 };
 
 struct Ledger {
   std::vector<const HopRecord*>
-      columns;  ///< what each hop that was seen had when it started, and each wrapper
+      columns;                        ///< what each hop that was seen had when it started, and each wrapper
+  std::vector<std::string> headings;  ///< of these, and of the hops that were not seen, in their order
   std::vector<LedgerRow> rows;
   Contract contract;  ///< what was to be handed over, as far as it is known
 };

@@ -17,7 +17,12 @@ struct JudgedRun {
   std::span<const HopRecord> records;
   Diagnosis diagnosis;
   std::optional<Contract> contract = std::nullopt;  ///< as given by the user; else the run's own
+  std::optional<int> status = std::nullopt;         ///< how the run ended, where that is known
+  bool all = false;                                 ///< what is known is shown in full, too
 };
+
+/// Whether the exit status of a run says that the chain failed: then it is acquitted of nothing.
+bool is_failure_of_chain(int status);
 
 enum class ReportFormat { text, json, mermaid, dot };
 

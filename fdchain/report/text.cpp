@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 #include <vector>
 
+#include "fdchain/model/failure.h"
 #include "fdchain/model/printable.h"
 #include "fdchain/report/ledger.h"
 #include "fdchain/report/report.h"
@@ -61,8 +63,8 @@ std::string label_of(const LedgerRow& row) {
 // As wide as what is in it, up to the usual.
 std::vector<std::size_t> needed_for_cells(const Ledger& ledger) {
   std::vector<std::size_t> widths;
-  for (std::size_t i = 0; i < ledger.columns.size(); ++i) {
-    std::size_t width = printable(heading_of(*ledger.columns[i])).size();
+  for (std::size_t i = 0; i < ledger.headings.size(); ++i) {
+    std::size_t width = printable(ledger.headings[i]).size();
     for (const LedgerRow& row : ledger.rows) width = std::max(width, printable(row.cells[i]).size());
     widths.push_back(std::min(width, usual_cell_width));
   }
@@ -76,7 +78,7 @@ Layout lay_out(const Ledger& ledger, std::size_t columns) {
   for (const LedgerRow& row : ledger.rows)
     longest = std::max(longest, printable(row.name, longest_name).size() + label_of(row).size());
   Layout layout{std::max(longest, usual_name_width),
-                std::vector<std::size_t>(ledger.columns.size(), usual_cell_width)};
+                std::vector<std::size_t>(ledger.headings.size(), usual_cell_width)};
   if (layout.name + layout.of_cells() <= columns) return layout;
   layout.cells = needed_for_cells(ledger);
   for (std::size_t most = usual_cell_width; layout.of_cells() > columns && most > least_cell_width;)
@@ -102,7 +104,7 @@ std::string table(const Ledger& ledger, const Style& style, std::size_t columns)
   const Layout layout = lay_out(ledger, columns);
   std::string head = std::string(layout.name, ' ');
   for (std::size_t i = 0; i < layout.cells.size(); ++i)
-    head += fmt::format(" {:>{}}", fit(heading_of(*ledger.columns[i]), layout.cells[i]), layout.cells[i]);
+    head += fmt::format(" {:>{}}", fit(ledger.headings[i], layout.cells[i]), layout.cells[i]);
   std::string text = style.bold(head) + '\n';
   for (const LedgerRow& row : ledger.rows) {
     text += name_cell(row, layout.name, columns);
@@ -132,22 +134,78 @@ std::string headline(const std::string& plain, const std::string& start, const s
   return text.starts_with(start) ? painted + text.substr(start.size()) : text;
 }
 
+// `of conmon 2.1`, `by --allow env-leaked`
+std::string knowledge_of(const Finding& finding) {
+  return (finding.known.starts_with("--") ? "by " : "of ") + finding.known;
+}
+
 std::string finding_text(const Finding& finding, const Style& style, std::size_t columns) {
   const std::string start = fmt::format("{} {}", to_string(finding.severity), finding.id);
   std::string head = fmt::format("{}, {}, seen at {}", start, culprit_of(finding), to_string(finding.hop));
   if (finding.fd) head += fmt::format(", descriptor {}", *finding.fd);
+  const std::string known = finding.known.empty() ? "" : paragraph("known", knowledge_of(finding), columns);
   const std::string painted = style.severity(finding.severity) + ' ' + style.bold(finding.id);
   return '\n' + headline(head, start, painted, columns) + paragraph("seen", finding.evidence, columns) +
-         paragraph("mend", finding.advice, columns);
+         paragraph("fix", finding.advice, columns) + known;
 }
 
-std::string verdict(const Diagnosis& diagnosis, const Style& style, std::size_t columns) {
-  if (!diagnosis.findings.empty()) {
-    return style.bold(fmt::format("{} finding{}", diagnosis.findings.size(),
-                                  diagnosis.findings.size() == 1 ? "" : "s")) +
-           '\n';
+// What a hop that could not become the next one said of it, else the status that says so.
+std::string failure_of(const JudgedRun& run) {
+  constexpr std::string_view failed = "failed: ";
+  for (const HopRecord& record : run.records) {
+    if (record.ended && record.ended->starts_with(failed))
+      return fmt::format("{} {}", to_string(record.hop), *record.ended);
   }
-  if (!diagnosis.unknown.empty()) return style.paint("33", "no findings in what was recorded") + '\n';
+  const int status = run.status.value_or(0);
+  return is_failure_of_chain(status) ? fmt::format("the run failed with status {}", status) : "";
+}
+
+// A run that failed, or of which something was not seen, is acquitted of nothing.
+std::string reservation(const JudgedRun& run) {
+  std::string text = failure_of(run);
+  const auto& hops = run.diagnosis.not_seen;
+  if (!hops.empty())
+    text.append(text.empty() ? "" : "; ").append(list_of(hops)).append(hops.size() == 1 ? " was" : " were");
+  return hops.empty() ? text : text + " not seen";
+}
+
+bool is_shown(const JudgedRun& run, const Finding& finding) { return run.all || finding.known.empty(); }
+
+std::string count_of(std::size_t findings) {
+  return fmt::format("{} finding{}", findings, findings == 1 ? "" : "s");
+}
+
+// One line for all that is known of one version, or for one reason.
+std::string folded(const JudgedRun& run, std::size_t columns) {
+  std::vector<std::pair<std::string, std::string>> lines;
+  for (const Finding& finding : run.diagnosis.findings) {
+    if (is_shown(run, finding)) continue;
+    const std::string by = knowledge_of(finding);
+    auto line = std::ranges::find(lines, by, &std::pair<std::string, std::string>::first);
+    if (line == lines.end()) line = lines.insert(lines.end(), {by, ""});
+    line->second.append(line->second.empty() ? "" : ", ").append(finding.id);
+  }
+  std::string text = lines.empty() ? "" : "\n";
+  for (const auto& [by, ids] : lines) {
+    for (const std::string& line : wrap(printable("known " + by + ": " + ids, 4000), columns))
+      text += line + '\n';
+  }
+  return text;
+}
+
+std::string verdict(const JudgedRun& run, const Style& style, std::size_t columns) {
+  const auto& findings = run.diagnosis.findings;
+  const std::string but = reservation(run);
+  std::string caution;
+  for (const std::string& line : wrap(printable(but, 4000), columns)) {
+    if (!but.empty()) caution += style.bold(line) + '\n';
+  }
+  const auto shown = static_cast<std::size_t>(
+      std::ranges::count_if(findings, [&](const Finding& finding) { return is_shown(run, finding); }));
+  if (shown > 0) return caution + style.bold(count_of(shown)) + '\n';
+  if (!but.empty() || !run.diagnosis.unknown.empty())
+    return caution + style.paint("33", "no findings in what was recorded") + '\n';
+  if (!findings.empty()) return style.paint("32", "no findings but what is known") + '\n';
   return headline("no findings: every hop passed on what it was given, and nothing else", "no findings",
                   style.paint("32", "no findings"), columns);
 }
@@ -163,11 +221,17 @@ std::string culprit_of(const Finding& finding) {
   return has_own_name ? fmt::format("by {}, the {}", program, hop) : "by " + hop;
 }
 
+bool is_failure_of_chain(int status) {
+  return exit_status::hop_failed <= status && status <= exit_status::not_found;
+}
+
 std::string text_report(const JudgedRun& run, const Page& page) {
   const Style style{page.colour};
-  std::string text =
-      table(make_ledger(run), style, page.columns) + '\n' + verdict(run.diagnosis, style, page.columns);
-  for (const Finding& finding : run.diagnosis.findings) text += finding_text(finding, style, page.columns);
+  std::string text = table(make_ledger(run), style, page.columns) + '\n' + verdict(run, style, page.columns);
+  for (const Finding& finding : run.diagnosis.findings) {
+    if (is_shown(run, finding)) text += finding_text(finding, style, page.columns);
+  }
+  text += folded(run, page.columns);
   if (!run.diagnosis.unknown.empty()) {
     text += '\n';
     for (const std::string& sentence : run.diagnosis.unknown)

@@ -18,6 +18,7 @@
 #include "fdchain/system/socket/listening_socket.h"
 #include "fdchain/system/trace/trace_reader.h"
 #include "integration/harness/chain_test.h"
+#include "integration/harness/client.h"
 #include "integration/harness/wait_until.h"
 #include "integration/real/monitored.h"
 #include "integration/real/podman.h"
@@ -183,7 +184,9 @@ TEST_F(TraceCommand, KeepsTheDescriptorOfItsReport) {
 
 TEST_F(TraceCommand, CheckIsAnErrorOfTheJudges) {
   const Words leaks{bin("launcher"), "--fault", "monitor:leak-file=9", "payload", "report"};
-  EXPECT_EQ(trace({"--check"}, leaks).status, WaitStatus::for_exit_code(124));
+  EXPECT_EQ(trace({"--check"}, leaks).status, WaitStatus::for_exit_code(123));
+  EXPECT_EQ(trace({"--check=critical"}, leaks).status, WaitStatus::for_exit_code(0));
+  EXPECT_EQ(trace({"--check=warning"}, leaks).status, WaitStatus::for_exit_code(123));
   const Words not_found{bin("launcher"), "nonexistent-program"};
   EXPECT_EQ(trace({"--check"}, not_found).status, WaitStatus::for_exit_code(127));
 }
@@ -201,8 +204,9 @@ TEST_F(TraceCommand, ARuntimeNeedsNoMonitor) {
 }
 
 TEST_F(TraceCommand, NothingToJudgeIsNoSuccessOfACheck) {
-  EXPECT_EQ(trace({"--check"}, {"true"}).status, WaitStatus::for_exit_code(124));
-  EXPECT_EQ(trace({"--check"}, {"sh", "-c", "exit 3"}).status, WaitStatus::for_exit_code(3));
+  EXPECT_EQ(trace({"--check"}, {"true"}).status, WaitStatus::for_exit_code(122));
+  EXPECT_EQ(trace({"--check"}, {"sh", "-c", "exit 3"}).status, WaitStatus::for_exit_code(122));
+  EXPECT_EQ(trace({"--check"}, {"sh", "-c", "exit 125"}).status, WaitStatus::for_exit_code(125));
 }
 
 TEST_F(TraceCommand, ATraceThatCannotBeWrittenIsNoSuccess) {
@@ -479,6 +483,56 @@ TEST_P(UnderTrace, ARealDaemonServesOnItsSocket) {
   chain.signal(SIGTERM);
   chain.finish();
   EXPECT_THAT(verdicts(), ElementsAre(ElementsAreArray(verdict_with())));
+}
+
+// --- podman's API service
+
+class ApiService : public TraceCommand {
+ protected:
+  /// What is answered to a request; a connection each.
+  [[nodiscard]] std::string ask(const std::string& request, const std::string& body = "") const {
+    const Client client("unix:" + file("api"));
+    client.send(request + " HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: " +
+                std::to_string(body.size()) + "\r\n\r\n" + body);
+    std::string answer;
+    for (std::string piece = client.receive(); !piece.empty(); piece = client.receive()) answer += piece;
+    return answer;
+  }
+
+  void run_container() const {
+    constexpr const char* limits =
+        R"([{"type":"NOFILE","soft":1000,"hard":1000},{"type":"NPROC","soft":1000,"hard":1000}])";
+    const std::string containers = "/v4.0.0/libpod/containers/";
+    EXPECT_THAT(ask("POST " + containers + "create",
+                    R"({"name":"c","command":["/bin/sh","-c","true"],"netns":{"nsmode":"none"},"rootfs":")" +
+                        file("root") + R"(","r_limits":)" + limits + "}"),
+                HasSubstr(" 201 "));
+    EXPECT_THAT(ask("POST " + containers + "c/start"), HasSubstr(" 204 "));
+    EXPECT_THAT(ask("POST " + containers + "c/wait"), HasSubstr(" 200 "));
+    EXPECT_THAT(ask("DELETE " + containers + "c?force=true"), HasSubstr(" 200 "));
+  }
+
+  Podman podman_{directory_.path(), real_conmon, "/usr/sbin/runc"};
+};
+
+// The socket is the service's own: no container is to get it, and none does.
+TEST_F(ApiService, KeepsItsSocketAndThatIsNoFinding) {
+  const Opened socket = open_listening(parse_listen_spec("unix:" + file("api")));
+  Start start;
+  start.argv =
+      as_activated(podman_.placed(traced({"--trace", file("trace"), "--report", "text", "--check=note"},
+                                         podman_.command({"system", "service", "--time", "0"}))));
+  start.environment = {"LISTEN_FDS=1", no_leak_check};
+  start.pass = {{socket.fd.get(), 3}};
+  Program service(start);
+  run_container();
+  service.signal(SIGTERM);
+  const Result result = service.finish();
+  EXPECT_EQ(result.status, WaitStatus::for_exit_code(0)) << result.err;
+  EXPECT_THAT(result.err, HasSubstr("\nno findings but what is known\n\n"
+                                    "known of conmon 2.1: env-leaked, signal-ignored\n"));
+  EXPECT_THAT(verdicts(), ElementsAre(ElementsAre("env-leaked by monitor at runtime-shim",
+                                                  "signal-ignored by monitor at runtime-shim")));
 }
 
 INSTANTIATE_TEST_SUITE_P(

@@ -9,15 +9,13 @@
 
 #include "fdchain/judge/judge.h"
 #include "fdchain/model/failure.h"
-#include "fdchain/model/listen_env.h"
-#include "fdchain/model/number.h"
 #include "fdchain/model/printable.h"
-#include "fdchain/model/variables.h"
 #include "fdchain/program/guard.h"
 #include "fdchain/program/options.h"
 #include "fdchain/report/report.h"
 #include "fdchain/system/fs/files.h"
 #include "fdchain/system/trace/trace_reader.h"
+#include "launcher/shared/judging.h"
 #include "launcher/shared/witness.h"
 
 namespace fdchain {
@@ -26,11 +24,10 @@ namespace {
 namespace po = boost::program_options;
 
 constexpr int unusable = 2;
-constexpr std::uint64_t most_contract_fds = 65'536;
 
 struct Question {
   std::string run;
-  std::string contract;
+  ContractOptions contract;
   std::string format = "text";
   bool json = false;
   ColourChoice colour = ColourChoice::automatic;
@@ -51,9 +48,9 @@ constexpr std::string_view report_usage =
 std::optional<Question> parse(const std::vector<std::string>& words, bool diagnosing) {
   Question question;
   po::options_description own("Options");
-  own.add_options()("run", po::value(&question.run)->value_name("ID"), "only the run of this name")(
-      "contract", po::value(&question.contract)->value_name("fds=N[,names=A:B…]"),
-      "what a trace without a launcher's record should have had: N sockets from 3 on");
+  ContractTexts contract;
+  own.add_options()("run", po::value(&question.run)->value_name("ID"), "only the run of this name");
+  own.add(contract_options(contract));
   if (diagnosing) {
     own.add_options()("json", po::bool_switch(&question.json), "print the findings as JSON, one line a run");
   } else {
@@ -69,87 +66,18 @@ std::optional<Question> parse(const std::vector<std::string>& words, bool diagno
   if (command_line.rest.size() > 1)
     throw Failure(fmt::format("one TRACE is needed, not {}; see --help", command_line.rest.size()));
   if (command_line.rest.empty()) throw Failure("one TRACE is needed; see --help");
+  question.contract = parse_contract_options(contract);
   question.colour = parse_colour_choice(colour);
   question.trace = command_line.rest.front();
   return question;
 }
 
-/// `fds=2,names=web:admin`
-struct StatedContract {
-  int count = 0;
-  std::optional<std::vector<std::string>> names;
-};
-
-StatedContract parse_contract(const std::string& text) {
-  const auto refuse = [&](const std::string& why) {
-    throw Failure("--contract " + printable(text) + ": " + why);
-  };
-  std::optional<std::uint64_t> count;
-  StatedContract stated;
-  std::string_view rest = text;
-  while (!rest.empty()) {
-    const std::string_view part = rest.substr(0, rest.find(','));
-    rest.remove_prefix(std::min(rest.size(), part.size() + 1));
-    if (part.starts_with("fds=")) {
-      count = parse_decimal(part.substr(4), most_contract_fds);
-      if (!count) refuse(fmt::format("fds is a number from 0 to {}", most_contract_fds));
-    } else if (part.starts_with("names=")) {
-      stated.names = split_fdnames(part.substr(6));
-    } else {
-      refuse("not fds=N[,names=A:B...]");
-    }
-  }
-  if (!count) refuse("not fds=N[,names=A:B...]");
-  if (stated.names && stated.names->size() != *count)
-    refuse(fmt::format("{} names for {} sockets", stated.names->size(), *count));
-  stated.count = static_cast<int>(*count);
-  return stated;
-}
-
-// The first value that a hop of the run had for a variable.
-std::optional<std::string> first_value(const std::vector<HopRecord>& run, std::string_view name) {
-  for (const HopRecord& record : run) {
-    const auto found = record.environment.find(std::string(name));
-    if (found != record.environment.end()) return found->second;
-  }
-  return std::nullopt;
-}
-
-// The row of the first hop that has this number; an empty one when none has.
-FdRow first_row(const std::vector<HopRecord>& run, int number) {
-  for (const HopRecord& record : run) {
-    const auto found = std::ranges::lower_bound(record.fds, number, {}, &FdRow::number);
-    if (found != record.fds.end() && found->number == number) return *found;
-  }
-  return {};
-}
-
-// What was stated, with everything else as the run itself shows it first.
-Contract contract_of(const StatedContract& stated, const std::vector<HopRecord>& run) {
-  Contract contract;
-  const auto told = first_value(run, listen_fdnames_name);
-  // What stands behind the last socket that was announced is none, whatever the contract says.
-  const auto announced = first_value(run, listen_fds_name);
-  const int sockets = announced ? parse_int_as_systemd(*announced).value : stated.count;
-  contract.has_names = stated.names || told;
-  contract.notify_payload = first_value(run, notify_socket_name).has_value();
-  std::vector<std::string> names;
-  if (contract.has_names) names = stated.names ? *stated.names : split_fdnames(*told);
-  names.resize(static_cast<std::size_t>(stated.count), std::string(unnamed_socket));
-  for (int i = 0; i < stated.count; ++i) {
-    const int fd = listen_fds_start + i;
-    contract.sockets.push_back(
-        {fd, names[static_cast<std::size_t>(i)], i < sockets ? first_row(run, fd) : FdRow{}});
-  }
-  return contract;
-}
-
-// A run with the contract it is held against.
+/// A run with what it is held against.
 struct Case {
   std::vector<HopRecord> records;
-  std::optional<Contract> contract;
+  ContractOptions contract;
 
-  [[nodiscard]] JudgedRun judged() const { return {records, judge(records, contract), contract}; }
+  [[nodiscard]] JudgedRun judged() const { return judge_by(contract, records); }
 };
 
 /// What a trace has to be judged, and how much of it could not be read.
@@ -170,17 +98,11 @@ std::string file_of(const std::string& trace) {
 
 Cases read_cases(const Question& question) {
   const auto only = question.run.empty() ? std::nullopt : std::optional(question.run);
-  std::optional<StatedContract> stated;
-  if (!question.contract.empty()) stated = parse_contract(question.contract);
   TraceContent content = read_trace(file_of(question.trace), only);
   for (const std::string& remark : content.remarks)
     print_error(Hop::launcher, question.trace + ": " + remark);
   Cases cases{{}, content.lines_rejected};
-  for (auto& run : content.runs) {
-    std::optional<Contract> contract;
-    if (stated) contract = contract_of(*stated, run);
-    cases.runs.push_back({std::move(run), std::move(contract)});
-  }
+  for (auto& run : content.runs) cases.runs.push_back({std::move(run), question.contract});
   return cases;
 }
 
@@ -219,15 +141,18 @@ int diagnose(const std::vector<std::string>& words) {
     if (!question) return 0;
     const Cases cases = read_cases(*question);
     bool clean = true;
+    Verdict verdict;
     for (const Case& shown : cases.runs) {
       const JudgedRun run = shown.judged();
-      clean &= run.diagnosis.findings.empty();
+      clean &= allowances_for(run.diagnosis).empty();
+      verdict.add(verdict_of(run.diagnosis, {}));
       write_all_patiently(STDOUT_FILENO,
                           question->json ? json_findings(run)
                                          : heading(cases.runs, shown) +
                                                text_report(run, page_of(STDOUT_FILENO, question->colour)),
                           "stdout");
     }
+    save_baseline(question->contract, verdict.found);
     if (!clean) return 1;
     // Who left lines out cannot say that nothing is wrong.
     return cases.lines_rejected > 0 ? unusable : 0;
@@ -239,12 +164,16 @@ int report(const std::vector<std::string>& words) {
     const auto question = parse(words, false);
     if (!question) return 0;
     const ReportFormat format = parse_format(question->format);
+    Verdict verdict;
     const Cases cases = read_cases(*question);
     for (const Case& shown : cases.runs) {
-      const std::string text = write_report(format, shown.judged(), page_of(STDOUT_FILENO, question->colour));
+      const JudgedRun run = shown.judged();
+      verdict.add(verdict_of(run.diagnosis, {}));
+      const std::string text = write_report(format, run, page_of(STDOUT_FILENO, question->colour));
       write_all_patiently(STDOUT_FILENO,
                           (format == ReportFormat::text ? heading(cases.runs, shown) : "") + text, "stdout");
     }
+    save_baseline(question->contract, verdict.found);
     return 0;
   });
 }

@@ -76,6 +76,7 @@ struct Texts {
   std::string sdnotify;
   std::string dialect;
   std::string colour;
+  JudgeTexts judging;
   IsolationTexts isolation;
 };
 
@@ -119,15 +120,13 @@ po::options_description describe(RunOptions& options, Texts& texts) {
        "write too, without FILE; `-` is stdout, fd:N an open descriptor, which the payload does not get; "
        "repeatable")                                       //
       ("color", colour_option(texts.colour), colour_help)  //
-      ("check", po::bool_switch(&options.check),
-       "exit 124 when the judge has an error and the payload itself succeeded")  //
       ("fault", po::value(&texts.faults)->value_name("HOP:NAME[=ARG]"),
        "have a hop make a mistake that a real one made; repeatable; `launcher faults` lists them")  //
       ("profile", po::value(&texts.profiles)->value_name("NAME|HOP=NAME"),
        "do as a real version does, mistakes included: podman-4.3, podman-4.8, conmon, crun, runc, cri-o or "
        "ideal; for one hop HOP=NAME; repeatable; `launcher profiles` lists them. Makes --pid private the "
        "default, as in a container");
-  return own.add(isolation_options(texts.isolation)).add(common_options());
+  return own.add(judge_options(texts.judging)).add(isolation_options(texts.isolation)).add(common_options());
 }
 
 SdNotify parse_sdnotify(const std::string& text) {
@@ -215,6 +214,7 @@ std::optional<RunOptions> parse_run_options(const std::vector<std::string>& word
   options.payload = payload_command(command_line.rest, !options.isolation.rootfs.empty());
   for (const std::string& report : texts.reports) options.reports.push_back(parse_report_request(report));
   options.colour = parse_colour_choice(texts.colour);
+  options.judging = parse_judge_options(texts.judging, !options.reports.empty());
   for (const std::string& fault : texts.faults) options.faults.push_back(parse_fault(fault));
   if (options.monitor.empty()) options.monitor = find_own_program("monitor");
   if (options.runtime.empty()) options.runtime = find_own_program("runtime-shim");
@@ -239,7 +239,8 @@ ReportRequest parse_report_request(const std::string& text) {
 
 bool may_observe(const std::vector<std::string>& words) {
   if (!words.empty() && words.front() == "trace") return true;
-  static constexpr std::array asking{"--trace", "--report", "--check", "--fault", "--profile"};
+  static constexpr std::array asking{"--trace",         "--report", "--check",
+                                     "--save-baseline", "--fault",  "--profile"};
   return std::ranges::any_of(words, [](const std::string& word) {
     return std::ranges::any_of(asking, [&](const char* option) { return word.starts_with(option); });
   });

@@ -11,6 +11,7 @@
 #include "fdchain/plan/edits/profile.h"
 #include "fdchain/program/terminal.h"
 #include "fdchain/report/report.h"
+#include "launcher/shared/judging.h"
 
 namespace fdchain {
 
@@ -58,7 +59,7 @@ struct RunOptions {
   std::string trace;  ///< empty for none
   std::vector<ReportRequest> reports;
   ColourChoice colour = ColourChoice::automatic;  ///< of the reports
-  bool check = false;
+  JudgeOptions judging;
   std::vector<FaultRequest> faults;
   ProfileChoice profiles;
   bool json = false;  ///< of a dry run

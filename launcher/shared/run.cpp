@@ -48,6 +48,7 @@ int run_chain(const RunOptions& options, Arrival arrival, RunDialect run_dialect
         return 0;
       },
       say);
+  if (failed == exit_status::not_seen) return exit_status::is_chains_own(status) ? status : failed;
   return failed != 0 && status == 0 ? failed : concluded;
 }
 

@@ -73,7 +73,7 @@ std::vector<std::string> to_words(const RunOptions& options) {
   for (const ReportRequest& report : options.reports) add("--report", report_words(report));
   if (options.colour != ColourChoice::automatic)
     add("--color", options.colour == ColourChoice::always ? "always" : "never");
-  if (options.check) words.emplace_back("--check");
+  for (const std::string& word : to_words(options.judging)) words.push_back(word);
   for (const FaultRequest& fault : options.faults) add("--fault", to_string(fault));
   if (options.dialect) add("--dialect", *options.dialect == Dialect::oci ? "oci" : "native");
   for (const Hop hop : {Hop::launcher, Hop::monitor, Hop::runtime_shim}) {

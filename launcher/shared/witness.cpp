@@ -83,7 +83,7 @@ void write_out(const ReportRequest& request, const std::string& text, bool anoth
 
 // What cannot be done after the run is refused before it.
 void check_requests(const RunOptions& options, const Arrival& arrival) {
-  const bool judged = options.check || !options.reports.empty();
+  const bool judged = options.judging.wants_judge() || !options.reports.empty();
   if (judged && options.detach)
     throw Failure(
         "--detach: nobody waits for the end to report or check it; use --trace, and `launcher report` "
@@ -120,24 +120,22 @@ void check_reports(std::span<const ReportRequest> requests, const std::string& t
   }
 }
 
-std::optional<std::string> report_run(const std::vector<HopRecord>& records,
-                                      std::span<const ReportRequest> requests, ColourChoice colour,
-                                      bool another) {
-  const JudgedRun run{records, judge(records)};
-  for (const ReportRequest& request : requests) {
+Verdict report_run(const std::vector<HopRecord>& records, int status, const ReportOptions& options,
+                   bool another) {
+  JudgedRun run = judge_by(options.judging.contract, records);
+  run.status = status;
+  if (is_failure_of_chain(status)) put_explanations_first(run.diagnosis.findings);
+  for (const ReportRequest& request : options.requests) {
     const bool apart = another && request.format == ReportFormat::text;
-    write_out(request, (apart ? "\n" : "") + write_report(request.format, run, page_for(request, colour)),
-              another);
+    const Page page = page_for(request, options.colour);
+    write_out(request, (apart ? "\n" : "") + write_report(request.format, run, page), another);
   }
-  const auto error = std::ranges::find_if(
-      run.diagnosis.findings, [](const Finding& finding) { return finding.severity >= Severity::error; });
-  if (error == run.diagnosis.findings.end()) return std::nullopt;
-  return fmt::format("{}, {}, seen at {}", error->id, culprit_of(*error), to_string(error->hop));
+  return verdict_of(run.diagnosis, options.judging);
 }
 
 Witness::Witness(const RunOptions& options, const Arrival& arrival) : options_(options), arrival_(arrival) {
   check_requests(options, arrival);
-  const bool judged = options.check || !options.reports.empty();
+  const bool judged = options.judging.wants_judge() || !options.reports.empty();
   if (!options.trace.empty()) {
     // The hops may have another working directory than this launcher.
     trace_ = Trace(new_run_name(), std::filesystem::absolute(options.trace));
@@ -180,8 +178,10 @@ void Witness::saw_end(const std::vector<std::string>& heard, std::span<const pid
 
 int Witness::conclude(int status) const {
   // Without a record, the run was over before it began, and has said why.
-  if (!arrival_written_ || (!options_.check && options_.reports.empty())) return status;
-  if (!trace_.on()) throw Failure("the trace is incomplete: there is nothing to judge by");
+  const bool checks = options_.judging.check.has_value();
+  if (!arrival_written_ || (!options_.judging.wants_judge() && options_.reports.empty())) return status;
+  const int unseen = checks ? exit_status::not_seen : exit_status::hop_failed;
+  if (!trace_.on()) throw Failure("the trace is incomplete: there is nothing to judge by", unseen);
   const TraceContent content = read_trace(trace_.path(), trace_.run());
   for (const std::string& remark : content.remarks) log::warn("trace: {}", remark);
   const auto& records = content.runs.front();
@@ -194,11 +194,10 @@ int Witness::conclude(int status) const {
     return status;
   }
   if (records.front().hop != Hop::launcher || records.front().moment != Moment::arrival)
-    throw Failure(trace_.path() + ": somebody has removed what was recorded: there is nothing to judge by");
-  const auto error = report_run(records, options_.reports, options_.colour);
-  if (!options_.check || !error || status != 0) return status;
-  print_error(Hop::launcher, "--check: " + *error);
-  return exit_status::timed_out;
+    throw Failure(trace_.path() + ": somebody has removed what was recorded: there is nothing to judge by",
+                  unseen);
+  const Verdict verdict = report_run(records, status, {options_.reports, options_.colour, options_.judging});
+  return checked_status(status, verdict, options_.judging);
 }
 
 Page page_of(int fd, ColourChoice colour) {

@@ -32,9 +32,8 @@ class Witness {
   /// but for `spared`, which it came with.
   void saw_end(const std::vector<std::string>& heard, std::span<const pid_t> spared);
 
-  /// Judges the run, writes the reports that were asked for, and returns the exit status: 124 instead of 0
-  /// when
-  /// --check was given and the judge has an error.
+  /// Judges the run, writes the reports that were asked for, and returns the exit status, which is another
+  /// one when --check says so.
   int conclude(int status) const;
 
  private:
@@ -53,11 +52,17 @@ std::string new_run_name();
 /// are somebody else's; the others are made close-on-exec here.
 void check_reports(std::span<const ReportRequest> requests, const std::string& trace, int end);
 
-/// Judges a run and writes the reports that were asked for, behind those of other runs when it is `another`.
-/// The first finding of severity error in a few words; nothing when there is none.
-std::optional<std::string> report_run(const std::vector<HopRecord>& records,
-                                      std::span<const ReportRequest> requests, ColourChoice colour,
-                                      bool another = false);
+/// How a run is to be judged and reported.
+struct ReportOptions {
+  std::span<const ReportRequest> requests;
+  ColourChoice colour = ColourChoice::automatic;
+  JudgeOptions judging;
+};
+
+/// Judges a run that ended with `status` and writes the reports that were asked for, behind those of other
+/// runs when it is `another`.
+Verdict report_run(const std::vector<HopRecord>& records, int status, const ReportOptions& options,
+                   bool another = false);
 
 /// What a text report for this descriptor is written on.
 Page page_of(int fd, ColourChoice colour);

@@ -47,7 +47,7 @@ struct Request {
   std::string file;
   std::vector<ReportRequest> reports;
   ColourChoice colour = ColourChoice::automatic;
-  bool check = false;
+  JudgeOptions judging;
   std::vector<std::string> command;
 };
 
@@ -62,16 +62,17 @@ std::optional<Request> parse(const std::vector<std::string>& words, const Arriva
       ("report", po::value(&reports)->value_name("FORMAT[:FILE|:fd:N]"),
        "say what happened as text, json, mermaid or dot; to stderr without FILE; `-` is stdout, fd:N an open "
        "descriptor, which COMMAND does not get; repeatable. Default: text, "
-       "unless there is --trace or --check")         //
-      ("color", colour_option(colour), colour_help)  //
-      ("check", po::bool_switch(&request.check),
-       "exit 124 when the judge has an error and COMMAND itself succeeded");
-  own.add(common_options());
+       "unless there is --trace or --check")  //
+      ("color", colour_option(colour), colour_help);
+  JudgeTexts judging;
+  own.add(judge_options(judging)).add(common_options());
   const CommandLine command_line = parse_command_line(words, own);
   if (answered(command_line, Hop::launcher, usage, own)) return std::nullopt;
   for (const std::string& report : reports) request.reports.push_back(parse_report_request(report));
-  if (request.reports.empty() && request.file.empty() && !request.check)
+  if (request.reports.empty() && request.file.empty() && judging.check.empty() &&
+      judging.contract.save_baseline.empty())
     request.reports.push_back(parse_report_request("text"));
+  request.judging = parse_judge_options(judging, !request.reports.empty());
   request.colour = parse_colour_choice(colour);
   check_reports(request.reports, request.file, arrival.window.end());
   request.command = command_line.rest;
@@ -171,10 +172,10 @@ void keep_for_reports(const Request& request, Arrival& arrival) {
 /// What came of a trace.
 struct Judged {
   int chains = 0;
-  std::optional<std::string> error;  ///< the first, in a few words
+  Verdict verdict;
 };
 
-Judged report_all(const Request& request, const std::string& path, const std::string& run) {
+Judged report_all(const Request& request, int status, const std::string& path, const std::string& run) {
   Judged judged;
   std::error_code none;
   if (std::filesystem::file_size(path, none) == 0 || none) return judged;
@@ -182,8 +183,8 @@ Judged report_all(const Request& request, const std::string& path, const std::st
   for (const std::string& remark : content.remarks) log::warn("trace: {}", remark);
   for (const auto& records : content.runs) {
     if (!records.front().run.starts_with(run)) continue;
-    auto error = report_run(records, request.reports, request.colour, judged.chains++ > 0);
-    if (!judged.error) judged.error = std::move(error);
+    const ReportOptions options{request.reports, request.colour, request.judging};
+    judged.verdict.add(report_run(records, status, options, judged.chains++ > 0));
   }
   return judged;
 }
@@ -203,13 +204,12 @@ int trace(const std::vector<std::string>& words, Arrival arrival) {
   let_go(arrival);
   const WaitStatus status = attend(command, signals.fd);
   watcher.finish();
-  const Judged judged = report_all(*request, file.path(), run);
-  if (judged.chains == 0)
+  Judged judged = report_all(*request, status.exit_status(), file.path(), run);
+  if (judged.chains == 0) {
     print_error(Hop::launcher, "no container was started, or none was seen: there is nothing to judge");
-  const bool sound = judged.chains > 0 && !judged.error;
-  if (!request->check || sound || status.exit_status() != 0) return status.exit_status();
-  if (judged.error) print_error(Hop::launcher, "--check: " + *judged.error);
-  return exit_status::timed_out;
+    judged.verdict.not_seen = "no container was seen: nothing can be said";
+  }
+  return checked_status(status.exit_status(), judged.verdict, request->judging);
 }
 
 }  // namespace fdchain

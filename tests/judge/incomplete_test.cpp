@@ -97,6 +97,37 @@ TEST(AMissingRecord, IsNamed) {
           "what payload received: it was seen from outside only, when it may have changed it already"));
 }
 
+std::vector<Hop> not_seen_in(const RunBuilder& run) { return judge(run.records).not_seen; }
+
+TEST(AHopThatWasNotSeen, IsNamed) {
+  EXPECT_THAT(not_seen_in(RunBuilder()), IsEmpty());
+  EXPECT_THAT(not_seen_in(RunBuilder(RunShape{.foreign = true})), IsEmpty());
+  EXPECT_THAT(not_seen_in(RunBuilder().drop(payload)), ElementsAre(payload));
+  EXPECT_THAT(not_seen_in(RunBuilder().drop(monitor).drop(payload)), ElementsAre(monitor, payload));
+  EXPECT_THAT(not_seen_in(RunBuilder().drop(launcher)), IsEmpty()) << "a chain begins with whoever was seen";
+  EXPECT_THAT(judge(std::vector<HopRecord>{}).not_seen,
+              ElementsAre(launcher, monitor, runtime_shim, payload));
+}
+
+TEST(AHopThatWasNotSeen, IsNoMonitorWhereTheLauncherStartedTheRuntimeItself) {
+  RunBuilder run;
+  run.drop(monitor);
+  run.at(runtime_shim, arrival).ppid = launcher_pid;
+  EXPECT_THAT(not_seen_in(run), IsEmpty());
+}
+
+// Of a run that failed, what can be the reason comes before what cannot, wherever it was seen.
+TEST(AHopThatWasNotSeen, PutsWhatExplainsItFirst) {
+  RunBuilder run;
+  run.from(launcher, departure, [](HopRecord& record) { record.ignored_signals = {13}; });
+  run.from(monitor, departure, [](HopRecord& record) { remove_row(record, 4); });
+  EXPECT_THAT(run.findings(), ElementsAre("signal-ignored by launcher at monitor",
+                                          "fd-lost-closed 4 by monitor at runtime-shim"));
+  run.drop(payload);
+  EXPECT_THAT(run.findings(), ElementsAre("fd-lost-closed 4 by monitor at runtime-shim",
+                                          "signal-ignored by launcher at monitor"));
+}
+
 TEST(APresumedContract, IsSaidToBeOne) {
   RunBuilder run(RunShape{.preserved = 2});
   run.drop(launcher);

@@ -16,6 +16,7 @@ po::options_description options() {
   po::options_description own("Options");
   own.add_options()("name", po::value<std::string>(), "")("flag,f", "")("number,n", po::value<int>(), "");
   own.add_options()("wait", po::value<int>()->value_name("SECONDS"), "");
+  own.add_options()("check", po::value<std::string>()->implicit_value("error", ""), "");
   return own.add(common_options());
 }
 
@@ -45,6 +46,16 @@ TEST(CommandLine, AValueIsAValueWhateverItLooksLike) {
     EXPECT_THAT(apart.rest, ElementsAre("daemon"));
     EXPECT_EQ(parse({"--name=" + value}).options["name"].as<std::string>(), value);
   }
+}
+
+TEST(CommandLine, AValueThatMayBeLeftOutStandsBehindItsSign) {
+  const CommandLine without = parse({"--check", "warning", "--check=note"});
+  EXPECT_EQ(without.options["check"].as<std::string>(), "error");
+  EXPECT_THAT(without.rest, ElementsAre("warning", "--check=note"));
+  const CommandLine with = parse({"--check=warning", "-f", "x"});
+  EXPECT_EQ(with.options["check"].as<std::string>(), "warning");
+  EXPECT_THAT(with.rest, ElementsAre("x"));
+  EXPECT_EQ(parse({"--check", "-f", "x"}).options["check"].as<std::string>(), "error");
 }
 
 TEST(CommandLine, ShortOptionsGoTogether) {

@@ -41,6 +41,18 @@ TEST(ToldToReplaceListenPid, IsAWordOfItsOwn) {
   EXPECT_FALSE(told_to_replace_listen_pid(others));
 }
 
+TEST(ToldToKeepSockets, IsThePodmanThatServesItsApi) {
+  const auto told = [](std::vector<std::string_view> words) { return told_to_keep_sockets(words); };
+  EXPECT_TRUE(told({"podman", "system", "service"}));
+  EXPECT_TRUE(
+      told({"/usr/bin/podman", "--runtime", "runc", "--log-level=info", "system", "service", "-t", "5"}));
+  EXPECT_FALSE(told({"podman", "run", "image", "system", "service"}));
+  EXPECT_FALSE(told({"podman", "--root", "x", "exec", "c", "system", "service"}));
+  EXPECT_FALSE(told({"podman", "system", "df"}));
+  EXPECT_FALSE(told({"podman", "system"}));
+  EXPECT_FALSE(told({}));
+}
+
 TEST(ToldToRelayNotifications, IsAnOptionWithItsSocketInEitherForm) {
   const auto told = [](std::vector<std::string_view> words) { return told_to_relay_notifications(words); };
   EXPECT_TRUE(told({"conmon", "--sdnotify-socket", "/run/notify"}));

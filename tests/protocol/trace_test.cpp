@@ -63,6 +63,7 @@ HopRecord full_record() {
   record.preserve_fds = 2;
   record.replaces_listen_pid = true;
   record.relays_notify = true;
+  record.keeps_sockets = true;
   record.nofile_hard = most;
   record.ignored_signals = {1, 13, 64};
   record.fds = {listening_socket(), refused()};
@@ -208,10 +209,10 @@ TEST(TraceReader, NamesEveryKeyThatIsMissing) {
   const json::object whole = as_object(full_record());
   for (const auto& [key, value] : whole) {
     static const std::vector<std::string> optional{"preserve_fds",  "replaces_listen_pid",
-                                                   "relays_notify", "pidfdid",
-                                                   "contract",      "heard",
-                                                   "told",          "ended",
-                                                   "children"};
+                                                   "relays_notify", "keeps_sockets",
+                                                   "pidfdid",       "contract",
+                                                   "heard",         "told",
+                                                   "ended",         "children"};
     json::object object = whole;
     object.erase(key);
     const bool can_do_without = std::ranges::find(optional, key) != optional.end();

@@ -104,6 +104,66 @@ TEST(TextReport, OfAHealthyRunIsReadAtAGlance) {
   EXPECT_THAT(text, HasSubstr("\nno findings: "));
 }
 
+std::string after_table(const std::string& text) { return text.substr(text.find("\n\n") + 2); }
+
+TEST(TextReport, AcquitsNoHopThatWasNotSeen) {
+  RunBuilder run;
+  run.drop(payload);
+  const std::string text = report_of(run, ReportFormat::text);
+  EXPECT_THAT(lines_of(text)[0], ::testing::EndsWith("         payload"));
+  EXPECT_THAT(lines_of(text)[1], ::testing::EndsWith("        not seen"));
+  EXPECT_THAT(lines_of(text)[2], ::testing::EndsWith("               ?"));
+  EXPECT_EQ(after_table(text),
+            "payload was not seen\n"
+            "no findings in what was recorded\n"
+            "\n"
+            "  unknown what payload received: it has not been seen\n");
+}
+
+TEST(TextReport, SaysFirstThatTheRunFailedAndWhy) {
+  RunBuilder run;
+  const auto verdict = [&](std::optional<int> status) {
+    const std::string text =
+        after_table(text_report({run.records, judge(run.records), std::nullopt, status}));
+    return text.substr(0, text.find("\n\n"));
+  };
+  const std::string healthy = "no findings: every hop passed on what it was given, and nothing else\n";
+  EXPECT_EQ(verdict(std::nullopt), healthy);
+  EXPECT_EQ(verdict(3), healthy) << "the payload's own";
+  EXPECT_EQ(verdict(125), "the run failed with status 125\nno findings in what was recorded\n");
+  run.drop(payload);
+  HopRecord& end = run.at(monitor, after_exit);
+  end.hop = runtime_shim;
+  end.ended = "failed: exec: No such file or directory";
+  EXPECT_EQ(verdict(127),
+            "runtime-shim failed: exec: No such file or directory; payload was not seen\n"
+            "no findings in what was recorded");
+  run.from(monitor, departure, [](HopRecord& record) { remove_row(record, 4); });
+  EXPECT_EQ(verdict(127),
+            "runtime-shim failed: exec: No such file or directory; payload was not seen\n"
+            "1 finding");
+}
+
+TEST(TextReport, SaysOnceWhatIsKnown) {
+  RunBuilder run = faulty_run();
+  JudgedRun judged{run.records, judge(run.records)};
+  for (Finding& finding : judged.diagnosis.findings) finding.known = "conmon 2.1";
+  EXPECT_EQ(after_table(text_report(judged)),
+            "no findings but what is known\n"
+            "\n"
+            "known of conmon 2.1: zombie-left, fd-lost-closed, fd-leaked\n");
+  judged.diagnosis.findings[1].known = "--allow fd-lost-closed";
+  judged.diagnosis.findings[2].known = "";
+  const std::string text = after_table(text_report(judged));
+  EXPECT_THAT(text, StartsWith("1 finding\n\ncritical fd-leaked, "));
+  EXPECT_THAT(text, ::testing::EndsWith("\n\nknown of conmon 2.1: zombie-left\n"
+                                        "known by --allow fd-lost-closed: fd-lost-closed\n"));
+  judged.all = true;
+  const std::string all = after_table(text_report(judged));
+  EXPECT_THAT(all, StartsWith("3 findings\n\nwarning zombie-left, "));
+  EXPECT_THAT(all, HasSubstr("\n  known   of conmon 2.1\n"));
+}
+
 TEST(TextReport, FitsAHundredColumns) {
   EXPECT_THAT(widths_of(report_of(RunBuilder(), ReportFormat::text)), Each(Le(100U)));
   EXPECT_THAT(widths_of(report_of(faulty_run(), ReportFormat::text)), Each(Le(100U)));
@@ -206,7 +266,7 @@ DIR /               -       -            -      30
 
 warning zombie-left, by launcher, seen at launcher
   seen    process 77 (sh) is a zombie
-  mend    wait for every child; end what the
+  fix     wait for every child; end what the
           payload has left before publishing its
           status
 
@@ -214,13 +274,13 @@ error fd-lost-closed, by monitor, seen at
 runtime-shim, descriptor 4
   seen    socket s1 (TCP 127.0.0.1:80) was at 4
           and is gone in monitor (departure)
-  mend    do not close what is announced
+  fix     do not close what is announced
 
 critical fd-leaked, by runtime-shim, seen at
 payload, descriptor 30
   seen    30 DIR / was not announced, and payload
           has it
-  mend    open with O_CLOEXEC, and mark everything
+  fix     open with O_CLOEXEC, and mark everything
           else close-on-exec before exec:
           close_range(CLOSE_RANGE_CLOEXEC)
 )");
@@ -308,7 +368,7 @@ TEST(JsonReport, HasTheDocumentedKeys) {
   ASSERT_EQ(report.at("findings").as_array().size(), 3U);
   for (const json::value& finding : report.at("findings").as_array()) {
     EXPECT_THAT(keys_of(finding), ElementsAre("id", "severity", "hop", "culprit", "culprit_program",
-                                              "culprit_pid", "fd", "socket", "evidence", "advice"));
+                                              "culprit_pid", "fd", "socket", "evidence", "advice", "known"));
   }
 }
 

@@ -287,6 +287,7 @@ void leaked_variables(const Evidence& evidence, Findings& findings) {
       blame(finding, evidence, evidence.actors_into(hop, [&, &name = name](const HopRecord& seen) {
         return !variable(seen, name);
       }));
+      finding.known = known_of(finding, handshake);
       findings.add(std::move(finding));
     }
   }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <climits>
+#include <iterator>
 #include <numeric>
 #include <utility>
 
@@ -132,6 +133,7 @@ void Evidence::make_contract(const std::optional<Contract>& given) {
     contract_is_known_ = true;
     return;
   }
+  if (launcher_keeps_sockets()) return;
   presume_contract();
   presume_preserved();
 }
@@ -261,13 +263,31 @@ void Evidence::collect_sightings() {
     const HopRecord* const received = evidence.received();
     if (received != nullptr && !(outside_only && better_witness)) sightings_.push_back({hop, true, received});
     if (const HopRecord* const record = given_to(hop)) {
-      if (!wrote_the_contract(hop) && !counts_all(hop, *record, contract_) &&
+      const bool keeps_them = hop == Hop::launcher && launcher_keeps_sockets();
+      if (!keeps_them && !wrote_the_contract(hop) && !counts_all(hop, *record, contract_) &&
           !told_rightly(*record, contract_.sockets.size(), contract_is_known_))
         misled_ = hop;
     }
     if (misled_) return;
     if (evidence.departure != nullptr) sightings_.push_back({hop, false, evidence.departure});
   }
+}
+
+std::vector<Hop> Evidence::not_seen() const {
+  const auto is_seen = [&](Hop hop) {
+    const HopEvidence& looks = of(hop);
+    return looks.received() != nullptr || looks.departure != nullptr || looks.after_exit != nullptr;
+  };
+  const auto* const first = std::ranges::find_if(all_hops, is_seen);
+  std::vector<Hop> hops;
+  if (first == all_hops.end()) return {all_hops.begin(), all_hops.end()};
+  std::copy_if(first, all_hops.end(), std::back_inserter(hops), [&](Hop hop) { return !is_seen(hop); });
+  const HopRecord* const launcher = of(Hop::launcher).received();
+  const HopRecord* const runtime = of(Hop::runtime_shim).received();
+  const bool is_its_child = launcher != nullptr && runtime != nullptr &&
+                            (runtime->ppid == launcher->pid || runtime->pid == launcher->pid);
+  if (is_its_child) std::erase(hops, Hop::monitor);
+  return hops;
 }
 
 Hop Evidence::before(Hop hop) const {

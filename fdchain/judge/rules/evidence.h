@@ -68,6 +68,11 @@ class Evidence {
     return contract_is_known_ ? 0 : contract_.preserved.size();
   }
 
+  /// Whether the launcher serves an API on the sockets it was given: none of them is to go on.
+  [[nodiscard]] bool launcher_keeps_sockets() const {
+    return of(Hop::launcher).arrival != nullptr && of(Hop::launcher).arrival->keeps_sockets;
+  }
+
   /// Whether this hop wrote down what it was to hand over. What it was told does not bind it then: it opened
   /// sockets of its own, or set aside what was wrong.
   [[nodiscard]] bool wrote_the_contract(Hop hop) const;
@@ -97,6 +102,10 @@ class Evidence {
   /// Whether an announcement may be judged at this hop: neither it nor an earlier one is downstream of a
   /// misled one.
   [[nodiscard]] bool is_upstream(Hop hop) const { return !misled_ || hop <= *misled_; }
+
+  /// The hops of this chain without a record. It begins with the first that has one; a runtime that its
+  /// launcher started itself has no monitor.
+  [[nodiscard]] std::vector<Hop> not_seen() const;
 
   /// The hop before, among those that left a record; the activator when there is none.
   [[nodiscard]] Hop before(Hop hop) const;

@@ -7,7 +7,7 @@ namespace fdchain::rules {
 void Findings::add(Finding finding) {
   const auto same = std::ranges::find_if(findings_, [&](const Finding& known) {
     return known.id == finding.id && known.culprit == finding.culprit && known.hop == finding.hop &&
-           known.culprit_pid == finding.culprit_pid;
+           known.culprit_pid == finding.culprit_pid && known.known == finding.known;
   });
   if (same == findings_.end()) {
     findings_.push_back(std::move(finding));
@@ -43,6 +43,13 @@ void blame(Finding& finding, const Evidence& evidence, const std::vector<Actor>&
   finding.evidence += "; no record tells which of them did it:";
   for (const auto& [hop, wrapper] : actors)
     finding.evidence.append(" ").append(wrapper != nullptr ? program_of(*wrapper) : to_string(hop));
+}
+
+std::string known_of(const Finding& finding, bool usual) {
+  // conmon 2.1 leaves its runtime its own _OCI_* variables, and an ignored SIGPIPE.
+  const bool is_conmons =
+      finding.culprit == Hop::monitor && !finding.culprit_is_wrapper && finding.culprit_program == "conmon";
+  return usual && is_conmons ? "conmon 2.1" : "";
 }
 
 }  // namespace fdchain::rules

@@ -87,6 +87,7 @@ void ignored_signals(const Evidence& evidence, Findings& findings) {
     blame(finding, evidence, evidence.actors_into(hop, [&](const HopRecord& seen) {
       return std::ranges::find_first_of(seen.ignored_signals, added) == seen.ignored_signals.end();
     }));
+    finding.known = known_of(finding, added == std::vector{SIGPIPE});
     findings.add(std::move(finding));
   });
 }

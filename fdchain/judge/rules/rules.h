@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "fdchain/judge/rules/evidence.h"
+#include "fdchain/model/expectation.h"
 #include "fdchain/model/finding.h"
 
 namespace fdchain::rules {
@@ -14,7 +15,8 @@ namespace fdchain::rules {
 /// Gathers findings, and makes one of those that have the same cause: same id, same culprit, same place.
 class Findings {
  public:
-  /// Adds one, or its evidence to an equal one. The first descriptor and the worst severity win.
+  /// Adds one, or its evidence to an equal one: what is known is never mixed with what is not. The first
+  /// descriptor and the worst severity win.
   void add(Finding finding);
 
   /// Sorted by hop, then by severity.
@@ -26,6 +28,10 @@ class Findings {
 
 /// Who did it, when it can only be one; else nothing, and the evidence says which ones it could be.
 void blame(Finding& finding, const Evidence& evidence, const std::vector<Actor>& actors);
+
+/// Which real version is known to do what a finding says when `usual` is all that it says; empty for none.
+/// Who did it must have been blamed before.
+std::string known_of(const Finding& finding, bool usual);
 
 // environment.cpp: what is announced.
 void listen_pid(const Evidence& evidence, Findings& findings);
@@ -45,6 +51,9 @@ void preserved(const Evidence& evidence, Findings& findings);
 void strangers(const Evidence& evidence, Findings& findings);
 void stdio(const Evidence& evidence, Findings& findings);
 void access(const Evidence& evidence, Findings& findings);
+
+// expectations.cpp: what the user expects.
+void expectation(const Evidence& evidence, const Expectation& expected, Findings& findings);
 
 // process.cpp: what a process has beside descriptors, and how it ends.
 void nofile(const Evidence& evidence, Findings& findings);

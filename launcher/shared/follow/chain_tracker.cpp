@@ -9,6 +9,7 @@
 #include "fdchain/model/environment.h"
 #include "fdchain/model/variables.h"
 #include "fdchain/protocol/oci_cli.h"
+#include "fdchain/protocol/told.h"
 #include "fdchain/system/proc/observe_process.h"
 #include "fdchain/system/proc/processes.h"
 
@@ -147,6 +148,8 @@ bool ChainTracker::on_exec(pid_t pid) {
     Chain& begun = begin_chain(*program);
     take_runtime(begun, std::move(*program));
   } else if (launcher_ == Launcher::seen) {
+    const std::vector<std::string_view> words(program->words.begin(), program->words.end());
+    program->record.keeps_sockets = told_to_keep_sockets(words);
     auto& executed = programs_[pid];
     if (executed.size() < most_programs) executed.push_back(std::move(program->record));
   }
