@@ -362,8 +362,8 @@ Stdio state_of(const FdRow* row) {
   return row->socket || row->type == "SOCK" ? Stdio::socket : Stdio::sound;
 }
 
-// Follows one number of stdio, and tells when a hole or a socket appears there. A socket that has been there
-// from the start is an inetd's, and rightly there.
+// Follows one number of stdio, and tells when a hole or a socket appears there; what lands in a hole is the
+// hole's doing. A socket that has been there from the start is an inetd's, and rightly there.
 void follow_stdio(const Evidence& evidence, Findings& findings, int number) {
   Stdio state = Stdio::sound;
   bool first = true;
@@ -373,7 +373,7 @@ void follow_stdio(const Evidence& evidence, Findings& findings, int number) {
     const FdRow* const row = crossing_row(*record, number);
     const Stdio before = std::exchange(state, state_of(row));
     if (std::exchange(first, false) && state == Stdio::socket) return;
-    if (state == Stdio::sound || state == before) continue;
+    if (state == Stdio::sound || before != Stdio::sound) continue;
     Finding finding =
         make("stdio-hole", hop, number, hop == Hop::launcher ? Severity::warning : Severity::error);
     finding.evidence = row == nullptr
@@ -407,14 +407,17 @@ bool was_stdio_before(const Evidence& evidence, Hop hop, const FdRow& object) {
 
 // A file or directory that nobody had as stdio before: something was opened while the number was free.
 void watch_stdio(const Evidence& evidence, Findings& findings, int number) {
-  const FdRow* earlier = nullptr;
+  const HopRecord* earlier = nullptr;
   for (const Hop hop : all_hops) {
     const HopRecord* const record = evidence.crossed_into(hop);
-    const FdRow* const row = record != nullptr ? crossing_row(*record, number) : nullptr;
-    const FdRow* const before = std::exchange(earlier, row != nullptr ? row : earlier);
-    if (row == nullptr || hop == Hop::launcher || !reaches_into_the_host(*row) ||
+    if (record == nullptr) continue;
+    const HopRecord* const last = std::exchange(earlier, record);
+    const FdRow* const row = crossing_row(*record, number);
+    // What the first that was seen has is its caller's choice.
+    if (last == nullptr || row == nullptr || !reaches_into_the_host(*row) ||
         was_stdio_before(evidence, hop, *row))
       continue;
+    const FdRow* const before = crossing_row(*last, number);
     const HopRecord* const payload = evidence.given_to(Hop::payload);
     const FdRow* const in_payload = payload != nullptr ? crossing_row(*payload, number) : nullptr;
     const bool is_let_in = in_payload != nullptr && in_payload->same_object(*row);
