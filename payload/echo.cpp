@@ -292,7 +292,8 @@ void Echo::copy_fifo(int fd) {
   const ssize_t size = retry([&] { return ::read(fd, buffer.data(), buffer.size()); });
   if (size < 0) return;
   const Client client(clients_);
-  if (size > 0) return write_all(STDOUT_FILENO, {buffer.data(), static_cast<std::size_t>(size)}, "stdout");
+  if (size > 0)
+    return write_all_patiently(STDOUT_FILENO, {buffer.data(), static_cast<std::size_t>(size)}, "stdout");
   // Opened read-only, and the last writer has gone.
   shared_.remove(fd);
   --shared_sources_;

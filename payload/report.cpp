@@ -16,7 +16,7 @@ void print_report(const HopRecord& arrival, const Adoption& adoption) {
   report["adopted"] = adoption.result;
   report["names"] = json::array(adoption.names.begin(), adoption.names.end());
   report["problem"] = adoption.problem;
-  write_all(STDOUT_FILENO, json::serialize(report) + '\n', "stdout");
+  write_all_patiently(STDOUT_FILENO, json::serialize(report) + '\n', "stdout");
 }
 
 }  // namespace fdchain

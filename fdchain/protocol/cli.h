@@ -89,8 +89,8 @@ struct Manner {
 
 /// Reads the option that is `word`, and the value behind it if it has one.
 ///
-/// `taker.take(option, value, shown)` is told each option with its value, `true` for a flag, and how it was
-/// typed; false ends the word there. `taker.refuse(trouble, word, shown)` does not return.
+/// `taker.take(option, value, typed)` is told each option with its value, `true` for a flag, and how it was
+/// typed; false ends the word there. `taker.refuse(trouble, word, typed)` does not return.
 template <typename Values, typename Taker>
 class OptionReader {
  public:
@@ -110,29 +110,29 @@ class OptionReader {
   void read_long(const std::string& word, unsigned where) {
     const Row* const option = find_long(table_, name_in(word), where);
     if (option == nullptr) taker_.refuse(Trouble::unknown_option, word, word);
-    const std::string shown = "--" + std::string(option->name);
+    const std::string typed = "--" + std::string(option->name);
     const std::size_t equals = word.find('=');
     const bool has_value = equals != std::string::npos && (!option->is_flag() || manner_.flag_has_value);
-    taker_.take(*option, has_value ? word.substr(equals + 1) : value_behind(*option, word, shown), shown);
+    taker_.take(*option, has_value ? word.substr(equals + 1) : value_behind(*option, word, typed), typed);
   }
 
   void read_letters(const std::string& word, unsigned where) {
     bool value_taken = false;
     for (std::size_t i = 1; i < word.size(); ++i) {
-      const std::string shown = std::string("-") + word[i];
+      const std::string typed = std::string("-") + word[i];
       const Row* const option = find_letter(table_, word[i], where);
-      if (option == nullptr) taker_.refuse(Trouble::unknown_option, word, shown);
-      if (!option->is_flag() && value_taken) taker_.refuse(Trouble::second_value, word, shown);
+      if (option == nullptr) taker_.refuse(Trouble::unknown_option, word, typed);
+      if (!option->is_flag() && value_taken) taker_.refuse(Trouble::second_value, word, typed);
       value_taken = value_taken || !option->is_flag();
       const bool in_word = !option->is_flag() && manner_.letter_has_value_in_word && i + 1 < word.size();
-      const std::string value = in_word ? word.substr(i + 1) : value_behind(*option, word, shown);
-      if (!taker_.take(*option, value, shown) || in_word) return;
+      const std::string value = in_word ? word.substr(i + 1) : value_behind(*option, word, typed);
+      if (!taker_.take(*option, value, typed) || in_word) return;
     }
   }
 
-  std::string value_behind(const Row& option, const std::string& word, const std::string& shown) {
+  std::string value_behind(const Row& option, const std::string& word, const std::string& typed) {
     if (option.is_flag()) return "true";
-    if (words_.at_end()) taker_.refuse(Trouble::missing_value, word, shown);
+    if (words_.at_end()) taker_.refuse(Trouble::missing_value, word, typed);
     return words_.take();
   }
 

@@ -106,14 +106,14 @@ struct Refused {
 };
 
 // As strtol(3) reads with base 0: blanks and a sign may come first, 0x and 0 choose the base.
-std::int64_t read_count(const Option& option, const std::string& value, const std::string& shown) {
+std::int64_t read_count(const Option& option, const std::string& value, const std::string& typed) {
   char* end = nullptr;
   errno = 0;
   const long long number = std::strtoll(value.c_str(), &end, 0);
   if (value.empty() || *end != '\0')
-    throw Refused{refuse_words(fmt::format("Cannot parse integer value \"{}\" for {}", value, shown))};
+    throw Refused{refuse_words(fmt::format("Cannot parse integer value \"{}\" for {}", value, typed))};
   if (errno == ERANGE || number < option.least || number > option.most)
-    throw Refused{refuse_words(fmt::format("Integer value \"{}\" for {} out of range", value, shown))};
+    throw Refused{refuse_words(fmt::format("Integer value \"{}\" for {} out of range", value, typed))};
   return number;
 }
 
@@ -123,19 +123,19 @@ class Taker {
   explicit Taker(ConmonOptions& options) : options_(options) {}
 
   // --help ends the reading where it stands.
-  bool take(const Option& option, const std::string& value, const std::string& shown) {
-    const auto put = [&](auto member) { assign(options_.*member, option, value, shown); };
+  bool take(const Option& option, const std::string& value, const std::string& typed) {
+    const auto put = [&](auto member) { assign(options_.*member, option, value, typed); };
     std::visit(put, option.member);
     return !options_.help;
   }
 
-  [[noreturn]] static void refuse(cli::Trouble trouble, const std::string& word, const std::string& shown) {
+  [[noreturn]] static void refuse(cli::Trouble trouble, const std::string& word, const std::string& typed) {
     switch (trouble) {
       case cli::Trouble::unknown_option: throw Refused{refuse_words("Unknown option " + word)};
-      case cli::Trouble::missing_value: throw Refused{refuse_words("Missing argument for " + shown)};
+      case cli::Trouble::missing_value: throw Refused{refuse_words("Missing argument for " + typed)};
       case cli::Trouble::second_value: break;
     }
-    throw Refused{refuse_words("Error parsing option " + shown)};
+    throw Refused{refuse_words("Error parsing option " + typed)};
   }
 
  private:
@@ -148,8 +148,8 @@ class Taker {
     texts.push_back(value);
   }
   static void assign(ConmonOptions::Count& count, const Option& option, const std::string& value,
-                     const std::string& shown) {
-    count = read_count(option, value, shown);
+                     const std::string& typed) {
+    count = read_count(option, value, typed);
   }
   static void assign(auto&, const Option&, const std::string&, const std::string&) {}  // no such member here
 
@@ -188,15 +188,15 @@ std::optional<ConmonRefusal> read_log_path(const std::string& value, ConmonLogs&
 
 std::optional<ConmonRefusal> check_label(const std::string& label) {
   static constexpr std::string_view letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
-  const std::string shown = '\'' + label + "')";
+  const std::string typed = '\'' + label + "')";
   if (label.starts_with('='))
-    return conmon_refusal("Container labels must be in format LABEL=VALUE (no LABEL present in " + shown);
+    return conmon_refusal("Container labels must be in format LABEL=VALUE (no LABEL present in " + typed);
   if (std::ranges::count(label, '=') != 1)
     return conmon_refusal(
-        "Container labels must be in format LABEL=VALUE (none or more than one '=' present in " + shown);
+        "Container labels must be in format LABEL=VALUE (none or more than one '=' present in " + typed);
   if (label.find_first_not_of(letters) != label.find('='))
     return conmon_refusal(
-        "Container label names must contain only uppercase letters, numbers and underscore (in " + shown);
+        "Container label names must contain only uppercase letters, numbers and underscore (in " + typed);
   return std::nullopt;
 }
 

@@ -121,8 +121,8 @@ class Taker {
  public:
   explicit Taker(Command& command) : command_(command) {}
 
-  bool take(const Option& option, const std::string& value, const std::string& shown) {
-    const auto put = [&](auto member) { assign(command_.*member, option, value, shown); };
+  bool take(const Option& option, const std::string& value, const std::string& typed) {
+    const auto put = [&](auto member) { assign(command_.*member, option, value, typed); };
     std::visit(put, option.member);
     return true;
   }
@@ -133,8 +133,8 @@ class Taker {
   }
 
  private:
-  static void assign(bool& flag, const Option&, const std::string& value, const std::string& shown) {
-    flag = parse_truth(shown + '=' + value, value);
+  static void assign(bool& flag, const Option&, const std::string& value, const std::string& typed) {
+    flag = parse_truth(typed + '=' + value, value);
   }
   static void assign(int& number, const Option& option, const std::string& value, const std::string&) {
     const auto parsed = parse_decimal(value, most_preserved);

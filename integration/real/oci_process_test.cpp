@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <array>
@@ -324,6 +325,24 @@ TEST_F(OciProcess, ANameThatIsNotThereIsToldInTheWordsThatPodmanLooksFor) {
   fs::permissions(root() + "/script", fs::perms::all);
   EXPECT_EQ(run_container(config({"/script"})).err,
             "runtime-shim: exec /script: the interpreter it names is not there: No such file or directory\n");
+}
+
+// They are the host's, whoever the container's user is.
+TEST_F(OciProcess, ADeviceOfTheHostsAsStdioKeepsItsOwner) {
+  oci::Config wanted = config(shell("id -u >&2"));
+  wanted.process->user = {1000, 1000, {}, {}};
+  write(wanted);
+  for (const unsigned number : {3U, 5U, 7U}) {  // null, zero, full
+    const std::string device = file("device" + std::to_string(number));
+    check(::mknod(device.c_str(), S_IFCHR | 0666, ::makedev(1, number)), "mknod", device);
+    Start start = runtime({"run", "-b", bundle(), "c"});
+    start.argv.insert(start.argv.begin(), {"sh", "-c", "exec \"$@\" <" + device + " >" + device, "sh"});
+    EXPECT_EQ(run(start).err, "1000\n");
+    struct stat status {};
+    check(::stat(device.c_str(), &status), "stat", device);
+    EXPECT_EQ(status.st_uid, 0U) << device;
+    EXPECT_EQ(status.st_gid, 0U) << device;
+  }
 }
 
 TEST_F(OciProcess, KeptItIsThereWhenItHasEnded) {

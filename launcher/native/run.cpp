@@ -74,7 +74,7 @@ void leave_names_to_monitor(Sockets& sockets) {
 int detach(const Arrival& arrival, Sockets& sockets, MonitorLink& link, pid_t payload) {
   if (!arrival.stdio_open[STDOUT_FILENO])
     throw Failure("stdout is closed; the payload's pid has nowhere to go");
-  write_all(STDOUT_FILENO, std::to_string(payload) + '\n', "stdout");
+  write_all_patiently(STDOUT_FILENO, std::to_string(payload) + '\n', "stdout");
   link.leave();
   leave_names_to_monitor(sockets);
   return 0;

@@ -302,7 +302,7 @@ void Container::start() {
 int Container::detach() {
   if (!arrival_.stdio_open[STDOUT_FILENO])
     throw Failure("stdout is closed; the payload's pid has nowhere to go");
-  write_all(STDOUT_FILENO, std::to_string(payload_->pid()) + '\n', "stdout");
+  write_all_patiently(STDOUT_FILENO, std::to_string(payload_->pid()) + '\n', "stdout");
   for (Opened& opened : sockets_.opened) {
     for (MadeName& made : opened.made) made.release();
   }

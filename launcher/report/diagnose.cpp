@@ -146,11 +146,11 @@ int diagnose(const std::vector<std::string>& words) {
       const JudgedRun run = shown.judged();
       clean &= allowances_for(run.diagnosis).empty();
       verdict.add(verdict_of(run.diagnosis, {}));
-      write_all(STDOUT_FILENO,
-                question->json
-                    ? json_findings(run)
-                    : heading(cases.runs, shown) + text_report(run, page_of(STDOUT_FILENO, question->colour)),
-                "stdout");
+      write_all_patiently(STDOUT_FILENO,
+                          question->json ? json_findings(run)
+                                         : heading(cases.runs, shown) +
+                                               text_report(run, page_of(STDOUT_FILENO, question->colour)),
+                          "stdout");
     }
     save_baseline(question->contract, verdict.found);
     if (!clean) return 1;
@@ -170,8 +170,8 @@ int report(const std::vector<std::string>& words) {
       const JudgedRun run = shown.judged();
       verdict.add(verdict_of(run.diagnosis, {}));
       const std::string text = write_report(format, run, page_of(STDOUT_FILENO, question->colour));
-      write_all(STDOUT_FILENO, (format == ReportFormat::text ? heading(cases.runs, shown) : "") + text,
-                "stdout");
+      write_all_patiently(STDOUT_FILENO,
+                          (format == ReportFormat::text ? heading(cases.runs, shown) : "") + text, "stdout");
     }
     save_baseline(question->contract, verdict.found);
     return 0;

@@ -149,7 +149,7 @@ void write_units(const std::vector<UnitFile>& units) {
   for (const UnitFile& unit : units) on_disk.write(unit);
   std::string paths;
   for (const UnitFile& unit : units) paths += std::filesystem::absolute(unit.name).native() + '\n';
-  write_all(STDOUT_FILENO, paths, "stdout");
+  write_all_patiently(STDOUT_FILENO, paths, "stdout");
   on_disk.keep();
 }
 
@@ -173,7 +173,8 @@ int generate(const std::vector<std::string>& words) {
   const bool named = words.size() > 2 && words.front() == "systemd";
   if (words.empty() || asks_for_help(words.front()) || (words.size() > 1 && asks_for_help(words[1])) ||
       (named && asks_for_help(words[2]))) {
-    write_all(STDOUT_FILENO, help_text(usage, columns_of(STDOUT_FILENO, usual_help_columns)), "stdout");
+    write_all_patiently(STDOUT_FILENO, help_text(usage, columns_of(STDOUT_FILENO, usual_help_columns)),
+                        "stdout");
     return 0;
   }
   const Request request = parse(words);
@@ -186,7 +187,7 @@ int generate(const std::vector<std::string>& words) {
   if (request.files && !request.replace) refuse_to_overwrite(units);
   if (!request.files) {
     for (const UnitFile& unit : units)
-      write_all(STDOUT_FILENO, "# " + unit.name + '\n' + unit.text + '\n', "stdout");
+      write_all_patiently(STDOUT_FILENO, "# " + unit.name + '\n' + unit.text + '\n', "stdout");
     return 0;
   }
   write_units(units);

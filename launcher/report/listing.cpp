@@ -16,7 +16,7 @@ int print_listing(const Listing& listing, const std::vector<std::string>& words)
   own.add(common_options());
   const CommandLine command_line = parse_command_line(words, own);
   if (!answered(command_line, Hop::launcher, listing.usage, own))
-    write_all(STDOUT_FILENO, wants_json ? listing.as_json() : listing.as_text(), "stdout");
+    write_all_patiently(STDOUT_FILENO, wants_json ? listing.as_json() : listing.as_text(), "stdout");
   return 0;
 }
 

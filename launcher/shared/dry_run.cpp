@@ -175,14 +175,14 @@ void dry_run(const RunOptions& options, Arrival& arrival, PlanHops plan_hops) {
         "it\n";
     if (options.json) {
       json::array hops{json_plan(*activator)};
-      return write_all(STDOUT_FILENO, json::serialize(json::object{{"hops", std::move(hops)}}) + '\n',
-                       "stdout");
+      return write_all_patiently(STDOUT_FILENO,
+                                 json::serialize(json::object{{"hops", std::move(hops)}}) + '\n', "stdout");
     }
-    return write_all(STDOUT_FILENO, describe_plan(*activator) + end, "stdout");
+    return write_all_patiently(STDOUT_FILENO, describe_plan(*activator) + end, "stdout");
   }
   DryRun run(options, arrival);
   plan_hops(run);
-  write_all(STDOUT_FILENO, run.text(), "stdout");
+  write_all_patiently(STDOUT_FILENO, run.text(), "stdout");
 }
 
 }  // namespace fdchain

@@ -92,7 +92,7 @@ void write_report(const RunOptions& options, const Sockets& sockets) {
     return;
   }
   const int fd = report_descriptor(options, sockets);
-  write_all(fd, describe_sockets(options, sockets), "--listen-report " + target);
+  write_all_patiently(fd, describe_sockets(options, sockets), "--listen-report " + target);
   if (fd > STDERR_FILENO) ::close(fd);  // whoever reads it sees that this was all
 }
 

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,6 +16,7 @@
 #include "fdchain/program/guard.h"
 #include "fdchain/program/log.h"
 #include "fdchain/program/observed.h"
+#include "fdchain/program/options.h"
 #include "fdchain/system/fd/stderr.h"
 #include "fdchain/system/fd/sys.h"
 #include "fdchain/system/fs/files.h"
@@ -47,7 +47,7 @@ int end_of_passed(const RunOptions& options, const Arrival& arrival) {
   int sockets = env != nullptr ? env->count : 0;
   if (options.profiles.of(Hop::launcher) != nullptr) {
     const auto told = parse_int_as_systemd(arrival.environment.get(listen_fds_name).value_or("0"));
-    sockets = std::max(sockets, told.error == 0 ? told.value : 0);
+    sockets = std::max(sockets, told.error == 0 ? std::min(told.value, most_preserved_fds) : 0);
   }
   return listen_fds_start + sockets + options.preserve_fds;
 }
@@ -68,25 +68,15 @@ void take_descriptor(const ReportRequest& request, int end) {
   check(::fcntl(request.fd, F_SETFD, FD_CLOEXEC), "fcntl F_SETFD");
 }
 
-// Whoever gave it may have made it non-blocking.
-void write_to_descriptor(const ReportRequest& request, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t written = retry([&] { return ::write(request.fd, text.data(), text.size()); });
-    if (written < 0 && errno != EAGAIN) fail(errno, "write", name_of(request));
-    if (written > 0) text.remove_prefix(static_cast<std::size_t>(written));
-    pollfd room{request.fd, POLLOUT, 0};
-    if (written < 0) (void)!::poll(&room, 1, -1);
-  }
-}
-
 // Behind what is in the file already when it is `another` of the same command.
 void write_out(const ReportRequest& request, const std::string& text, bool another) {
-  constexpr std::size_t at_once = 4096;
-  if (request.fd >= 0) return write_to_descriptor(request, text);
-  if (request.file == to_stdout) return write_all(STDOUT_FILENO, text, "stdout");
-  if (!request.file.empty()) return write_all(open_report(request.file, another).get(), text, request.file);
-  for (std::size_t at = 0; at < text.size(); at += at_once) {
-    if (!write_to_stderr(std::string_view(text).substr(at, at_once)))
+  constexpr std::size_t piece = 4096;
+  if (request.fd >= 0) return write_all_patiently(request.fd, text, name_of(request));
+  if (request.file == to_stdout) return write_all_patiently(STDOUT_FILENO, text, "stdout");
+  if (!request.file.empty())
+    return write_all_patiently(open_report(request.file, another).get(), text, request.file);
+  for (std::size_t at = 0; at < text.size(); at += piece) {
+    if (!write_to_stderr(std::string_view(text).substr(at, piece)))
       throw Failure("--report: it could not be written to stderr");
   }
 }

@@ -53,7 +53,7 @@ int refuse(const ConmonRefusal& refusal) {
 }
 
 int answer(const std::string& text) {
-  write_all(STDOUT_FILENO, text, "stdout");
+  write_all_patiently(STDOUT_FILENO, text, "stdout");
   return 0;
 }
 

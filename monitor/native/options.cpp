@@ -61,10 +61,10 @@ std::optional<MonitorOptions> parse_monitor_options(const std::vector<std::strin
   if (answered(command_line, Hop::monitor, usage, description)) {
     // Callers of conmon's look there for what it can do.
     if (command_line.options.count("version") == 0)
-      write_all(STDOUT_FILENO,
-                help_text(std::string(conmon_part) + conmon_option_help(),
-                          columns_of(STDOUT_FILENO, usual_help_columns)),
-                "stdout");
+      write_all_patiently(STDOUT_FILENO,
+                          help_text(std::string(conmon_part) + conmon_option_help(),
+                                    columns_of(STDOUT_FILENO, usual_help_columns)),
+                          "stdout");
     return std::nullopt;
   }
   options.log = parse_log_target(log);

@@ -20,39 +20,39 @@ namespace {
 
 constexpr int deepest = 64;
 
-void copy_file(int from, int to, const char* name, const std::string& shown) {
+void copy_file(int from, int to, const char* name, const std::string& subject) {
   const OwnedFd in(
-      check(::openat(from, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC), "open", shown));
+      check(::openat(from, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC), "open", subject));
   // At the name may be something else by now, with another owner.
-  const struct stat status = stat_of(in, shown);
-  if (!S_ISREG(status.st_mode)) throw Failure(shown + ": it has changed while it was copied");
+  const struct stat status = stat_of(in, subject);
+  if (!S_ISREG(status.st_mode)) throw Failure(subject + ": it has changed while it was copied");
   const OwnedFd out(
-      check(::openat(to, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600), "open", shown));
+      check(::openat(to, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600), "open", subject));
   constexpr std::size_t most_at_once = 1UL << 30;
-  while (check(retry([&] { return ::sendfile(out.get(), in.get(), nullptr, most_at_once); }), "copy", shown) >
-         0) {
+  while (check(retry([&] { return ::sendfile(out.get(), in.get(), nullptr, most_at_once); }), "copy",
+               subject) > 0) {
   }
-  check(::fchown(out.get(), status.st_uid, status.st_gid), "chown", shown);
-  check(::fchmod(out.get(), status.st_mode & 07777), "chmod", shown);
+  check(::fchown(out.get(), status.st_uid, status.st_gid), "chown", subject);
+  check(::fchmod(out.get(), status.st_mode & 07777), "chmod", subject);
 }
 
-void copy_link(int from, int to, const char* name, const struct stat& status, const std::string& shown) {
+void copy_link(int from, int to, const char* name, const struct stat& status, const std::string& subject) {
   std::array<char, PATH_MAX + 1> target{};
-  check(::readlinkat(from, name, target.data(), target.size() - 1), "readlink", shown);
-  check(::symlinkat(target.data(), to, name), "symlink", shown);
-  check(::fchownat(to, name, status.st_uid, status.st_gid, AT_SYMLINK_NOFOLLOW), "chown", shown);
+  check(::readlinkat(from, name, target.data(), target.size() - 1), "readlink", subject);
+  check(::symlinkat(target.data(), to, name), "symlink", subject);
+  check(::fchownat(to, name, status.st_uid, status.st_gid, AT_SYMLINK_NOFOLLOW), "chown", subject);
 }
 
-void copy_entries(int from, int to, const std::string& shown, int depth) {
-  if (depth > deepest) throw Failure(shown + ": deeper than " + std::to_string(deepest) + " directories");
-  OwnedFd readable(check(::openat(from, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), "open", shown));
+void copy_entries(int from, int to, const std::string& subject, int depth) {
+  if (depth > deepest) throw Failure(subject + ": deeper than " + std::to_string(deepest) + " directories");
+  OwnedFd readable(check(::openat(from, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), "open", subject));
   const std::unique_ptr<DIR, int (*)(DIR*)> entries(::fdopendir(readable.get()), ::closedir);
-  if (!entries) fail(errno, "open", shown);
+  if (!entries) fail(errno, "open", subject);
   (void)readable.release();
   while (const dirent* const entry = ::readdir(entries.get())) {
     const std::string name = entry->d_name;
     if (name == "." || name == "..") continue;
-    const std::string path = shown + '/' + name;
+    const std::string path = subject + '/' + name;
     struct stat status {};
     check(::fstatat(from, name.c_str(), &status, AT_SYMLINK_NOFOLLOW), "stat", path);
     if (S_ISREG(status.st_mode)) {
@@ -74,6 +74,6 @@ void copy_entries(int from, int to, const std::string& shown, int depth) {
 
 }  // namespace
 
-void copy_up(int from, int to, const std::string& shown) { copy_entries(from, to, shown, 0); }
+void copy_up(int from, int to, const std::string& subject) { copy_entries(from, to, subject, 0); }
 
 }  // namespace fdchain::oci

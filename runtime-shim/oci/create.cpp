@@ -36,9 +36,9 @@
 namespace fdchain::oci {
 namespace {
 
-std::string canonical(const std::string& path, const std::string& shown) {
+std::string canonical(const std::string& path, const std::string& subject) {
   std::unique_ptr<char, void (*)(void*)> resolved(::realpath(path.c_str(), nullptr), std::free);
-  if (!resolved) fail(errno, shown, path);
+  if (!resolved) fail(errno, subject, path);
   return resolved.get();
 }
 

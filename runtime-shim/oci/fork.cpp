@@ -35,11 +35,11 @@ std::string text_of(const std::vector<IdMapping>& mappings) {
   return text;
 }
 
-void write_proc(pid_t pid, const std::string& name, const std::string& text, const std::string& shown) {
+void write_proc(pid_t pid, const std::string& name, const std::string& text, const std::string& subject) {
   const auto process = proc::Process::find(pid);
   const OwnedFd file = process ? process->open(name, O_WRONLY) : OwnedFd();
-  if (!file) fail(errno, shown);
-  write_all(file.get(), text, shown);
+  if (!file) fail(errno, subject);
+  write_all(file.get(), text, subject);
 }
 
 // The child's first message must not come before the helper's, nor may it live on when nobody knows of it: it

@@ -37,12 +37,13 @@ bool ends_before(Deadline end, const OwnedFd& pidfd, const Interruption* interru
   return interruption != nullptr ? interruption->wait(pidfd.get(), end) : is_readable(pidfd.get(), end);
 }
 
-WaitStatus wait_for(pid_t pid, const Hook& hook, const std::string& shown, const Interruption* interruption) {
+WaitStatus wait_for(pid_t pid, const Hook& hook, const std::string& subject,
+                    const Interruption* interruption) {
   try {
     const OwnedFd pidfd(check(open_pidfd(pid), "pidfd_open"));
     const Deadline end = hook.timeout ? after(std::chrono::seconds(*hook.timeout)) : no_deadline;
     if (!ends_before(end, pidfd, interruption))
-      throw Failure(shown + ": not done after " + std::to_string(*hook.timeout) + " seconds");
+      throw Failure(subject + ": not done after " + std::to_string(*hook.timeout) + " seconds");
   } catch (...) {
     ::kill(pid, SIGKILL);
     reap(pid);
@@ -93,7 +94,7 @@ class HookOutput {
 };
 
 void run_hook(const Hook& hook, const HookCall& call, const Interruption* interruption) {
-  const std::string shown = std::string(call.kind) + " hook " + printable(hook.path);
+  const std::string subject = std::string(call.kind) + " hook " + printable(hook.path);
   const OwnedFd file = state_as_file(call.state);
   const HookOutput output(call.files);
   HandOver next;
@@ -108,9 +109,10 @@ void run_hook(const Hook& hook, const HookCall& call, const Interruption* interr
   ::sigemptyset(&none);
   ExecImage image(next, none);
   const Spawned spawned = spawn(image);
-  if (spawned.failure) throw Failure(shown + ": " + image.describe(*spawned.failure));
-  const WaitStatus status = wait_for(spawned.pid, hook, shown, interruption);
-  if (status != WaitStatus::for_exit_code(0)) throw Failure(shown + ' ' + status.describe() + output.told());
+  if (spawned.failure) throw Failure(subject + ": " + image.describe(*spawned.failure));
+  const WaitStatus status = wait_for(spawned.pid, hook, subject, interruption);
+  if (status != WaitStatus::for_exit_code(0))
+    throw Failure(subject + ' ' + status.describe() + output.told());
 }
 
 }  // namespace

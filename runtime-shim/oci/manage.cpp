@@ -31,7 +31,7 @@ namespace {
 namespace fs = std::filesystem;
 namespace json = boost::json;
 
-void print(const std::string& text) { write_all(STDOUT_FILENO, text, "stdout"); }
+void print(const std::string& text) { write_all_patiently(STDOUT_FILENO, text, "stdout"); }
 
 State finished_state(const Entry& entry) {
   auto state = entry.state();

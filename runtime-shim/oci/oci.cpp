@@ -18,7 +18,7 @@ constexpr int failed = 1;
 constexpr int failed_exec = 255;
 
 int print(const std::string& text) {
-  write_all(STDOUT_FILENO, text, "stdout");
+  write_all_patiently(STDOUT_FILENO, text, "stdout");
   return 0;
 }
 

@@ -154,8 +154,10 @@ void give_stdio_to(const User& user) {
   for (int fd = 0; fd <= 2; ++fd) {
     struct stat status {};
     if (::fstat(fd, &status) < 0 || status.st_uid == user.uid) continue;
-    // Everybody's already; and the host's, where it was opened there.
-    if (S_ISCHR(status.st_mode) && status.st_rdev == ::makedev(1, 3)) continue;
+    // /dev/null, /dev/zero and their like are everybody's already; and the host's, where they were opened
+    // there.
+    constexpr unsigned memory_devices = 1;
+    if (S_ISCHR(status.st_mode) && major(status.st_rdev) == memory_devices) continue;
     (void)!::fchown(fd, user.uid, static_cast<gid_t>(-1));
   }
 }

@@ -155,17 +155,17 @@ Status status_of(const Entry& entry, const State& state) {
   return ::access(entry.fifo().c_str(), F_OK) == 0 ? Status::created : Status::running;
 }
 
-std::string read_small_file(const std::string& path, std::size_t most, const std::string& shown) {
+std::string read_small_file(const std::string& path, std::size_t most, const std::string& subject) {
   // Not waiting for the writer of a FIFO.
   const OwnedFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
-  if (!file) fail(errno, "open", shown);
+  if (!file) fail(errno, "open", subject);
   struct stat status {};
-  check(::fstat(file.get(), &status), "fstat", shown);
-  if (!S_ISREG(status.st_mode)) throw Failure(printable(shown) + ": not a regular file");
+  check(::fstat(file.get(), &status), "fstat", subject);
+  if (!S_ISREG(status.st_mode)) throw Failure(printable(subject) + ": not a regular file");
   if (static_cast<std::size_t>(status.st_size) > most)
-    throw Failure(printable(shown) + ": " + std::to_string(status.st_size) + " bytes, more than the " +
+    throw Failure(printable(subject) + ": " + std::to_string(status.st_size) + " bytes, more than the " +
                   std::to_string(most) + " that are read");
-  return read_all(file.get(), shown, most);
+  return read_all(file.get(), subject, most);
 }
 
 }  // namespace fdchain::oci

@@ -85,7 +85,7 @@ std::optional<std::uint64_t> start_time_of(pid_t pid);
 /// for it.
 Status status_of(const Entry& entry, const State& state);
 
-/// Reads a file of somebody else's, a regular one of at most `most` bytes. Throws, naming `shown`.
-std::string read_small_file(const std::string& path, std::size_t most, const std::string& shown);
+/// Reads a file of somebody else's, a regular one of at most `most` bytes. Throws, naming `subject`.
+std::string read_small_file(const std::string& path, std::size_t most, const std::string& subject);
 
 }  // namespace fdchain::oci

@@ -31,8 +31,8 @@ std::optional<int> handshake_number(const Environment& environment, std::string_
   return static_cast<int>(*number);
 }
 
-OwnedFd take_handshake_fd(int number, std::string_view shown, int lowest) {
-  const std::string text = std::string(shown) + '=' + std::to_string(number);
+OwnedFd take_handshake_fd(int number, std::string_view subject, int lowest) {
+  const std::string text = std::string(subject) + '=' + std::to_string(number);
   if (number < lowest) throw Failure(text + ": stdio or a descriptor to pass on, not one of the handshake");
   if (::fcntl(number, F_SETFD, FD_CLOEXEC) < 0) throw Failure(text + ": not an open descriptor");
   return OwnedFd(number);

@@ -25,12 +25,12 @@ SocketPair make_socket_pair();
 /// number.
 std::optional<int> handshake_number(const Environment& environment, std::string_view name);
 
-/// Takes the descriptor `number`, and makes it close-on-exec. `shown` is how it was announced, for the
+/// Takes the descriptor `number`, and makes it close-on-exec. `subject` is how it was announced, for the
 /// message.
 ///
 /// Throws Failure when it is not open, or below `lowest`, where stdio and what is passed on are: writing to
 /// the wrong one would be worse than not starting.
-OwnedFd take_handshake_fd(int number, std::string_view shown, int lowest);
+OwnedFd take_handshake_fd(int number, std::string_view subject, int lowest);
 
 /// An epoll instance that can be read when the other side of `socket` has closed, and not before: what is
 /// said until then waits, and wakes nobody.

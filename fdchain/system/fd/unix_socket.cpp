@@ -32,22 +32,22 @@ socklen_t fill_address(sockaddr_un& address, const std::string& path) {
 }  // namespace
 
 OwnedFd bind_unix_socket(const std::string& directory, const std::string& name, int type, mode_t mode) {
-  const std::string shown = directory + '/' + name;
+  const std::string subject = directory + '/' + name;
   const OwnedFd base(check(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC), "open", directory));
-  OwnedFd made(check(::socket(AF_UNIX, type | SOCK_CLOEXEC, 0), "socket", shown));
-  if (::unlinkat(base.get(), name.c_str(), 0) < 0 && errno != ENOENT) fail(errno, "unlink", shown);
+  OwnedFd made(check(::socket(AF_UNIX, type | SOCK_CLOEXEC, 0), "socket", subject));
+  if (::unlinkat(base.get(), name.c_str(), 0) < 0 && errno != ENOENT) fail(errno, "unlink", subject);
   sockaddr_un address{};
   const socklen_t length = fill_address(address, "/proc/self/fd/" + std::to_string(base.get()) + '/' + name);
-  if (length == 0) fail(ENAMETOOLONG, "bind", shown);
+  if (length == 0) fail(ENAMETOOLONG, "bind", subject);
   // Nobody may use it before it has its permissions: those of the file are those of the socket at bind(2).
-  check(::fchmod(made.get(), mode), "fchmod", shown);
+  check(::fchmod(made.get(), mode), "fchmod", subject);
   // Less the umask, which is put aside for the moment: a chmod of the name could be one of whatever a
   // container that can write to the directory has put there.
   const mode_t mask = ::umask(0);
   const int bound = ::bind(made.get(), reinterpret_cast<const sockaddr*>(&address), length);
   const int error = errno;
   ::umask(mask);
-  if (bound < 0) fail(error, "bind", shown);
+  if (bound < 0) fail(error, "bind", subject);
   return made;
 }
 

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -9,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <cerrno>
 #include <climits>
 #include <cstdint>
 #include <cstdio>
@@ -25,6 +27,16 @@ void write_all(int fd, std::string_view bytes, std::string_view subject) {
   while (!bytes.empty()) {
     const ssize_t written = retry([&] { return ::write(fd, bytes.data(), bytes.size()); });
     bytes.remove_prefix(static_cast<std::size_t>(check(written, "write", subject)));
+  }
+}
+
+void write_all_patiently(int fd, std::string_view bytes, std::string_view subject) {
+  while (!bytes.empty()) {
+    const ssize_t written = retry([&] { return ::write(fd, bytes.data(), bytes.size()); });
+    if (written < 0 && errno != EAGAIN) fail(errno, "write", subject);
+    bytes.remove_prefix(static_cast<std::size_t>(std::max<ssize_t>(written, 0)));
+    pollfd room{fd, POLLOUT, 0};
+    if (written < 0) (void)!::poll(&room, 1, -1);
   }
 }
 

@@ -13,6 +13,9 @@ namespace fdchain {
 /// Writes all of `bytes`, however many writes that takes. Throws std::system_error naming `subject`.
 void write_all(int fd, std::string_view bytes, std::string_view subject);
 
+/// The same on a descriptor that somebody else may have made non-blocking, or on a FIFO: waits for room.
+void write_all_patiently(int fd, std::string_view bytes, std::string_view subject);
+
 /// Reads an open file from where it is to its end, waiting for the writers of a pipe. Throws
 /// std::system_error, or Failure for more than `most` bytes, naming `subject`.
 std::string read_all(int fd, std::string_view subject,

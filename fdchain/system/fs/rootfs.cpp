@@ -21,9 +21,9 @@
 namespace fdchain {
 namespace {
 
-void bind_mount(const std::string& source, const std::string& target, const std::string& shown,
+void bind_mount(const std::string& source, const std::string& target, const std::string& subject,
                 unsigned long more = 0) {
-  check(::mount(source.c_str(), target.c_str(), nullptr, MS_BIND | more, nullptr), "mount", shown);
+  check(::mount(source.c_str(), target.c_str(), nullptr, MS_BIND | more, nullptr), "mount", subject);
 }
 
 // Where the child will mount by name: what it finds there must not lead out of the root.
@@ -53,21 +53,22 @@ void furnish_dev(const std::string& dev) {
 enum class Kind { directory, file };
 
 // Opens one part of a path without following it; it is made when nothing is there.
-OwnedFd part_at(const OwnedFd& directory, const std::string& name, Kind kind, const std::string& shown) {
+OwnedFd part_at(const OwnedFd& directory, const std::string& name, Kind kind, const std::string& subject) {
   if (kind == Kind::directory) {
-    if (::mkdirat(directory.get(), name.c_str(), 0755) < 0 && errno != EEXIST) fail(errno, "mkdir", shown);
+    if (::mkdirat(directory.get(), name.c_str(), 0755) < 0 && errno != EEXIST) fail(errno, "mkdir", subject);
   } else {
     const OwnedFd made(
         ::openat(directory.get(), name.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0644));
-    if (!made && errno != EEXIST) fail(errno, "open", shown);
+    if (!made && errno != EEXIST) fail(errno, "open", subject);
   }
   return OwnedFd(
-      check(::openat(directory.get(), name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC), "open", shown));
+      check(::openat(directory.get(), name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC), "open", subject));
 }
 
-std::string target_of(const OwnedFd& link, const std::string& shown) {
+std::string target_of(const OwnedFd& link, const std::string& subject) {
   std::array<char, PATH_MAX> target{};
-  const ssize_t length = check(::readlinkat(link.get(), "", target.data(), target.size()), "readlink", shown);
+  const ssize_t length =
+      check(::readlinkat(link.get(), "", target.data(), target.size()), "readlink", subject);
   return {target.data(), static_cast<std::size_t>(length)};
 }
 
@@ -87,16 +88,16 @@ Walk walk(const RootDirectory& root, const std::string& path, Kind kind) {
     const std::string name = so_far.substr(slash + 1);
     const std::size_t before = std::exchange(slash, next);
     if (name.empty()) continue;
-    const std::string shown = root.path + so_far;
+    const std::string subject = root.path + so_far;
     const bool last = path.find_first_not_of('/', so_far.size()) == std::string::npos;
     OwnedFd below;
-    if (name != "..") below = part_at(at, name, last ? kind : Kind::directory, shown);
+    if (name != "..") below = part_at(at, name, last ? kind : Kind::directory, subject);
     const bool link = below && is_symbolic_link(below);
     if (!below || link) {
       at = look_up_in(root, so_far);
       if (at) continue;
-      if (!link || errno != ENOENT) fail(errno, "open", shown);
-      const std::string target = target_of(below, shown);
+      if (!link || errno != ENOENT) fail(errno, "open", subject);
+      const std::string target = target_of(below, subject);
       const std::string from = target.starts_with('/') ? "" : path.substr(0, before + 1);
       return {{}, from + target + path.substr(so_far.size())};
     }
@@ -152,13 +153,13 @@ OwnedFd file_in(const RootDirectory& root, const std::string& path) {
   return place_in(root, path, Kind::file);
 }
 
-OwnedFd plain_file_at(const OwnedFd& directory, const std::string& name, const std::string& shown) {
-  return part_at(directory, name, Kind::file, shown);
+OwnedFd plain_file_at(const OwnedFd& directory, const std::string& name, const std::string& subject) {
+  return part_at(directory, name, Kind::file, subject);
 }
 
-struct stat stat_of(const OwnedFd& fd, const std::string& shown) {
+struct stat stat_of(const OwnedFd& fd, const std::string& subject) {
   struct stat status {};
-  check(::fstat(fd.get(), &status), "fstat", shown);
+  check(::fstat(fd.get(), &status), "fstat", subject);
   return status;
 }
 

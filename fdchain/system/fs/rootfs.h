@@ -57,11 +57,11 @@ OwnedFd directory_in(const RootDirectory& root, const std::string& path);
 OwnedFd file_in(const RootDirectory& root, const std::string& path);
 
 /// Opens `name` of a directory, an empty file that is made when nothing is there. Follows no link: a link
-/// itself is opened then. `shown` is for the message.
-OwnedFd plain_file_at(const OwnedFd& directory, const std::string& name, const std::string& shown);
+/// itself is opened then. `subject` is for the message.
+OwnedFd plain_file_at(const OwnedFd& directory, const std::string& name, const std::string& subject);
 
-/// fstat(2). `shown` is for the message.
-struct stat stat_of(const OwnedFd& fd, const std::string& shown);
+/// fstat(2). `subject` is for the message.
+struct stat stat_of(const OwnedFd& fd, const std::string& subject);
 
 bool is_symbolic_link(const OwnedFd& fd);
 

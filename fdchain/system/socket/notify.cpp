@@ -16,12 +16,13 @@
 namespace fdchain {
 
 bool notify(const std::string& socket, std::string_view message, std::chrono::seconds patience) {
-  const std::string shown = "NOTIFY_SOCKET=" + printable(socket, 120);
+  const std::string subject = "NOTIFY_SOCKET=" + printable(socket, 120);
   sockaddr_un address{};
   const bool abstract = socket.starts_with('@');
-  if (!abstract && !socket.starts_with('/')) throw Failure(shown + ": neither a /path nor an @abstract name");
+  if (!abstract && !socket.starts_with('/'))
+    throw Failure(subject + ": neither a /path nor an @abstract name");
   if (socket.size() >= sizeof address.sun_path)
-    throw Failure(shown + ": longer than a unix socket address can be");
+    throw Failure(subject + ": longer than a unix socket address can be");
   address.sun_family = AF_UNIX;
   std::memcpy(address.sun_path, socket.data(), socket.size());
   if (abstract) address.sun_path[0] = '\0';
@@ -36,7 +37,7 @@ bool notify(const std::string& socket, std::string_view message, std::chrono::se
                     reinterpret_cast<const sockaddr*>(&address), static_cast<socklen_t>(length));
   });
   if (sent < 0 && errno == EAGAIN) return false;
-  check(sent, "send to", shown);
+  check(sent, "send to", subject);
   return true;
 }
 
