@@ -251,6 +251,7 @@ TEST_F(Accept, WhatOnlyASingleRunCanHaveIsRefused) {
   expect_refusal({"--exit-file", file("e")}, "--exit-file has room for one");
   expect_refusal({"--report", "text:" + file("r")}, "--report text:FILE has room for one");
   expect_refusal({"--report", "text:fd:9"}, "--report text:fd:N has room for one");
+  expect_refusal({"--save-baseline", file("b")}, "--save-baseline has room for one");
   const Result dry = run(launcher({"dry-run", "--listen", "tcp:0,accept"}));
   EXPECT_EQ(dry.status, WaitStatus::for_exit_code(125));
   EXPECT_EQ(dry.err, "launcher: dry-run with accept: each connection has a plan of its own\n");

@@ -143,7 +143,16 @@ TEST_F(Generate, EveryPathIsAbsoluteAndEveryOptionKept) {
                                   "t",
                                   "--report",
                                   "text:r",
-                                  "--check",
+                                  "--check=warning",
+                                  "--contract",
+                                  "fds=0",
+                                  "--expect",
+                                  "payload: nothing",
+                                  "--allow",
+                                  "fd-leaked@payload:9",
+                                  "--save-baseline",
+                                  "b",
+                                  "--all",
                                   "--fault",
                                   "monitor:keep-listen-pid",
                                   "--network",
@@ -158,13 +167,17 @@ TEST_F(Generate, EveryPathIsAbsoluteAndEveryOptionKept) {
                                   "./daemon",
                                   "--option"});
   EXPECT_EQ(result.err, "");
-  EXPECT_EQ(line_of(result.out, "ExecStart="),
-            "ExecStart=" + bin("launcher") + " --name=n --sdnotify=conmon --log=k8s-file:" + file("log") +
-                " --timeout=9 --monitor=" + file("m") +
-                " --runtime=r \"--env=A=b c\" --workdir=" + file("w") + " --pidfile=" + file("p") +
-                " --exit-file=" + file("e") + " --trace=" + file("t") + " --report=text:" + file("r") +
-                " --check --fault=monitor:keep-listen-pid --network none --pid private --userns private -- " +
-                file("daemon") + " --option");
+  EXPECT_EQ(
+      line_of(result.out, "ExecStart="),
+      "ExecStart=" + bin("launcher") + " --name=n --sdnotify=conmon --log=k8s-file:" + file("log") +
+          " --timeout=9 --monitor=" + file("m") + " --runtime=r \"--env=A=b c\" --workdir=" + file("w") +
+          " --pidfile=" + file("p") + " --exit-file=" + file("e") + " --trace=" + file("t") +
+          " --report=text:" + file("r") +
+          " --contract=fds=0 \"--expect=payload: nothing\" --allow=fd-leaked@payload:9 --save-baseline=" +
+          file("b") +
+          " --all --check=warning --fault=monitor:keep-listen-pid --network none --pid private --userns "
+          "private -- " +
+          file("daemon") + " --option");
 }
 
 TEST_F(Generate, NothingIsOverwrittenUnlessItIsAskedFor) {

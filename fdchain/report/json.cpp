@@ -33,8 +33,11 @@ json::object to_json(const Finding& finding) {
 json::object findings_of(const JudgedRun& run) {
   json::array findings;
   for (const Finding& finding : run.diagnosis.findings) findings.push_back(to_json(finding));
+  json::array not_seen;
+  for (const Hop hop : run.diagnosis.not_seen) not_seen.emplace_back(to_string(hop));
   return {{"run", run.records.empty() ? "" : printable(run.records.front().run)},
           {"findings", std::move(findings)},
+          {"not_seen", std::move(not_seen)},
           {"unknown", json::array(run.diagnosis.unknown.begin(), run.diagnosis.unknown.end())}};
 }
 

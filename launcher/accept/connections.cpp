@@ -269,6 +269,7 @@ bool wants_run_per_connection(const RunOptions& options, const Arrival& arrival)
   if (options.detach) refuse("there is none to --detach from");
   if (!options.pidfile.empty()) refuse("--pidfile has room for one");
   if (!options.exit_file.empty()) refuse("--exit-file has room for one");
+  if (!options.judging.contract.save_baseline.empty()) refuse("--save-baseline has room for one");
   for (const ReportRequest& report : options.reports) {
     if (!report.file.empty() || report.fd >= 0)
       refuse("--report " + report.format_name + (report.fd < 0 ? ":FILE" : ":fd:N") + " has room for one");

@@ -47,7 +47,15 @@ constexpr std::string_view run_usage =
     "judge\tthe part of launcher that reads a trace and says which hop is at fault\n"
     "finding\twhat the judge says: one problem, where it is seen, who caused it, what helps\n"
     "fault\ta mistake that a hop makes because you asked for it, as a real program made it\n"
-    "profile\twhat a real version of podman, conmon, crun or runc does, mistakes included\n";
+    "profile\twhat a real version of podman, conmon, crun or runc does, mistakes included\n"
+    "\n"
+    "Exit status:\n"
+    "N\tthe payload's; 128+n when signal n ended it\n"
+    "122\twith --check: a hop was not seen, so nothing can be said\n"
+    "123\twith --check: the judge has a finding that counts, whatever else happened\n"
+    "124\t--timeout was over\n"
+    "125\ta hop failed\n"
+    "126, 127\tthe payload could not be invoked; was not found\n";
 
 constexpr std::string_view dry_run_usage =
     "Usage: launcher dry-run [OPTIONS] [--] [PAYLOAD [ARG...]]\n"

@@ -361,7 +361,7 @@ std::vector<std::string> keys_of(const json::value& value) {
 TEST(JsonReport, HasTheDocumentedKeys) {
   const RunBuilder run = faulty_run();
   const json::value report = json::parse(report_of(run, ReportFormat::json));
-  EXPECT_THAT(keys_of(report), ElementsAre("run", "findings", "unknown", "schema", "records"));
+  EXPECT_THAT(keys_of(report), ElementsAre("run", "findings", "not_seen", "unknown", "schema", "records"));
   EXPECT_EQ(report.at("run"), "healthy");
   EXPECT_EQ(report.at("schema"), 1);
   EXPECT_EQ(report.at("records").as_array().size(), run.records.size());
@@ -385,6 +385,7 @@ TEST(JsonFindings, SayNullForWhatIsNotKnown) {
   EXPECT_TRUE(finding.at("fd").is_null());
   EXPECT_TRUE(finding.at("socket").is_null());
   EXPECT_THAT(report.at("unknown").as_array(), Not(IsEmpty()));
+  EXPECT_EQ(report.at("not_seen"), json::parse(R"(["monitor","runtime-shim"])"));
 }
 
 TEST(JsonFindings, AreOneLine) {
