@@ -17,7 +17,7 @@ enum class Severity { note, warning, error, critical };
 std::string_view to_string(Severity severity);
 
 /// Every id that a judge can use, in the order of the classes of bugs.
-inline constexpr std::array<std::string_view, 25> finding_ids{
+inline constexpr std::array<std::string_view, 30> finding_ids{
     "listen-pid-stale",     "listen-pidfdid-stale",
     "pid-variable-stale",   "fd-lost-cloexec",
     "fd-lost-closed",       "fd-leaked",
@@ -30,7 +30,9 @@ inline constexpr std::array<std::string_view, 25> finding_ids{
     "socket-kind-wrong",    "notify-lost",
     "nofile-exceeded",      "fd-growth",
     "zombie-left",          "fd-access-denied",
-    "signal-ignored",
+    "signal-ignored",       "client-waiting",
+    "payload-lost-socket",  "payload-forked",
+    "payload-daemonized",   "payload-child-holds",
 };
 
 /// A breach of the contract, with its cause.

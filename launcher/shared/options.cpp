@@ -121,6 +121,10 @@ po::options_description describe(RunOptions& options, Texts& texts) {
       ("color", colour_option(texts.colour), colour_help)  //
       ("check", po::bool_switch(&options.check),
        "exit 124 when the judge has an error and the payload itself succeeded")  //
+      ("follow-payload", po::bool_switch(&options.follow_payload),
+       "record and judge what the payload executes and begins after its start, and how it ends; with "
+       "--trace, "
+       "--report or --check")  //
       ("fault", po::value(&texts.faults)->value_name("HOP:NAME[=ARG]"),
        "have a hop make a mistake that a real one made; repeatable; `launcher faults` lists them")  //
       ("profile", po::value(&texts.profiles)->value_name("NAME|HOP=NAME"),

@@ -59,6 +59,7 @@ struct RunOptions {
   std::vector<ReportRequest> reports;
   ColourChoice colour = ColourChoice::automatic;  ///< of the reports
   bool check = false;
+  bool follow_payload = false;
   std::vector<FaultRequest> faults;
   ProfileChoice profiles;
   bool json = false;  ///< of a dry run

@@ -48,6 +48,7 @@ struct Request {
   std::vector<ReportRequest> reports;
   ColourChoice colour = ColourChoice::automatic;
   bool check = false;
+  bool follow_payload = false;
   std::vector<std::string> command;
 };
 
@@ -66,6 +67,9 @@ std::optional<Request> parse(const std::vector<std::string>& words, const Arriva
       ("color", colour_option(colour), colour_help)  //
       ("check", po::bool_switch(&request.check),
        "exit 124 when the judge has an error and COMMAND itself succeeded");
+  own.add_options()(
+      "follow-payload", po::bool_switch(&request.follow_payload),
+      "record and judge what each payload executes and begins after its start, and how it ends");
   own.add(common_options());
   const CommandLine command_line = parse_command_line(words, own);
   if (answered(command_line, Hop::launcher, usage, own)) return std::nullopt;
@@ -198,7 +202,8 @@ int trace(const std::vector<std::string>& words, Arrival arrival) {
   const std::string run = new_run_name();
   const SignalFd signals = receive_signals(signals_to_relay());
   const HandOver next = hand_over_all(request->command, arrival);
-  Watcher watcher(ChainTracker(Trace(run, file.path()), arrival.record->fds, ChainTracker::Launcher::seen));
+  Watcher watcher(ChainTracker(Trace(run, file.path()), arrival.record->fds, ChainTracker::Launcher::seen,
+                               follow_payload_of(request->follow_payload)));
   const pid_t command = start(next, signals.mask_before);
   let_go(arrival);
   const WaitStatus status = attend(command, signals.fd);

@@ -54,4 +54,10 @@ void children(const Evidence& evidence, Findings& findings);
 void growth(const Evidence& evidence, Findings& findings);
 void lost_words(const Evidence& evidence, Findings& findings);
 
+// payload.cpp: what the payload made of what it was given.
+void waiting_clients(const Evidence& evidence, Findings& findings);
+void lost_by_payload(const Evidence& evidence, Findings& findings);
+void forked(const Evidence& evidence, Findings& findings);
+void left_by_payload(const Evidence& evidence, Findings& findings);
+
 }  // namespace fdchain::rules
