@@ -15,7 +15,7 @@ constexpr std::array all_rules{
     rules::strangers,         rules::stdio,           rules::access,          rules::nofile,
     rules::ignored_signals,   rules::retained,        rules::children,        rules::growth,
     rules::lost_words,        rules::waiting_clients, rules::lost_by_payload, rules::forked,
-    rules::left_by_payload,
+    rules::left_by_payload,   rules::bystanders,
 };
 
 Hop next_of(Hop hop) { return static_cast<Hop>(static_cast<int>(hop) + 1); }

@@ -405,6 +405,25 @@ TEST_P(UnderTrace, APayloadThatIsFollowedIsJudged) {
   EXPECT_THAT(verdicts(), ElementsAre(ElementsAreArray(verdict_with())));
 }
 
+TEST_P(UnderTrace, ABystanderThatKeepsTheSocketIsNamed) {
+  Words script{"sh", "-c",
+               "sleep 600 >/dev/null 2>&1 & echo $! >" + file("pid") +
+                   "; until grep -q sleep /proc/$!/comm; do :; done; exec \"$@\"",
+               "sh"};
+  const Words words = podman_.run({"--rm"}, {"sh", "-c", ":"});
+  script.insert(script.end(), words.begin(), words.end());
+  run(activated(script));
+  const pid_t bystander = std::stoi(read_file(file("pid")));
+  EXPECT_THAT(verdicts(),
+              ElementsAre(ElementsAreArray(verdict_with({"fd-retained by launcher at launcher"}))));
+  const TraceContent content = read_trace(file("trace"));
+  const Diagnosis diagnosis = judge(content.runs.front());
+  EXPECT_THAT(diagnosis.findings.front().evidence,
+              StartsWith("sleep (pid " + std::to_string(bystander) +
+                         "), started by the launcher, holds socket web "));
+  ::kill(bystander, SIGKILL);
+}
+
 TEST_P(UnderTrace, ACallersStrayIsPodmansToPassAndTheRuntimesToStop) {
   Start start = activated(podman_.run({"--rm"}, {"/payload", "report"}));
   const OwnedFd stray(check(::open("/dev/zero", O_RDONLY | O_CLOEXEC), "open", "/dev/zero"));

@@ -50,6 +50,7 @@ void access(const Evidence& evidence, Findings& findings);
 void nofile(const Evidence& evidence, Findings& findings);
 void ignored_signals(const Evidence& evidence, Findings& findings);
 void retained(const Evidence& evidence, Findings& findings);
+void bystanders(const Evidence& evidence, Findings& findings);
 void children(const Evidence& evidence, Findings& findings);
 void growth(const Evidence& evidence, Findings& findings);
 void lost_words(const Evidence& evidence, Findings& findings);

@@ -114,6 +114,7 @@ bool is_same_tail(const std::vector<std::string>& left, const std::vector<std::s
          std::equal(left.begin() + 1, left.end(), right.begin() + 1, right.end());
 }
 
+constexpr std::size_t most_others = 1000;
 constexpr std::size_t most_programs = 32;  // of one part: a wrapper can execute itself without end
 
 }  // namespace
@@ -146,7 +147,9 @@ PayloadTree* ChainTracker::tree_of(pid_t pid) {
 }
 
 void ChainTracker::on_fork(pid_t child) {
-  if (PayloadTree* const tree = tree_of(child)) tree->on_fork(child);
+  if (PayloadTree* const tree = tree_of(child)) return tree->on_fork(child);
+  if (launcher_ == Launcher::seen && others_.size() < most_others)
+    others_.try_emplace(child, Origin{parent_of(child), monotonic_ns()});
 }
 
 bool ChainTracker::on_exec(pid_t pid) {
@@ -289,6 +292,7 @@ void ChainTracker::on_payload_ends() {
 }
 
 void ChainTracker::on_ended(pid_t pid, WaitStatus status) {
+  others_.erase(pid);
   for (Chain& chain : chains_) {
     if (chain.tree) chain.tree->on_end(pid, status);
   }
@@ -337,6 +341,30 @@ void ChainTracker::finish() {
     write(chain.trace, chain.monitors, Hop::monitor);
     write(chain.trace, chain.runtimes, Hop::runtime_shim);
     write(chain.trace, chain.payloads, Hop::payload);
+  }
+  write_bystanders();
+}
+
+bool ChainTracker::is_hop(pid_t pid) const {
+  return std::ranges::any_of(chains_, [&](const Chain& chain) {
+    return pid == chain.launcher || pid == chain.monitor || pid == chain.keeper_pid || pid == chain.runtime ||
+           pid == chain.payload;
+  });
+}
+
+// Whoever lives on with a listening socket and is no hop: a helper, a hook, a job in the background. Which
+// run's socket it is, the judge can tell.
+void ChainTracker::write_bystanders() const {
+  for (const auto& [pid, origin] : others_) {
+    if (is_hop(pid)) continue;
+    auto record = observe_other(pid, Hop::launcher, Moment::payload_end, Hop::launcher, known_);
+    const auto listens = [](const FdRow& row) { return row.socket && row.socket->listening; };
+    if (!record || std::ranges::none_of(record->fds, listens)) continue;
+    record->ppid = origin.parent;
+    record->time_ns = origin.time_ns;
+    for (const Chain& chain : chains_) {
+      if (chain.has_payload) chain.trace.append(*record);
+    }
   }
 }
 

@@ -109,11 +109,19 @@ class ChainTracker {
   void write_launcher(Chain& chain, const Program& started);
   void watch_queues(Chain& chain) const;
   PayloadTree* tree_of(pid_t pid);
+  [[nodiscard]] bool is_hop(pid_t pid) const;
+  void write_bystanders() const;
   void write_end(Chain& chain, pid_t pid, WaitStatus status);
   static void write(const Trace& trace, std::vector<Program>& programs, Hop hop);
 
   Trace trace_;
   FdTable known_;
+  /// Where a process comes from: who began it, and when.
+  struct Origin {
+    pid_t parent = 0;
+    std::uint64_t time_ns = 0;
+  };
+  std::map<pid_t, Origin> others_;  ///< whoever may be no hop, and may be there at the end
   Launcher launcher_;
   FollowPayload follow_payload_;
   std::deque<Chain> chains_;
