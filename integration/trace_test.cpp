@@ -599,5 +599,111 @@ TEST_F(Traced, RunIsRefusedWhereAReportCannotBeWritten) {
   EXPECT_FALSE(fs::exists(file("ran")));
 }
 
+// --- what is left in the queues
+
+class Queues : public ChainTest {};
+
+// The payload had the socket, and nothing else is wrong: the client that hangs is the payload's to answer.
+TEST_F(Queues, AClientThatNobodyAcceptedIsTold) {
+  const Opened socket = open_listening(parse_listen_spec("unix:" + file("web")));
+  const Client client("unix:" + file("web"));
+  Start start = launcher({"--report", "text", "--check", "sh", "-c", "exit 0"});
+  start.argv = as_activated(start.argv);
+  start.environment = {"LISTEN_FDS=1", "LISTEN_FDNAMES=web"};
+  start.pass = {{socket.fd.get(), 3}};
+  const Result result = run(start);
+  EXPECT_EQ(result.status, WaitStatus::for_exit_code(0));
+  EXPECT_THAT(result.err,
+              HasSubstr("\n1 finding\n\nwarning client-waiting, by payload, seen at payload, descriptor 3\n"
+                        "  seen    at the end 1 client waited on web: the payload did not accept it\n"));
+  EXPECT_THAT(result.err, Not(HasSubstr("no findings")));
+}
+
+// --- a payload that is followed
+
+class FollowedPayload : public ChainTest {
+ protected:
+  FollowedPayload() {
+    std::ofstream(file("god.sh")) << "#!/bin/sh\n[ \"$LISTEN_PID\" = $$ ] || exit 4\n: <&3\n";
+    fs::permissions(file("god.sh"), fs::perms::owner_all);
+  }
+
+  /// The findings that a report has of this payload, `ID SEVERITY PROGRAM: EVIDENCE` each, pids as N.
+  Words findings_of(const std::string& script, Words options = {}) {
+    options.insert(options.begin(), {"--listen", "unix:" + file("web") + ",name=web", "--follow-payload",
+                                     "--report", "json:" + file("report")});
+    std::ofstream(file("entry.sh")) << "#!/bin/sh\n" << script << '\n';
+    fs::permissions(file("entry.sh"), fs::perms::owner_all);
+    options.push_back(file("entry.sh"));
+    result_ = run(launcher(options));
+    Words found;
+    const json::value report = json::parse(read_file(file("report")));
+    for (const json::value& finding : report.at("findings").as_array()) {
+      const auto text = [&](const char* key) { return std::string(finding.at(key).as_string()); };
+      found.push_back(text("id") + ' ' + text("severity") + ' ' + text("culprit_program") + ": " +
+                      std::regex_replace(text("evidence"), std::regex("(pid |=|names )[0-9]+"), "$1N"));
+    }
+    return found;
+  }
+
+  Result result_;
+};
+
+TEST_F(FollowedPayload, ThatExecsIsHealthy) {
+  EXPECT_THAT(findings_of("mkdir -p " + file("d") + "; exec " + file("god.sh")), IsEmpty());
+  EXPECT_EQ(result_.status, WaitStatus::for_exit_code(0)) << result_.err;
+}
+
+TEST_F(FollowedPayload, ThatClosesTheSocketIsTold) {
+  EXPECT_THAT(
+      findings_of("exec 3>&-; exec " + file("god.sh"), {"--check"}),
+      ElementsAre("payload-lost-socket error entry.sh: entry.sh (pid N) closed 3, or made it "
+                  "close-on-exec, before its second exec: god.sh is told of socket web (UNIX-STREAM " +
+                  file("web") + ") and does not have it"));
+  EXPECT_THAT(result_.err, HasSubstr("god.sh: "));
+}
+
+TEST_F(FollowedPayload, ThatForksInsteadOfExecingIsTold) {
+  EXPECT_THAT(findings_of(file("god.sh") + "; exit $?"),
+              ElementsAre("payload-forked error entry.sh: entry.sh (pid N) forked; god.sh (pid N) wants "
+                          "LISTEN_PID=N and it names N"));
+  EXPECT_EQ(result_.status, WaitStatus::for_exit_code(4));
+}
+
+TEST_F(FollowedPayload, ThatDaemonizesIsTold) {
+  const Words found = findings_of("setsid sleep 1000 & while [ ! -e " + file("up") +
+                                      " ]; do grep -q sleep "
+                                      "/proc/$!/comm && break; done; exit 0",
+                                  {"--check"});
+  EXPECT_THAT(found,
+              ElementsAre("payload-daemonized error entry.sh: entry.sh (pid N) exited with status 0, and "
+                          "sleep (pid N) lives on in a session of its own with socket web (UNIX-STREAM " +
+                          file("web") + ")"));
+  EXPECT_EQ(result_.status, WaitStatus::for_exit_code(124));
+}
+
+TEST_F(FollowedPayload, ThatLeavesAChildWithTheSocketIsTold) {
+  EXPECT_THAT(
+      findings_of("sleep 1000 & while ! grep -q sleep /proc/$!/comm; do :; done; exit 3"),
+      ElementsAre("payload-child-holds warning entry.sh: entry.sh (pid N) exited with status 3, and its "
+                  "child sleep (pid N) still holds socket web (UNIX-STREAM " +
+                  file("web") + ")"));
+  EXPECT_EQ(result_.status, WaitStatus::for_exit_code(3));
+}
+
+TEST_F(FollowedPayload, MayForkWithoutEnd) {
+  EXPECT_THAT(findings_of("i=0; while [ $i -lt 1500 ]; do /bin/true; i=$((i+1)); done; exec 3>&-; exec " +
+                          file("god.sh")),
+              ElementsAre(StartsWith("payload-lost-socket error entry.sh: ")));
+  EXPECT_LT(fs::file_size(file("report")), 2U << 20U);
+}
+
+TEST_F(FollowedPayload, IsRefusedWhereNobodyWouldSayWhatItDid) {
+  EXPECT_EQ(run(launcher({"--follow-payload", "true"})).err,
+            "launcher: --follow-payload: it needs --trace, --report or --check\n");
+  EXPECT_EQ(run(launcher({"--follow-payload", "--detach", "--trace", file("trace"), "true"})).err,
+            "launcher: --follow-payload: with --detach nobody waits for the payload's end\n");
+}
+
 }  // namespace
 }  // namespace fdchain::test

@@ -10,15 +10,32 @@ namespace fdchain {
 namespace {
 
 constexpr std::array all_rules{
-    rules::listen_pid,        rules::listen_pidfdid,  rules::pid_variables, rules::announced_variables,
-    rules::announced_number,  rules::preserve_option, rules::fdnames,       rules::leaked_variables,
-    rules::handshake_numbers, rules::notify_socket,   rules::sockets,       rules::preserved,
-    rules::strangers,         rules::stdio,           rules::access,        rules::nofile,
-    rules::ignored_signals,   rules::retained,        rules::children,      rules::growth,
-    rules::lost_words,
+    rules::listen_pid,        rules::listen_pidfdid,  rules::pid_variables,   rules::announced_variables,
+    rules::announced_number,  rules::preserve_option, rules::fdnames,         rules::leaked_variables,
+    rules::handshake_numbers, rules::notify_socket,   rules::sockets,         rules::preserved,
+    rules::strangers,         rules::stdio,           rules::access,          rules::nofile,
+    rules::ignored_signals,   rules::retained,        rules::children,        rules::growth,
+    rules::lost_words,        rules::waiting_clients, rules::lost_by_payload, rules::forked,
+    rules::left_by_payload,   rules::bystanders,
 };
 
 Hop next_of(Hop hop) { return static_cast<Hop>(static_cast<int>(hop) + 1); }
+
+bool has_failed(const HopRecord* record) {
+  return record != nullptr && record->ended && record->ended->starts_with("exited with status ") &&
+         *record->ended != "exited with status 0";
+}
+
+// What it did itself is seen on request only, and asked for when it fails.
+std::optional<std::string> unseen_failure(const Evidence& evidence) {
+  if (evidence.of(Hop::payload).received() == nullptr || !evidence.of(Hop::payload).ends.empty()) return {};
+  for (const Hop hop : {Hop::monitor, Hop::launcher}) {
+    const HopRecord* const end = evidence.of(hop).after_exit;
+    if (has_failed(end))
+      return "what payload did after its exec: it " + *end->ended + "; --follow-payload shows it";
+  }
+  return {};
+}
 
 std::vector<std::string> gaps(const Evidence& evidence) {
   std::vector<std::string> unknown;
@@ -42,6 +59,7 @@ std::vector<std::string> gaps(const Evidence& evidence) {
       unknown.push_back("what " + std::string(to_string(hop)) +
                         " held when the payload had ended: no record of it");
   }
+  if (auto failure = unseen_failure(evidence)) unknown.push_back(std::move(*failure));
   if (!evidence.contract_is_known() && !evidence.launcher_keeps_sockets())
     unknown.emplace_back("what was to be handed over: taken from what the first hop was told");
   if (const std::size_t presumed = evidence.presumed_preserved(); presumed > 0)

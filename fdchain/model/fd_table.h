@@ -18,6 +18,7 @@ struct SocketRow {
   std::uint64_t cookie = 0;  ///< SO_COOKIE: unique for as long as the machine runs; 0 when not known
   std::string local;         ///< `127.0.0.1:8080`, `/run/x.sock`, `@name`; empty when it has none
   std::string peer;
+  std::optional<int> waiting = {};  ///< clients that nobody has accepted; where it was asked
   friend bool operator==(const SocketRow&, const SocketRow&) = default;
 };
 

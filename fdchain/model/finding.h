@@ -19,7 +19,7 @@ std::string_view to_string(Severity severity);
 std::optional<Severity> parse_severity(std::string_view name);
 
 /// Every id that a judge can use, in the order of the classes of bugs.
-inline constexpr std::array<std::string_view, 26> finding_ids{
+inline constexpr std::array<std::string_view, 31> finding_ids{
     "listen-pid-stale",     "listen-pidfdid-stale",
     "pid-variable-stale",   "fd-lost-cloexec",
     "fd-lost-closed",       "fd-leaked",
@@ -33,6 +33,9 @@ inline constexpr std::array<std::string_view, 26> finding_ids{
     "nofile-exceeded",      "fd-growth",
     "zombie-left",          "fd-access-denied",
     "signal-ignored",       "expectation-failed",
+    "client-waiting",       "payload-lost-socket",
+    "payload-forked",       "payload-daemonized",
+    "payload-child-holds",
 };
 
 /// `launcher`, `monitor and payload`, `monitor, runtime-shim and payload`.

@@ -32,6 +32,8 @@ std::string_view to_string(Moment moment) {
     case Moment::after_fork: return "after-fork";
     case Moment::running: return "running";
     case Moment::after_exit: return "after-exit";
+    case Moment::payload_exec: return "payload-exec";
+    case Moment::payload_end: return "payload-end";
   }
   return "?";
 }

@@ -21,11 +21,14 @@ inline constexpr std::array all_hops{Hop::launcher, Hop::monitor, Hop::runtime_s
 /// exec: another program has been executed in the hop's place, a wrapper that is to start or become the hop;
 /// it is observed only. arrival: the first act in main. departure: the last act before fork or, in the shim,
 /// before exec. after_fork: the child exists. running: the payload runs. after_exit: the payload has ended
-/// and nothing has been cleaned up yet.
-enum class Moment { exec, arrival, departure, after_fork, running, after_exit };
+/// and nothing has been cleaned up yet. payload_exec: the payload, or a process that it has begun, has
+/// executed a further program. payload_end: one of these as it was when it ended, or lived on when the
+/// payload ended.
+enum class Moment { exec, arrival, departure, after_fork, running, after_exit, payload_exec, payload_end };
 
-inline constexpr std::array all_moments{Moment::exec,       Moment::arrival, Moment::departure,
-                                        Moment::after_fork, Moment::running, Moment::after_exit};
+inline constexpr std::array all_moments{Moment::exec,         Moment::arrival,    Moment::departure,
+                                        Moment::after_fork,   Moment::running,    Moment::after_exit,
+                                        Moment::payload_exec, Moment::payload_end};
 
 /// The name as users type and read it: `runtime-shim`, `after-fork`.
 std::string_view to_string(Hop hop);

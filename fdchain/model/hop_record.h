@@ -74,7 +74,11 @@ struct HopRecord {
   std::vector<std::string> heard;    ///< after_exit: what the next hop said on the sync pipe
   std::vector<std::string> told;     ///< after_exit: what was said to the hop before
   std::optional<std::string> ended;  ///< after_exit: how the child ended, `exited with status 3`; of a hop
-                                     ///< that could not become the next one, `failed:` and why
+                                     ///< that could not become the next one, `failed:` and why.
+                                     ///< payload_end: how it ended itself; nothing of one that lived on.
+                                     ///< Of a launcher that is not ours, how it ended too
+  FdTable queues;  ///< after_exit: the listening sockets that it had until the end, with who
+                   ///< waited on them then
   std::vector<ProcessRow>
       children;  ///< after_exit: children that are still there, zombies and orphans included
 

@@ -30,7 +30,7 @@ struct Request {
 
 // The shim has only a way to its exec, the payload only a life of its own.
 bool is_reached(Hop hop, Moment moment) {
-  if (moment == Moment::exec) return false;
+  if (moment == Moment::exec || moment == Moment::payload_exec || moment == Moment::payload_end) return false;
   switch (hop) {
     case Hop::launcher:
     case Hop::monitor: return true;

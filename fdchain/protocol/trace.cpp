@@ -122,12 +122,14 @@ int read_number(const Node& node) {
 }
 
 SocketRow read_socket(const Node& node) {
-  return {value_of(families, node.at("family").text()),
-          value_of(types, node.at("type").text()),
-          node.at("listening").flag(),
-          node.at("cookie").number<std::uint64_t>(),
-          node.at("local").text(),
-          node.at("peer").text()};
+  SocketRow socket{value_of(families, node.at("family").text()),
+                   value_of(types, node.at("type").text()),
+                   node.at("listening").flag(),
+                   node.at("cookie").number<std::uint64_t>(),
+                   node.at("local").text(),
+                   node.at("peer").text()};
+  if (const auto waiting = node.find("waiting")) socket.waiting = waiting->number<int>();
+  return socket;
 }
 
 FdRow read_row(const Node& node) {
@@ -219,6 +221,7 @@ HopRecord read_record(const Node& node) {
   record.heard = read_texts(node.find("heard"));
   record.told = read_texts(node.find("told"));
   if (const auto ended = node.find("ended")) record.ended = ended->text();
+  if (const auto queues = node.find("queues")) record.queues = read_table(*queues);
   record.children = read_children(node.find("children"));
   return record;
 }
@@ -283,6 +286,7 @@ json::object to_json(const FdRow& row) {
                                   {"cookie", row.socket->cookie},
                                   {"local", utf8(row.socket->local)},
                                   {"peer", utf8(row.socket->peer)}};
+  if (row.socket->waiting) object["socket"].as_object()["waiting"] = *row.socket->waiting;
   return object;
 }
 
@@ -317,6 +321,7 @@ std::string encode(const HopRecord& record) {
   if (!record.heard.empty()) object["heard"] = to_json(record.heard);
   if (!record.told.empty()) object["told"] = to_json(record.told);
   if (record.ended) object["ended"] = utf8(*record.ended);
+  if (!record.queues.empty()) object["queues"] = to_json(record.queues);
   if (!record.children.empty()) {
     json::array children;
     for (const ProcessRow& child : record.children) {

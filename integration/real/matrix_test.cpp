@@ -140,6 +140,21 @@ TEST_P(Matrix, ThePayloadHasTheVerySocketsAndTheJudgeIsContent) {
   EXPECT_THAT(verdict(), ElementsAreArray(expected_verdict()));
 }
 
+// A real monitor has let go of the sockets before its end can be seen.
+TEST_P(Matrix, AClientThatNobodyAcceptedIsTold) {
+  const Opened socket = open_listening(parse_listen_spec("unix:" + file("web")));
+  const Client client("unix:" + file("web"));
+  Start start = launcher({"--dialect", "oci", "--trace", file("trace"), "--monitor",
+                          ours_or(GetParam().monitor), "--runtime", ours_or(GetParam().runtime), "true"});
+  start.argv = as_activated(start.argv);
+  start.environment = {"LISTEN_FDS=1", "LISTEN_FDNAMES=web"};
+  start.pass = {{socket.fd.get(), 3}};
+  EXPECT_EQ(run(start).status, WaitStatus::for_exit_code(0));
+  Words expected = expected_verdict();
+  expected.emplace_back("client-waiting by payload at payload");
+  EXPECT_THAT(verdict(), ElementsAreArray(expected));
+}
+
 TEST_P(Matrix, WhatThePayloadTellsSystemdArrives) {
   const NotifySocket systemd(file("notify"));
   Start start = launcher({"--dialect", "oci", "--trace", file("trace"), "--monitor",

@@ -264,6 +264,22 @@ TEST_F(TraceCommand, WhoFollowsIsOutOfTheWayAndItsDeathIsTold) {
   EXPECT_THAT(result.err, HasSubstr("launcher: the following ended early: who did it was ended"));
 }
 
+// The payload is none the wiser, and keeps its status.
+TEST_F(TraceCommand, WhoFollowsAPayloadCanBeKilled) {
+  Start start = launcher({"--trace", file("trace"), "--follow-payload", "sh", "-c",
+                          "trap 'exit 7' TERM; echo up; while :; do sleep 0.01; done"});
+  start.environment = {no_leak_check};
+  Program program(start);
+  program.wait_for_out("up");
+  const pid_t follower = follower_of(program.pid());
+  ASSERT_NE(follower, 0);
+  ::kill(follower, SIGKILL);
+  program.signal(SIGTERM);
+  const Result result = program.finish();
+  EXPECT_EQ(result.status, WaitStatus::for_exit_code(7));
+  EXPECT_THAT(result.err, HasSubstr("the following ended early: who did it was ended"));
+}
+
 TEST_F(TraceCommand, KilledLeavesNoFile) {
   std::filesystem::create_directory(file("tmp"));
   Start start = launcher({"trace", "sh", "-c", "echo $$ up; exec sleep 100"});
@@ -369,6 +385,46 @@ TEST_P(UnderTrace, ThePayloadHasTheVerySocketsAndTheJudgeKnowsItsHops) {
   EXPECT_THAT(verdicts(), ElementsAre(ElementsAreArray(verdict_with())));
   EXPECT_THAT(programs(), ElementsAre("/usr/bin/podman", path_of(GetParam().conmon),
                                       path_of(GetParam().runtime), "/payload"));
+}
+
+TEST_P(UnderTrace, AClientThatNobodyAcceptedIsTold) {
+  const Client client("unix:" + file("web"));
+  EXPECT_EQ(run(activated(podman_.run({"--rm"}, {"sh", "-c", ":"}))).status, WaitStatus::for_exit_code(0));
+  EXPECT_THAT(verdicts(),
+              ElementsAre(ElementsAreArray(verdict_with({}, {"client-waiting by payload at payload"}))));
+}
+
+TEST_P(UnderTrace, APayloadThatIsFollowedIsJudged) {
+  std::ofstream(directory_.path() + "/root/entry.sh") << "#!/bin/sh\nexec 3>&-\nexec /payload report\n";
+  std::filesystem::permissions(directory_.path() + "/root/entry.sh", std::filesystem::perms::owner_all);
+  Start start = activated(podman_.run({"--rm"}, {"/entry.sh"}));
+  start.argv.insert(std::ranges::find(start.argv, "trace") + 1, "--follow-payload");
+  run(start);
+  EXPECT_THAT(verdicts(),
+              ElementsAre(ElementsAreArray(verdict_with({}, {"payload-lost-socket by payload at payload"}))));
+  start.argv.erase(std::ranges::find(start.argv, "--follow-payload"));
+  std::filesystem::remove(file("trace"));
+  run(start);
+  EXPECT_THAT(verdicts(), ElementsAre(ElementsAreArray(verdict_with())));
+}
+
+TEST_P(UnderTrace, ABystanderThatKeepsTheSocketIsNamed) {
+  Words script{"sh", "-c",
+               "sleep 600 >/dev/null 2>&1 & echo $! >" + file("pid") +
+                   "; until grep -q sleep /proc/$!/comm; do :; done; exec \"$@\"",
+               "sh"};
+  const Words words = podman_.run({"--rm"}, {"sh", "-c", ":"});
+  script.insert(script.end(), words.begin(), words.end());
+  run(activated(script));
+  const pid_t bystander = std::stoi(read_file(file("pid")));
+  EXPECT_THAT(verdicts(),
+              ElementsAre(ElementsAreArray(verdict_with({"fd-retained by launcher at launcher"}))));
+  const TraceContent content = read_trace(file("trace"));
+  const Diagnosis diagnosis = judge(content.runs.front());
+  EXPECT_THAT(diagnosis.findings.front().evidence,
+              StartsWith("sleep (pid " + std::to_string(bystander) +
+                         "), started by the launcher, holds socket web "));
+  ::kill(bystander, SIGKILL);
 }
 
 TEST_P(UnderTrace, ACallersStrayIsPodmansToPassAndTheRuntimesToStop) {

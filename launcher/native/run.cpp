@@ -103,7 +103,7 @@ std::unique_ptr<Watcher> watch(const RunOptions& options, const Arrival& arrival
   } catch (const Failure&) {
     // The shim will say so.
   }
-  return watch_run(trace, observe_fds(), payload);
+  return watch_run(trace, observe_fds(), payload, follow_payload_of(options.follow_payload));
 }
 
 int run_linked(const RunOptions& options, Arrival& arrival, const AcceptedFds& accepted, MonitorLink& link,
@@ -126,7 +126,7 @@ int run_linked(const RunOptions& options, Arrival& arrival, const AcceptedFds& a
     end_watch(watcher, RunEnd::failed);
     throw;
   }
-  end_watch(watcher);
+  if (!options.follow_payload) end_watch(watcher);
   try {
     notify_systemd(options, arrival, monitor);
     if (!options.pidfile.empty())
@@ -138,6 +138,7 @@ int run_linked(const RunOptions& options, Arrival& arrival, const AcceptedFds& a
     throw;
   }
   const int status = attend(options, link, payload);
+  end_watch(watcher);
   leave_names_to_monitor(sockets);
   checkpoint(arrival.environment, Hop::launcher, Moment::after_exit);
   // Here, while everything that a faulty plan has kept is still held.

@@ -120,7 +120,7 @@ class Container {
   std::vector<pid_t> came_with_;
   std::vector<std::string> heard_;
   std::optional<Caretaker> caretaker_;  ///< until the container has been started
-  ContainerObserver observer_{witness_};
+  ContainerObserver observer_{witness_, options_.follow_payload};
 };
 
 int Container::run() {
@@ -284,7 +284,7 @@ void Container::create() {
 }
 
 void Container::start() {
-  observer_.see_monitor(monitor_pid_);
+  observer_.see_monitor(monitor_pid_, payload_->pid());
   const Outcome outcome = runtime({"start", run_.id}, runtime_patience, [this] { return is_given_up(); });
   if (is_given_up() && outcome.status.signal() == SIGKILL) give_up();
   if (outcome.status != WaitStatus::for_exit_code(0))

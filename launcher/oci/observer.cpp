@@ -12,21 +12,32 @@ void ContainerObserver::know_sockets() {
   if (witness_.trace().on()) known_ = observe_fds();
 }
 
-void ContainerObserver::follow() { watcher_ = watch_run(witness_.trace(), known_, ""); }
+void ContainerObserver::follow() {
+  watcher_ = watch_run(witness_.trace(), known_, "", follow_payload_of(follow_payload_));
+}
 
-void ContainerObserver::see_monitor(pid_t monitor) { write(look_at(monitor, Hop::monitor, Moment::running)); }
+void ContainerObserver::see_monitor(pid_t monitor, pid_t payload) {
+  auto record = look_at(monitor, Hop::monitor, Moment::running);
+  if (record) queues_ = QueueWatch(monitor, record->fds, payload);
+  write(std::move(record));
+}
 
 // Where nobody can be followed, it is seen in passing.
 void ContainerObserver::see_payload(pid_t payload) {
   if (!witness_.trace().on()) return;
+  if (watcher_ && follow_payload_) return;
   if (watcher_) return end_watch(watcher_);
   write(look_at(payload, Hop::payload, Moment::running));
 }
 
 void ContainerObserver::see_monitor_end(pid_t monitor, const std::vector<std::string>& heard,
                                         WaitStatus status) {
+  end_watch(watcher_);
+  const FdTable queues = queues_.read();
   auto record = look_at(monitor, Hop::monitor, Moment::after_exit);
   if (!record) return;
+  // A monitor of ours has looked for itself.
+  record->queues = queues;
   record->heard = heard;
   record->ended = status.describe();
   write(std::move(record));

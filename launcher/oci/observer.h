@@ -9,6 +9,7 @@
 
 #include "fdchain/model/fd_table.h"
 #include "fdchain/model/wait_status.h"
+#include "launcher/shared/follow/queue_watch.h"
 #include "launcher/shared/follow/watcher.h"
 #include "launcher/shared/witness.h"
 
@@ -18,7 +19,8 @@ namespace fdchain {
 /// traced it does nothing.
 class ContainerObserver {
  public:
-  explicit ContainerObserver(Witness& witness) : witness_(witness) {}
+  ContainerObserver(Witness& witness, bool follow_payload)
+      : witness_(witness), follow_payload_(follow_payload) {}
 
   /// Takes note of the sockets as they are before they are passed on.
   void know_sockets();
@@ -26,8 +28,8 @@ class ContainerObserver {
   /// From now on, and before there is any pipe whose end somebody will wait for.
   void follow();
 
-  /// The monitor while the payload is about to run.
-  void see_monitor(pid_t monitor);
+  /// The monitor while the payload is about to run: from now on, until its end, the sockets are watched too.
+  void see_monitor(pid_t monitor, pid_t payload);
 
   /// The payload, which runs.
   void see_payload(pid_t payload);
@@ -43,8 +45,10 @@ class ContainerObserver {
   void write(std::optional<HopRecord> record) const;
 
   Witness& witness_;
+  bool follow_payload_;
   std::unique_ptr<Watcher> watcher_;
   FdTable known_;
+  QueueWatch queues_;
 };
 
 }  // namespace fdchain

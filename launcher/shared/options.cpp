@@ -128,6 +128,10 @@ po::options_description describe(RunOptions& options, Texts& texts) {
        "write too, without FILE; `-` is stdout, fd:N an open descriptor, which the payload does not get; "
        "repeatable")                                       //
       ("color", colour_option(texts.colour), colour_help)  //
+      ("follow-payload", po::bool_switch(&options.follow_payload),
+       "record and judge what the payload executes and begins after its start, and how it ends; with "
+       "--trace, "
+       "--report or --check")  //
       ("fault", po::value(&texts.faults)->value_name("HOP:NAME[=ARG]"),
        "have a hop make a mistake that a real one made; repeatable; `launcher faults` lists them")  //
       ("profile", po::value(&texts.profiles)->value_name("NAME|HOP=NAME"),

@@ -60,6 +60,7 @@ struct RunOptions {
   std::vector<ReportRequest> reports;
   ColourChoice colour = ColourChoice::automatic;  ///< of the reports
   JudgeOptions judging;
+  bool follow_payload = false;
   std::vector<FaultRequest> faults;
   ProfileChoice profiles;
   bool json = false;  ///< of a dry run

@@ -74,6 +74,7 @@ std::vector<std::string> to_words(const RunOptions& options) {
   if (options.colour != ColourChoice::automatic)
     add("--color", options.colour == ColourChoice::always ? "always" : "never");
   for (const std::string& word : to_words(options.judging)) words.push_back(word);
+  if (options.follow_payload) words.emplace_back("--follow-payload");
   for (const FaultRequest& fault : options.faults) add("--fault", to_string(fault));
   if (options.dialect) add("--dialect", *options.dialect == Dialect::oci ? "oci" : "native");
   for (const Hop hop : {Hop::launcher, Hop::monitor, Hop::runtime_shim}) {

@@ -88,6 +88,10 @@ void check_requests(const RunOptions& options, const Arrival& arrival) {
     throw Failure(
         "--detach: nobody waits for the end to report or check it; use --trace, and `launcher report` "
         "afterwards");
+  if (options.follow_payload && options.detach)
+    throw Failure("--follow-payload: with --detach nobody waits for the payload's end");
+  if (options.follow_payload && !judged && options.trace.empty() && !arrival.environment.get(trace_name))
+    throw Failure("--follow-payload: it needs --trace, --report or --check");
   const bool to_stderr = std::ranges::any_of(options.reports, goes_to_stderr);
   if (to_stderr && !arrival.stdio_open[STDERR_FILENO])
     throw Failure("--report: stderr is closed; name a FILE");

@@ -48,6 +48,7 @@ struct Request {
   std::vector<ReportRequest> reports;
   ColourChoice colour = ColourChoice::automatic;
   JudgeOptions judging;
+  bool follow_payload = false;
   std::vector<std::string> command;
 };
 
@@ -62,8 +63,10 @@ std::optional<Request> parse(const std::vector<std::string>& words, const Arriva
       ("report", po::value(&reports)->value_name("FORMAT[:FILE|:fd:N]"),
        "say what happened as text, json, mermaid or dot; to stderr without FILE; `-` is stdout, fd:N an open "
        "descriptor, which COMMAND does not get; repeatable. Default: text, "
-       "unless there is --trace or --check")  //
-      ("color", colour_option(colour), colour_help);
+       "unless there is --trace or --check")         //
+      ("color", colour_option(colour), colour_help)  //
+      ("follow-payload", po::bool_switch(&request.follow_payload),
+       "record and judge what each payload executes and begins after its start, and how it ends");
   JudgeTexts judging;
   own.add(judge_options(judging)).add(common_options());
   const CommandLine command_line = parse_command_line(words, own);
@@ -199,7 +202,8 @@ int trace(const std::vector<std::string>& words, Arrival arrival) {
   const std::string run = new_run_name();
   const SignalFd signals = receive_signals(signals_to_relay());
   const HandOver next = hand_over_all(request->command, arrival);
-  Watcher watcher(ChainTracker(Trace(run, file.path()), arrival.record->fds, ChainTracker::Launcher::seen));
+  Watcher watcher(ChainTracker(Trace(run, file.path()), arrival.record->fds, ChainTracker::Launcher::seen,
+                               follow_payload_of(request->follow_payload)));
   const pid_t command = start(next, signals.mask_before);
   let_go(arrival);
   const WaitStatus status = attend(command, signals.fd);

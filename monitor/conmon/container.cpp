@@ -112,6 +112,7 @@ class ContainerMonitor {
   void out_of_memory() const;
   int finish();
   EndOfRun end_of_run();
+  void look_at_queues();
   void close_held();
   void publish(const std::string& directory, const std::string& name) const;
   int status() const;
@@ -124,6 +125,7 @@ class ContainerMonitor {
   std::string pidfile_;
   ConmonCaller caller_{std::move(start_.sync_pipe), options_};
   Trace trace_;
+  FdTable queues_;
   Conduct conduct_ = ideal_conduct(Hop::monitor);
   OomScore oom_score_;
 
@@ -391,7 +393,10 @@ EndOfRun ContainerMonitor::end_of_run() {
   const auto careful = [this](auto step) { return [this, step] { carefully(step); }; };
   return {.end_leftovers = {},
           .drain_log = careful([this] { streams_->finish_log(); }),
-          .drop_sockets = careful([this] { close_held(); }),
+          .drop_sockets = careful([this] {
+            look_at_queues();
+            close_held();
+          }),
           .remove_names = {},
           .write_exit_file = careful([this] {
             publish(options_.persist_dir.value_or(""), "exit");
@@ -404,6 +409,10 @@ EndOfRun ContainerMonitor::end_of_run() {
             streams_->finish_clients();
             observe_end();
           })};
+}
+
+void ContainerMonitor::look_at_queues() {
+  if (trace_.on() && queues_.empty()) queues_ = observe_queues(start_.arrival);
 }
 
 void ContainerMonitor::close_held() {
@@ -426,6 +435,8 @@ int ContainerMonitor::status() const {
 void ContainerMonitor::observe_end() {
   append_if_possible(trace_, [&] {
     HopRecord record = observe_process(Hop::monitor, Moment::after_exit);
+    look_at_queues();
+    record.queues = queues_;
     if (container_->has_ended()) record.ended = container_->ended()->describe();
     return record;
   });

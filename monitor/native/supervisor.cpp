@@ -352,6 +352,8 @@ void Supervisor::observe_myself(Moment moment) {
     HopRecord record = observe_process(Hop::monitor, moment);
     if (moment != Moment::after_exit) return record;
     record.heard = heard_;
+    look_at_queues();
+    record.queues = queues_;
     if (payload_ && payload_->has_ended()) record.ended = payload_->ended()->describe();
     record.children = observe_children();
     return record;
@@ -388,7 +390,12 @@ EndOfRun Supervisor::end_of_run() {
           .last_look = [this] { observe_myself(Moment::after_exit); }};
 }
 
+void Supervisor::look_at_queues() {
+  if (trace_.on() && queues_.empty()) queues_ = observe_queues(arrival_);
+}
+
 void Supervisor::drop_sockets() {
+  look_at_queues();
   arrival_.window.close();
   arrival_.held.clear();
 }

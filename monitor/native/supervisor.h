@@ -65,6 +65,7 @@ class Supervisor {
   void tell_missed_faults() const;
   int finish(std::span<const AtEnd> steps);
   [[nodiscard]] EndOfRun end_of_run();
+  void look_at_queues();
   void drop_sockets();
   void write_exit_file() const;
   void end_runtime();
@@ -80,6 +81,7 @@ class Supervisor {
   AcceptedFds accepted_;
   Caller& caller_;
   Trace trace_;
+  FdTable queues_;
   Conduct conduct_;
   bool signal_came_ = false;  ///< for the payload
   std::vector<MadeName> made_names_;

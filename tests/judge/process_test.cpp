@@ -54,6 +54,30 @@ TEST(Retained, SocketsAreTheFaultOfWhoHoldsThem) {
   }
 }
 
+TEST(Retained, ByABystanderIsTheFaultOfWhoStartedIt) {
+  RunBuilder run;
+  HopRecord script = run.at(launcher, arrival);
+  script.moment = exec;
+  script.program = "start.sh";
+  script.time_ns = 1;
+  HopRecord bystander = run.at(launcher, departure);
+  bystander.moment = payload_end;
+  bystander.program = "sleep";
+  bystander.pid = 77;
+  bystander.time_ns = 2;
+  bystander.fds = {socket_row(3, 0)};
+  run.at(launcher, arrival).time_ns = 3;
+  run.records.push_back(script);
+  run.records.push_back(bystander);
+  EXPECT_THAT(run.findings(), ElementsAre("fd-retained by launcher at launcher"));
+  const Finding finding = judge(run.records).findings[0];
+  EXPECT_TRUE(finding.culprit_is_wrapper);
+  EXPECT_EQ(finding.culprit_program, "start.sh");
+  EXPECT_EQ(finding.evidence,
+            "sleep (pid 77), started by the launcher, holds socket s0 (TCP 127.0.0.1:80) at 3 after the end: "
+            "clients hang, and a restart finds the address in use");
+}
+
 TEST(Children, ThatAreLeftAreTold) {
   RunBuilder run;
   run.at(monitor, after_exit).children = {{77, "Z", "sh"}, {78, "S", "sleep"}};

@@ -46,7 +46,9 @@ int order(const HopRecord& record) {
     case Moment::running: return record.seen_by == record.hop ? 0 : hop + 1;
     case Moment::exec:
     case Moment::after_fork:
-    case Moment::after_exit: return 0;
+    case Moment::after_exit:
+    case Moment::payload_exec:
+    case Moment::payload_end: return 0;
   }
   return 0;
 }

@@ -27,6 +27,7 @@ FdRow listening_socket() {
   row.inode = most;
   row.name = "state=listen laddr=127.0.0.1:8080";
   row.socket = SocketRow{AF_INET, SOCK_STREAM, true, most, "127.0.0.1:8080", "peer"};
+  row.socket->waiting = 6;
   row.same_as = 5;
   return row;
 }
@@ -71,6 +72,7 @@ HopRecord full_record() {
   record.heard = {"{\"data\":1}", ""};
   record.told = {"{\"data\":0}"};
   record.ended = "exited with status 3";
+  record.queues = {listening_socket()};
   record.children = {{77, "Z", "sh"}};
   return record;
 }
@@ -212,7 +214,9 @@ TEST(TraceReader, NamesEveryKeyThatIsMissing) {
                                                    "relays_notify", "keeps_sockets",
                                                    "pidfdid",       "contract",
                                                    "heard",         "told",
-                                                   "ended",         "children"};
+                                                   "ended",         "queues",
+                                                   "children",      "counts_sockets",
+                                                   "program"};
     json::object object = whole;
     object.erase(key);
     const bool can_do_without = std::ranges::find(optional, key) != optional.end();
@@ -232,7 +236,8 @@ TEST(TraceReader, NamesEveryKeyOfARowThatIsMissing) {
   for (const auto& [key, value] : row.at("socket").as_object()) {
     json::object object = whole;
     object["fds"].as_array()[0].as_object()["socket"].as_object().erase(key);
-    EXPECT_EQ(refusal(object), "fds[0].socket." + std::string(key) + " is missing");
+    EXPECT_EQ(refusal(object),
+              key == "waiting" ? "read" : "fds[0].socket." + std::string(key) + " is missing");
   }
 }
 

@@ -108,6 +108,8 @@ void Evidence::sort(std::span<const HopRecord> records) {
         break;
       case Moment::after_exit: hop.after_exit = &record; break;
       case Moment::after_fork: break;
+      case Moment::payload_exec: hop.later.push_back(&record); break;
+      case Moment::payload_end: hop.ends.push_back(&record); break;
     }
   }
 }
@@ -119,6 +121,7 @@ void Evidence::take_arrival(HopEvidence& hop, const HopRecord& record) {
       hop.arrival == nullptr ||
       (record.seen_by == record.hop ? record.exe == hop.arrival->exe : record.exe != hop.arrival->exe);
   if (is_better) hop.arrival = &record;
+  if (record.seen_by != record.hop) hop.at_exec = &record;
 }
 
 void Evidence::make_contract(const std::optional<Contract>& given) {
@@ -220,7 +223,11 @@ void Evidence::index() {
       sorted_by_object(contract_.preserved, [](const FdRow& row) -> const FdRow& { return row; });
   for (const HopEvidence& hop : hops_) {
     for (const HopRecord* const wrapper : hop.wrappers) indexes_.emplace(wrapper, wrapper->fds);
-    for (const HopRecord* const record : {hop.arrival, hop.departure, hop.outside, hop.after_exit}) {
+    for (const auto* const records : {&hop.later, &hop.ends}) {
+      for (const HopRecord* const record : *records) indexes_.emplace(record, record->fds);
+    }
+    for (const HopRecord* const record :
+         {hop.arrival, hop.departure, hop.outside, hop.after_exit, hop.at_exec}) {
       if (record != nullptr) indexes_.emplace(record, record->fds);
     }
   }

@@ -38,6 +38,9 @@ struct HopEvidence {
   const HopRecord* outside = nullptr;     ///< running, seen by another hop: it may have changed by then
   std::vector<const HopRecord*> running;  ///< seen by itself, in the order of time
   const HopRecord* after_exit = nullptr;
+  const HopRecord* at_exec = nullptr;   ///< as whoever followed it saw it arrive
+  std::vector<const HopRecord*> later;  ///< of the payload's processes: each further exec
+  std::vector<const HopRecord*> ends;   ///< how they ended, and who lived on
 
   /// What it had when it started: its own word, else what was seen from outside; null when neither is there.
   [[nodiscard]] const HopRecord* received() const { return arrival != nullptr ? arrival : outside; }

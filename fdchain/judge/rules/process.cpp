@@ -114,6 +114,39 @@ void retained(const Evidence& evidence, Findings& findings) {
   }
 }
 
+namespace {
+
+// Which program of the launcher's process began it: one that stood in its place, or itself.
+Actor starter_of(const HopEvidence& launcher, const HopRecord& bystander) {
+  Actor starter{Hop::launcher, nullptr};
+  if (launcher.arrival == nullptr || launcher.arrival->time_ns < bystander.time_ns) return starter;
+  for (const HopRecord* const wrapper : launcher.wrappers) {
+    if (wrapper->time_ns < bystander.time_ns) starter.wrapper = wrapper;
+  }
+  return starter;
+}
+
+}  // namespace
+
+// Who is no hop, and was given a socket by one.
+void bystanders(const Evidence& evidence, Findings& findings) {
+  const HopEvidence& launcher = evidence.of(Hop::launcher);
+  for (const HopRecord* const record : launcher.ends) {
+    std::string held;
+    if (!holds_sockets(evidence, *record, held)) continue;
+    Finding finding = make("fd-retained", Hop::launcher);
+    blame(finding, evidence, {starter_of(launcher, *record)});
+    finding.socket = describe(evidence.contract().sockets.front());
+    finding.evidence = fmt::format(
+        "{} (pid {}), started by the launcher, holds {} after the end: clients hang, and a restart finds the "
+        "address in use",
+        program_of(*record), record->pid, held);
+    finding.advice =
+        "start what is no part of the chain without the sockets: close them in it before its exec";
+    findings.add(std::move(finding));
+  }
+}
+
 void children(const Evidence& evidence, Findings& findings) {
   // The monitor of a launcher that is a subreaper is its child, and may be about to end. What a monitor
   // leaves comes to the launcher, and is the monitor's doing.

@@ -59,8 +59,15 @@ void expectation(const Evidence& evidence, const Expectation& expected, Findings
 void nofile(const Evidence& evidence, Findings& findings);
 void ignored_signals(const Evidence& evidence, Findings& findings);
 void retained(const Evidence& evidence, Findings& findings);
+void bystanders(const Evidence& evidence, Findings& findings);
 void children(const Evidence& evidence, Findings& findings);
 void growth(const Evidence& evidence, Findings& findings);
 void lost_words(const Evidence& evidence, Findings& findings);
+
+// payload.cpp: what the payload made of what it was given.
+void waiting_clients(const Evidence& evidence, Findings& findings);
+void lost_by_payload(const Evidence& evidence, Findings& findings);
+void forked(const Evidence& evidence, Findings& findings);
+void left_by_payload(const Evidence& evidence, Findings& findings);
 
 }  // namespace fdchain::rules

@@ -14,4 +14,9 @@ inline int signal_pidfd(int pidfd, int signal) noexcept {
   return static_cast<int>(::syscall(SYS_pidfd_send_signal, pidfd, signal, nullptr, 0));
 }
 
+/// pidfd_getfd(2): another process's descriptor, close-on-exec as the kernel makes it; or -1 with errno.
+inline int copy_descriptor(int pidfd, int number) noexcept {
+  return static_cast<int>(::syscall(SYS_pidfd_getfd, pidfd, number, 0));
+}
+
 }  // namespace fdchain

@@ -21,6 +21,7 @@
 #include <string_view>
 
 #include "fdchain/model/number.h"
+#include "fdchain/system/fd/accept_queue.h"
 #include "fdchain/system/fd/sys.h"
 
 namespace fdchain {
@@ -219,6 +220,13 @@ std::optional<FdRow> observe_fd(int fd) {
   row.device = status.st_dev;
   row.inode = status.st_ino;
   if (is_socket) describe_socket(fd, row);
+  return row;
+}
+
+std::optional<FdRow> observe_queue(int fd) {
+  const auto waiting = waiting_clients(fd);
+  auto row = waiting ? observe_fd(fd) : std::nullopt;
+  if (row && row->socket) row->socket->waiting = waiting;
   return row;
 }
 

@@ -11,6 +11,9 @@ namespace fdchain {
 /// What one descriptor of this process is; nothing when it is not open.
 std::optional<FdRow> observe_fd(int fd);
 
+/// The same of a listening socket, with who waits on it now; nothing of anything else.
+std::optional<FdRow> observe_queue(int fd);
+
 /// Every descriptor of this process but the one that reading the list takes.
 ///
 /// Opens, reads and closes /proc/self/fd, and changes nothing.

@@ -17,6 +17,7 @@
 #include "fdchain/model/object_index.h"
 #include "fdchain/model/variables.h"
 #include "fdchain/protocol/told.h"
+#include "fdchain/system/exec/pidfd.h"
 #include "fdchain/system/fd/nofile.h"
 #include "fdchain/system/fd/owned_fd.h"
 #include "fdchain/system/proc/observe.h"
@@ -102,7 +103,7 @@ class Onlooker {
   // A copy of the descriptor, if it is still this object.
   [[nodiscard]] OwnedFd copy_of(const RawRow& raw) const {
     if (!S_ISSOCK(raw.mode) || !pidfd_) return {};
-    OwnedFd copy(static_cast<int>(::syscall(SYS_pidfd_getfd, pidfd_.get(), raw.number, 0)));
+    OwnedFd copy(copy_descriptor(pidfd_.get(), raw.number));
     struct stat status {};
     const bool is_same = copy && ::fstat(copy.get(), &status) == 0 && status.st_dev == raw.device &&
                          status.st_ino == raw.inode;

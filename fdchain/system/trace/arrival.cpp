@@ -13,6 +13,7 @@
 #include "fdchain/system/exec/child_side.h"
 #include "fdchain/system/fd/owned_fd.h"
 #include "fdchain/system/fd/sys.h"
+#include "fdchain/system/proc/observe.h"
 #include "fdchain/system/proc/observe_process.h"
 #include "fdchain/system/proc/self.h"
 
@@ -79,6 +80,17 @@ void take_window(Arrival& arrival, int count) {
   for (int fd = listen_fds_start; fd < listen_fds_start + count; ++fd)
     check(::fcntl(fd, F_SETFD, 0), "fcntl F_SETFD", std::to_string(fd));
   arrival.window = OwnedRange(listen_fds_start, count);
+}
+
+FdTable observe_queues(const Arrival& arrival) {
+  std::vector<int> numbers;
+  for (int fd = arrival.window.first(); fd < arrival.window.end(); ++fd) numbers.push_back(fd);
+  for (const OwnedFd& held : arrival.held) numbers.push_back(held.get());
+  FdTable queues;
+  for (const int fd : numbers) {
+    if (auto row = observe_queue(fd)) queues.push_back(std::move(*row));
+  }
+  return queues;
 }
 
 Arrival arrive(Hop hop, bool observe) {

@@ -42,6 +42,9 @@ void take_window(Arrival& arrival, int count);
 /// Takes an announcement for this process's own, whomever LISTEN_PID names.
 void take_as_own(Arrival& arrival);
 
+/// The listening sockets that came and are still held, each with who waits on it now.
+FdTable observe_queues(const Arrival& arrival);
+
 /// Whether the environment asks for a trace, a fault or a profile.
 bool is_observed();
 

@@ -115,12 +115,16 @@ bool is_same_tail(const std::vector<std::string>& left, const std::vector<std::s
          std::equal(left.begin() + 1, left.end(), right.begin() + 1, right.end());
 }
 
+constexpr std::size_t most_others = 1000;
 constexpr std::size_t most_programs = 32;  // of one part: a wrapper can execute itself without end
 
 }  // namespace
 
-ChainTracker::ChainTracker(Trace trace, FdTable known, Launcher launcher)
-    : trace_(std::move(trace)), known_(std::move(known)), launcher_(launcher) {}
+ChainTracker::ChainTracker(Trace trace, FdTable known, Launcher launcher, FollowPayload follow_payload)
+    : trace_(std::move(trace)),
+      known_(std::move(known)),
+      launcher_(launcher),
+      follow_payload_(follow_payload) {}
 
 std::optional<ChainTracker::Program> ChainTracker::look_at(pid_t pid) const {
   auto record = observe_other(pid, Hop::launcher, Moment::exec, Hop::launcher, known_);
@@ -135,7 +139,25 @@ std::optional<ChainTracker::Program> ChainTracker::look_at(pid_t pid) const {
   return program;
 }
 
+// A child's exec can be heard of before its fork.
+PayloadTree* ChainTracker::tree_of(pid_t pid) {
+  for (Chain& chain : chains_) {
+    if (chain.tree && (chain.tree->has(pid) || chain.tree->has(parent_of(pid)))) return &*chain.tree;
+  }
+  return nullptr;
+}
+
+void ChainTracker::on_fork(pid_t child) {
+  if (PayloadTree* const tree = tree_of(child)) return tree->on_fork(child);
+  if (launcher_ == Launcher::seen && others_.size() < most_others)
+    others_.try_emplace(child, Origin{parent_of(child), monotonic_ns()});
+}
+
 bool ChainTracker::on_exec(pid_t pid) {
+  if (PayloadTree* const tree = tree_of(pid)) {
+    tree->on_exec(pid);
+    return false;
+  }
   Chain* const chain = chain_of(pid);
   if (chain != nullptr && chain->has_payload) return true;  // its monitor's exit command, and who clean up
   auto program = look_at(pid);
@@ -223,7 +245,7 @@ bool ChainTracker::on_exec_in(Chain& chain, Program program) {
     const bool may_be_payload = chain.is_runtime(pid) || !chain.payloads.empty();
     if (may_be_payload && is_command(program.words, chain.payload_words)) {
       take_payload(chain, std::move(program));
-      return true;
+      return !chain.tree;
     }
     if (!chain.has_runtime() || ends_with_command(program.words, chain.payload_words))
       take_runtime(chain, std::move(program));
@@ -240,7 +262,7 @@ bool ChainTracker::on_exec_in(Chain& chain, Program program) {
   // namespace are no containers, and neither are hooks.
   if (!is_in_container || chain.is_runtime(pid) || !chain.is_kept_by(parent_of(pid))) return false;
   take_payload(chain, std::move(program));
-  return true;
+  return !chain.tree;
 }
 
 void ChainTracker::take_payload(Chain& chain, Program program) {
@@ -249,12 +271,44 @@ void ChainTracker::take_payload(Chain& chain, Program program) {
   chain.payload = program.record.pid;
   chain.payloads.push_back(std::move(program));
   write(chain.trace, chain.payloads, Hop::payload);
+  watch_queues(chain);
+  if (follow_payload_ == FollowPayload::yes) chain.tree.emplace(chain.trace, known_, chain.payload);
 }
 
-void ChainTracker::on_end(pid_t pid, bool well) {
+// A native monitor looks for itself.
+void ChainTracker::watch_queues(Chain& chain) const {
+  if (launcher_ != Launcher::seen || chain.native || chain.keeper_pid == 0) return;
+  const auto keeper = observe_other(chain.keeper_pid, Hop::monitor, Moment::running, Hop::launcher, known_);
+  if (keeper) chain.queues = QueueWatch(chain.keeper_pid, keeper->fds, chain.payload);
+}
+
+std::vector<int> ChainTracker::payload_ends() const {
+  std::vector<int> ends;
+  for (const Chain& chain : chains_) {
+    if (chain.queues.end() >= 0) ends.push_back(chain.queues.end());
+  }
+  return ends;
+}
+
+void ChainTracker::on_payload_ends() {
+  for (Chain& chain : chains_) {
+    if (chain.queues.end() >= 0 && is_over(chain.payload)) chain.queues.read();
+  }
+}
+
+void ChainTracker::on_ended(pid_t pid, WaitStatus status) {
+  others_.erase(pid);
+  for (Chain& chain : chains_) {
+    if (chain.tree) chain.tree->on_end(pid, status);
+  }
+}
+
+void ChainTracker::on_end(pid_t pid, WaitStatus status) {
+  const bool well = status == WaitStatus::for_exit_code(0);
+  on_ended(pid, status);
   programs_.erase(pid);
   for (Chain& chain : chains_) {
-    if (launcher_ == Launcher::seen) write_end(chain, pid);
+    if (launcher_ == Launcher::seen) write_end(chain, pid, status);
     // A runtime that fails makes no container, and without a monitor nobody waits for one that it has left.
     chain.over |= pid == chain.keeper_pid || (pid == chain.runtime && (!well || !chain.monitored));
     // It is still its children's parent, for a moment.
@@ -266,12 +320,17 @@ void ChainTracker::on_end(pid_t pid, bool well) {
 }
 
 // Who ends after the payload shows what it has kept; who ends before it, nothing of that.
-void ChainTracker::write_end(const Chain& chain, pid_t pid) {
+void ChainTracker::write_end(Chain& chain, pid_t pid, WaitStatus status) {
   if (!chain.monitored || !chain.has_payload || !is_over(chain.payload)) return;
   if (pid != chain.keeper_pid && pid != chain.launcher) return;
   const Hop hop = pid == chain.keeper_pid ? Hop::monitor : Hop::launcher;
-  if (auto record = observe_other(pid, hop, Moment::after_exit, Hop::launcher, known_))
-    chain.trace.append(std::move(*record));
+  auto record = observe_other(pid, hop, Moment::after_exit, Hop::launcher, known_);
+  if (!record) return;
+  if (hop == Hop::monitor)
+    record->queues = chain.queues.read();
+  else
+    record->ended = status.describe();
+  chain.trace.append(std::move(*record));
 }
 
 bool ChainTracker::expects_more() const {
@@ -288,6 +347,30 @@ void ChainTracker::finish() {
     write(chain.trace, chain.monitors, Hop::monitor, Speech::doubtful);
     write(chain.trace, chain.runtimes, Hop::runtime_shim, Speech::doubtful);
     write(chain.trace, chain.payloads, Hop::payload, Speech::doubtful);
+  }
+  write_bystanders();
+}
+
+bool ChainTracker::is_hop(pid_t pid) const {
+  return std::ranges::any_of(chains_, [&](const Chain& chain) {
+    return pid == chain.launcher || pid == chain.monitor || pid == chain.keeper_pid || pid == chain.runtime ||
+           pid == chain.payload;
+  });
+}
+
+// Whoever lives on with a listening socket and is no hop: a helper, a hook, a job in the background. Which
+// run's socket it is, the judge can tell.
+void ChainTracker::write_bystanders() const {
+  for (const auto& [pid, origin] : others_) {
+    if (is_hop(pid)) continue;
+    auto record = observe_other(pid, Hop::launcher, Moment::payload_end, Hop::launcher, known_);
+    const auto listens = [](const FdRow& row) { return row.socket && row.socket->listening; };
+    if (!record || std::ranges::none_of(record->fds, listens)) continue;
+    record->ppid = origin.parent;
+    record->time_ns = origin.time_ns;
+    for (const Chain& chain : chains_) {
+      if (chain.has_payload) chain.trace.append(*record);
+    }
   }
 }
 

@@ -10,10 +10,16 @@
 #include <vector>
 
 #include "fdchain/model/hop_record.h"
+#include "fdchain/model/wait_status.h"
 #include "fdchain/system/proc/process_info.h"
 #include "fdchain/system/trace/trace_file.h"
+#include "launcher/shared/follow/payload_tree.h"
+#include "launcher/shared/follow/queue_watch.h"
 
 namespace fdchain {
+
+/// Whether the payload is followed beyond its exec.
+enum class FollowPayload { no, yes };
 
 /// Knows which part each of a number of processes has in a chain, and records what it was given.
 ///
@@ -32,17 +38,27 @@ class ChainTracker {
 
   /// `known` describes the objects that can be expected. The first chain goes into `trace`, each later one
   /// into a run of its own.
-  ChainTracker(Trace trace, FdTable known, Launcher launcher);
+  ChainTracker(Trace trace, FdTable known, Launcher launcher, FollowPayload follow_payload);
 
   /// A process stands at its exec. Whether it is of no further interest.
   bool on_exec(pid_t pid);
 
-  /// A process stands at its end, which is a good one when its exit status is 0.
-  void on_end(pid_t pid, bool well);
+  /// A process has been begun, and has done nothing yet.
+  void on_fork(pid_t child);
+
+  /// A process stands at its end.
+  void on_end(pid_t pid, WaitStatus status);
+
+  /// A process has ended, which may be one that was killed and could not stand at its end.
+  void on_ended(pid_t pid, WaitStatus status);
 
   /// Whether there is a chain of which something is still to be seen soon: the exec of a payload, or the end
   /// of the monitor of one that has ended.
   [[nodiscard]] bool expects_more() const;
+
+  /// Becomes readable each when a payload has ended, and on_payload_ends() wants to know.
+  [[nodiscard]] std::vector<int> payload_ends() const;
+  void on_payload_ends();
 
   /// Writes what waits to be written: nothing more will be seen.
   void finish();
@@ -72,6 +88,8 @@ class ChainTracker {
     std::vector<Program> monitors;            ///< not written yet, the last of them is the monitor
     std::vector<Program> runtimes;            ///< likewise
     std::vector<Program> payloads;  ///< of a native chain: what the runtime became before the payload
+    QueueWatch queues;
+    std::optional<PayloadTree> tree;  ///< when the payload is followed
     pid_t launcher = 0;
     pid_t monitor = 0;     ///< as it was started
     pid_t keeper_pid = 0;  ///< of the monitor, after it has left the foreground
@@ -90,15 +108,26 @@ class ChainTracker {
   static void add(std::vector<Program>& programs, Program program);
   static void take_runtime(Chain& chain, Program program);
   bool on_exec_in(Chain& chain, Program program);
-  static void take_payload(Chain& chain, Program program);
+  void take_payload(Chain& chain, Program program);
   void write_launcher(Chain& chain, const Program& started);
-  void write_end(const Chain& chain, pid_t pid);
+  void watch_queues(Chain& chain) const;
+  PayloadTree* tree_of(pid_t pid);
+  [[nodiscard]] bool is_hop(pid_t pid) const;
+  void write_bystanders() const;
+  void write_end(Chain& chain, pid_t pid, WaitStatus status);
   static void write(const Trace& trace, std::vector<Program>& programs, Hop hop,
                     Speech speech = Speech::certain);
 
   Trace trace_;
   FdTable known_;
+  /// Where a process comes from: who began it, and when.
+  struct Origin {
+    pid_t parent = 0;
+    std::uint64_t time_ns = 0;
+  };
+  std::map<pid_t, Origin> others_;  ///< whoever may be no hop, and may be there at the end
   Launcher launcher_;
+  FollowPayload follow_payload_;
   std::deque<Chain> chains_;
   std::map<pid_t, std::vector<HopRecord>> programs_;  ///< what whoever is in no chain was given, at each exec
 };

@@ -25,10 +25,11 @@ void tell(__ptrace_request request, pid_t thread, long value = 0) {
 
 bool is_first_thread(pid_t thread) { return ::syscall(SYS_tgkill, thread, thread, 0) == 0; }
 
-int status_of(pid_t ending) {
-  unsigned long status = 0;
-  (void)::ptrace(PTRACE_GETEVENTMSG, ending, nullptr, &status);
-  return static_cast<int>(status);
+// The status of who is ending, or the number of who has been begun.
+int message_of(pid_t thread) {
+  unsigned long message = 0;
+  (void)::ptrace(PTRACE_GETEVENTMSG, thread, nullptr, &message);
+  return static_cast<int>(message);
 }
 
 bool stops_a_job(int signal) {
@@ -48,7 +49,7 @@ Follower::Follower(pid_t pid) {
 std::optional<Happening> Follower::next() {
   int status = 0;
   for (pid_t thread = 0; (thread = ::waitpid(-1, &status, __WALL | WNOHANG)) > 0;) {
-    if (!WIFSTOPPED(status)) continue;
+    if (!WIFSTOPPED(status)) return Happening{Happening::Kind::ended, thread, status};
     const int signal = WSTOPSIG(status);
     switch (status >> 16) {
       case 0:
@@ -58,7 +59,14 @@ std::optional<Happening> Follower::next() {
       case PTRACE_EVENT_STOP: tell(stops_a_job(signal) ? PTRACE_LISTEN : PTRACE_CONT, thread); break;
       case PTRACE_EVENT_EXEC: return Happening{Happening::Kind::exec, thread};
       case PTRACE_EVENT_EXIT:
-        if (is_first_thread(thread)) return Happening{Happening::Kind::ending, thread, status_of(thread)};
+        if (is_first_thread(thread)) return Happening{Happening::Kind::ending, thread, message_of(thread)};
+        tell(PTRACE_CONT, thread);
+        break;
+      case PTRACE_EVENT_FORK:
+      case PTRACE_EVENT_VFORK:
+      case PTRACE_EVENT_CLONE:
+        if (const pid_t begun = message_of(thread); is_first_thread(begun))
+          return Happening{Happening::Kind::fork, thread, 0, begun};
         tell(PTRACE_CONT, thread);
         break;
       default: tell(PTRACE_CONT, thread);

@@ -10,11 +10,14 @@ namespace fdchain {
 struct Happening {
   enum class Kind {
     exec,    ///< it has become a program, has what it was given, and has done nothing yet
+    fork,    ///< it has begun another process, which has done nothing yet
     ending,  ///< it is about to end, and still has all that it held
+    ended,   ///< it is gone, and nothing is to be told to it
   };
   Kind kind = Kind::exec;
   pid_t pid = 0;
-  int status = 0;  ///< of one that is ending: as waitpid(2) will tell it
+  int status = 0;   ///< of one that is ending or has ended: as waitpid(2) tells it
+  pid_t child = 0;  ///< of a fork: who was begun
 };
 
 /// Follows a process and whatever it and its offspring start, by ptrace(2), and has each stand still where it

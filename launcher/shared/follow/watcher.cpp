@@ -13,6 +13,7 @@
 #include <chrono>
 #include <climits>
 #include <string>
+#include <vector>
 
 #include "fdchain/model/failure.h"
 #include "fdchain/model/printable.h"
@@ -42,10 +43,12 @@ constexpr std::string_view done = "done";
 void take_in(Follower& follower, ChainTracker& tracker) {
   while (const auto seen = follower.next()) {
     bool of_no_interest = false;
-    if (seen->kind == Happening::Kind::exec)
-      of_no_interest = tracker.on_exec(seen->pid);
-    else
-      tracker.on_end(seen->pid, seen->status == 0);
+    switch (seen->kind) {
+      case Happening::Kind::exec: of_no_interest = tracker.on_exec(seen->pid); break;
+      case Happening::Kind::fork: tracker.on_fork(seen->child); break;
+      case Happening::Kind::ending: tracker.on_end(seen->pid, WaitStatus(seen->status)); break;
+      case Happening::Kind::ended: tracker.on_ended(seen->pid, WaitStatus(seen->status)); continue;
+    }
     of_no_interest ? follower.let_go(*seen) : follower.go_on(*seen);
   }
 }
@@ -66,14 +69,15 @@ void follow(pid_t whom, ChainTracker& tracker, const OwnedFd& link) {
   const SignalFd changes = receive_signals(wanted);
   Follower follower(whom);
   send_message(link, following);
-  std::array<pollfd, 2> waiting{{{changes.fd.get(), POLLIN, 0}, {link.get(), POLLIN, 0}}};
   bool awaiting = false;
   Clock::time_point end = Clock::time_point::max();
   while (true) {
     take_in(follower, tracker);
     if (awaiting && (!tracker.expects_more() || Clock::now() >= end)) break;
-    waiting[1].revents = 0;
-    (void)!::poll(waiting.data(), awaiting ? 1 : 2, awaiting ? 20 : -1);
+    std::vector<pollfd> waiting{{changes.fd.get(), POLLIN, 0}, {awaiting ? -1 : link.get(), POLLIN, 0}};
+    for (const int end_of_payload : tracker.payload_ends()) waiting.push_back({end_of_payload, POLLIN, 0});
+    (void)!::poll(waiting.data(), waiting.size(), awaiting ? 20 : -1);
+    tracker.on_payload_ends();
     while (read_signal(changes.fd.get()) != 0) {
     }
     if (waiting[1].revents == 0) continue;
@@ -166,7 +170,8 @@ bool raises_privileges(const std::string& program) {
 
 }  // namespace
 
-std::unique_ptr<Watcher> watch_run(const Trace& trace, FdTable known, const std::string& payload) {
+std::unique_ptr<Watcher> watch_run(const Trace& trace, FdTable known, const std::string& payload,
+                                   FollowPayload follow_payload) {
   if (!trace.on()) return nullptr;
   if (::geteuid() != 0 && raises_privileges(payload)) {
     log::warn("{} raises its privileges, which it could not if it was followed: it is seen after its exec",
@@ -175,7 +180,7 @@ std::unique_ptr<Watcher> watch_run(const Trace& trace, FdTable known, const std:
   }
   try {
     return std::make_unique<Watcher>(
-        ChainTracker(trace, std::move(known), ChainTracker::Launcher::speaks_for_itself));
+        ChainTracker(trace, std::move(known), ChainTracker::Launcher::speaks_for_itself, follow_payload));
   } catch (const Failure& failure) {
     log::warn("the payload is seen after its exec: {}", failure.what());
     return nullptr;

@@ -45,12 +45,16 @@ class Watcher {
 
 /// Follows a run that this launcher starts next, for its trace. Null when no trace is on; and, with a
 /// warning, when nobody can be followed, or `payload` would not get the privileges that its file gives.
-std::unique_ptr<Watcher> watch_run(const Trace& trace, FdTable known, const std::string& payload);
+std::unique_ptr<Watcher> watch_run(const Trace& trace, FdTable known, const std::string& payload,
+                                   FollowPayload follow_payload);
+
+/// As it was asked for.
+inline FollowPayload follow_payload_of(bool asked) { return asked ? FollowPayload::yes : FollowPayload::no; }
 
 enum class RunEnd { as_expected, failed };
 
-/// Ends the following of a run, when its payload has started or never will. What goes wrong is a warning: the
-/// run goes on.
+/// Ends the following of a run, when its payload has started or never will; or, where it is followed too,
+/// when it has ended. What goes wrong is a warning: the run goes on.
 void end_watch(std::unique_ptr<Watcher>& watcher, RunEnd how = RunEnd::as_expected);
 
 }  // namespace fdchain
