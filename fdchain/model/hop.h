@@ -23,7 +23,7 @@ inline constexpr std::array all_hops{Hop::launcher, Hop::monitor, Hop::runtime_s
 /// before exec. after_fork: the child exists. running: the payload runs. after_exit: the payload has ended
 /// and nothing has been cleaned up yet. payload_exec: the payload, or a process that it has begun, has
 /// executed a further program. payload_end: one of these as it was when it ended, or lived on when the
-/// payload ended.
+/// payload ended; of a launcher, a process that is no hop and lived on at the end.
 enum class Moment { exec, arrival, departure, after_fork, running, after_exit, payload_exec, payload_end };
 
 inline constexpr std::array all_moments{Moment::exec,         Moment::arrival,    Moment::departure,
