@@ -679,7 +679,7 @@ TEST_F(FollowedPayload, ThatDaemonizesIsTold) {
               ElementsAre("payload-daemonized error entry.sh: entry.sh (pid N) exited with status 0, and "
                           "sleep (pid N) lives on in a session of its own with socket web (UNIX-STREAM " +
                           file("web") + ")"));
-  EXPECT_EQ(result_.status, WaitStatus::for_exit_code(124));
+  EXPECT_EQ(result_.status, WaitStatus::for_exit_code(123));
 }
 
 TEST_F(FollowedPayload, ThatLeavesAChildWithTheSocketIsTold) {

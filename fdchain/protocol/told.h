@@ -12,8 +12,8 @@ namespace fdchain {
 /// not there, or no number.
 std::optional<int> told_to_preserve(std::span<const std::string_view> words);
 
-/// Whether that number counts the sockets too: not in the words of a native monitor or shim, which are told of
-/// their handshake.
+/// Whether that number counts the sockets too: not in the words of a native monitor or shim, which are told
+/// of their handshake.
 bool told_to_count_sockets(std::span<const std::string_view> words);
 
 /// Whether --replace-listen-pid is among them: the sockets are for this hop, whomever LISTEN_PID names.

@@ -139,7 +139,9 @@ class PassThrough {
                        static_cast<short>((reads ? POLLIN : 0) | (writes ? POLLOUT : 0)), 0},
                 pollfd{lives && input_.has_room() ? input_.from : -1, POLLIN, 0},
                 pollfd{output_.pending.empty() ? -1 : output_.to, POLLOUT, 0}};
-    const Deadline end = lives ? payload_.next_look() : asked_ > 1 ? after(patience_with_reader) : no_deadline;
+    const Deadline end = lives        ? payload_.next_look()
+                         : asked_ > 1 ? after(patience_with_reader)
+                                      : no_deadline;
     const int ready = poll_until(waiting_, end);
     if (!lives) return ready != 0;
     payload_.look_again();  // also while somebody writes without a pause

@@ -165,7 +165,8 @@ InitParams init_params(const Command& command, const Bundle& bundle, const Arriv
 pid_t fork_init(InitParams& params, const NamespacePlan& plan, OwnedFd& ours) {
   const auto child_main = [&] { run_init(params); };
   if (plan.by_helper.empty()) return fork_into(plan.by_clone, child_main);
-  return fork_by_helper(params.process, [&] { enter(plan.by_helper); }, plan.by_clone, child_main, ours, params.pipe);
+  return fork_by_helper(
+      params.process, [&] { enter(plan.by_helper); }, plan.by_clone, child_main, ours, params.pipe);
 }
 
 // From the fork to the moment when the container waits for its start.

@@ -158,8 +158,8 @@ std::optional<int> announced_count(const HopRecord& record);
 /// Whether LISTEN_PID is its own.
 bool names_itself(const HopRecord& record);
 
-/// Whether its --preserve-fds counts the sockets too: as conmon and the OCI runtimes read it, and whoever else
-/// is told of no sockets in another way.
+/// Whether its --preserve-fds counts the sockets too: as conmon and the OCI runtimes read it, and whoever
+/// else is told of no sockets in another way.
 bool counts_sockets(const HopRecord& record);
 
 /// Whether the hop was told of all that it has by --preserve-fds, as conmon and the OCI runtimes are: then it

@@ -34,8 +34,8 @@ std::vector<std::string_view> own_assignments() {
   return assignments;
 }
 
-// 32 and 33: glibc's posix_spawn(3) leaves them ignored, and neither shows them to a program nor lets it change
-// them.
+// 32 and 33: glibc's posix_spawn(3) leaves them ignored, and neither shows them to a program nor lets it
+// change them.
 constexpr std::uint64_t c_librarys_own = std::uint64_t{3} << 31U;
 
 std::uint64_t own_ignored_signals() {
