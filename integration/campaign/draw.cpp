@@ -148,7 +148,7 @@ void draw_numbers(Dice& dice, const Run& run, std::size_t which, FaultRequest& r
 }
 
 void draw_faults(Dice& dice, Run& run) {
-  if (run.level == Level::healthy) return;
+  if (run.level == Level::healthy || run.level == Level::wrapped) return;
   if (run.level == Level::single) {
     // The one mistake that needs no edit of a plan: an activator with a hole in its stdio.
     if (dice.once_in(30)) {
@@ -198,6 +198,32 @@ void draw_sockets(Dice& dice, Run& run, const std::string& directory) {
   }
 }
 
+struct Mistake {
+  std::string_view line;  ///< `N` is the number of a socket
+  std::string_view finding;
+};
+
+constexpr std::array mistakes{
+    Mistake{":", ""},
+    Mistake{"exec N>&-", "fd-lost-closed"},
+    Mistake{"exec N</etc/hostname", "fd-substituted"},
+    Mistake{"exec 150</etc/passwd", "fd-leaked"},
+    Mistake{"export LISTEN_PID=1", "listen-pid-stale"},
+    Mistake{"unset LISTEN_FDS", "env-dropped"},
+    Mistake{"trap '' HUP", "signal-ignored"},
+    Mistake{"exec 0</etc/passwd", "fd-substituted"},
+    Mistake{"exec 1>&-", "stdio-hole"},
+};
+
+Wrapper draw_wrapper(Dice& dice, const Run& run) {
+  const Mistake& mistake = dice.one_of(mistakes);
+  std::string line(mistake.line);
+  if (const std::size_t at = line.find('N'); at != std::string::npos && line.starts_with("exec N"))
+    line.replace(at, 1, std::to_string(listen_fds_start + dice.between(0, run.sockets() - 1)));
+  return {dice.once_in(2) ? Hop::monitor : Hop::runtime_shim, dice.once_in(2), line,
+          std::string(mistake.finding)};
+}
+
 }  // namespace
 
 Run draw(std::uint64_t seed, std::uint64_t number, Level level, unsigned attempt,
@@ -223,6 +249,10 @@ Run draw(std::uint64_t seed, std::uint64_t number, Level level, unsigned attempt
     run.watchdog |= needs.watchdog;
     draw_numbers(dice, run, i, run.faults[i]);
   }
+  if (level == Level::wrapped) {
+    run.payload = Payload::reports;
+    run.wrapper = draw_wrapper(dice, run);
+  }
   // Whoever forks in between makes it stale too, and that is another mistake.
   if (run.level == Level::healthy) run.watchdog = dice.once_in(3);
   return run;
@@ -231,8 +261,18 @@ Run draw(std::uint64_t seed, std::uint64_t number, Level level, unsigned attempt
 std::vector<Expected> expectations(const Run& run) {
   std::vector<Expected> expected;
   for (const FaultRequest& request : run.faults)
-    expected.push_back({std::string(find_fault(request.name)->finding), culprit_of(request)});
-  if (!run.closed_stdio.empty()) expected.push_back({"stdio-hole", Hop::activator});
+    expected.push_back({std::string(find_fault(request.name)->finding), culprit_of(request),
+                        find_fault(request.name)->by_wrapper ? "sh" : ""});
+  if (!run.closed_stdio.empty()) expected.push_back({"stdio-hole", Hop::activator, ""});
+  if (!run.wrapper) return expected;
+  const auto by_wrapper = [&](const std::string& id) {
+    expected.push_back({id, run.wrapper->place, std::string(wrapper_name)});
+  };
+  if (!run.wrapper->finding.empty()) by_wrapper(run.wrapper->finding);
+  // LISTEN_PID is stale for whoever has a socket left.
+  const bool has_none = run.sockets() == 1 && run.wrapper->mistake.starts_with("exec 3");
+  if (run.wrapper->forks && run.wrapper->finding != "listen-pid-stale" && !has_none)
+    by_wrapper("listen-pid-stale");
   return expected;
 }
 

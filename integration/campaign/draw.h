@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "fdchain/model/listen_spec.h"
@@ -10,8 +12,19 @@
 
 namespace fdchain::campaign {
 
-/// How many mistakes a run has in it.
-enum class Level { healthy, single, twice };
+/// How many mistakes a run has in it, or that a program stands in a hop's place.
+enum class Level { healthy, single, twice, wrapped };
+
+/// A shell script in a hop's place, which becomes the hop or starts it.
+struct Wrapper {
+  Hop place = Hop::monitor;
+  bool forks = false;
+  std::string mistake;  ///< its line; `:` for none
+  std::string finding;  ///< empty for none
+};
+
+/// The name of its file.
+inline constexpr std::string_view wrapper_name = "wrapper";
 
 /// What the payload does, where a fault needs more of it than to end.
 enum class Payload {
@@ -36,6 +49,7 @@ struct Run {
   bool watchdog = false;  ///< a unit with a watchdog: WATCHDOG_PID names the launcher
   Payload payload = Payload::reports;
   std::vector<FaultRequest> faults;
+  std::optional<Wrapper> wrapper;
 
   [[nodiscard]] int sockets() const { return static_cast<int>(inherited.size() + opened.size()); }
 };
@@ -49,6 +63,7 @@ Run draw(std::uint64_t seed, std::uint64_t number, Level level, unsigned attempt
 struct Expected {
   std::string id;
   Hop culprit = Hop::launcher;
+  std::string wrapper = {};  ///< the program in its place that did it; empty for the hop itself
   friend bool operator==(const Expected&, const Expected&) = default;
 };
 

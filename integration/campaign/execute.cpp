@@ -2,11 +2,13 @@
 
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <csignal>
 #include <cstring>
+#include <fstream>
 
 #include "fdchain/judge/judge.h"
 #include "fdchain/model/listen_env.h"
@@ -63,7 +65,16 @@ void pass(Start& start, Handed& handed, OwnedFd fd, int number) {
   handed.others.push_back(std::move(fd));
 }
 
-std::vector<std::string> launcher_command(const Run& run) {
+void write_wrapper(const Wrapper& wrapper, const std::string& directory) {
+  const std::string path = directory + '/' + std::string(wrapper_name);
+  const std::string hop = test::bin(std::string(to_string(wrapper.place)));
+  std::ofstream(path) << "#!/bin/bash\n"
+                      << wrapper.mistake << '\n'
+                      << (wrapper.forks ? hop + " \"$@\"\nexit $?\n" : "exec " + hop + " \"$@\"\n");
+  check(::chmod(path.c_str(), 0700), "chmod", path);
+}
+
+std::vector<std::string> launcher_command(const Run& run, const std::string& directory) {
   std::vector<std::string> argv{test::bin("launcher")};
   const auto add = [&](std::string option, std::string value) {
     argv.push_back(std::move(option));
@@ -73,6 +84,11 @@ std::vector<std::string> launcher_command(const Run& run) {
   if (run.preserved > 0) add("--preserve-fds", std::to_string(run.preserved));
   if (!run.sdnotify.empty()) add("--sdnotify", run.sdnotify);
   for (const FaultRequest& fault : run.faults) add("--fault", to_string(fault));
+  if (run.wrapper) {
+    add("--dialect", "native");
+    add(run.wrapper->place == Hop::monitor ? "--monitor" : "--runtime",
+        directory + '/' + std::string(wrapper_name));
+  }
   argv.emplace_back("--");
   const auto payload = payload_command(run);
   argv.insert(argv.end(), payload.begin(), payload.end());
@@ -99,9 +115,10 @@ void activate(const Run& run, Start& start, Handed& handed) {
   name_launcher(start, listen_pid_name);
 }
 
-Start prepare(const Run& run, const std::string& trace, Handed& handed) {
+Start prepare(const Run& run, const std::string& directory, const std::string& trace, Handed& handed) {
   Start start;
-  start.argv = launcher_command(run);
+  if (run.wrapper) write_wrapper(*run.wrapper, directory);
+  start.argv = launcher_command(run, directory);
   start.closed = run.closed_stdio;
   start.environment.push_back(std::string(trace_name) + "=campaign:" + trace);
   activate(run, start, handed);
@@ -156,7 +173,7 @@ Outcome execute(const Run& run, const std::string& directory) {
   const std::string path = directory + "/trace";
   const test::TraceWatch trace(path);
   Handed handed;
-  const Start start = prepare(run, path, handed);
+  const Start start = prepare(run, directory, path, handed);
   Outcome outcome;
   outcome.command = join(start.argv);
   const Result result = run_chain(run, start, trace);

@@ -30,6 +30,9 @@ struct Options {
   std::uint64_t healthy = 1000;
   std::uint64_t single = 2000;
   std::uint64_t twice = 1000;
+  std::uint64_t wrapped = 500;
+
+  [[nodiscard]] std::uint64_t all() const { return healthy + single + twice + wrapped; }
   std::uint64_t shard = 1;
   std::uint64_t shards = 1;
   std::string results;
@@ -54,6 +57,7 @@ std::optional<Options> parse(int argc, char** argv) {
       "healthy", po::value(&options.healthy), "chains without a fault; default 1000")(
       "single", po::value(&options.single), "chains with one fault; default 2000")(
       "twice", po::value(&options.twice), "chains with two faults at different hops; default 1000")(
+      "wrapped", po::value(&options.wrapped), "chains with a script in a hop's place; default 500")(
       "shard", po::value(&shard)->value_name("I/N"), "the I-th of N parts, for a CI matrix")(
       "results", po::value(&options.results)->value_name("FILE"),
       "append each run to FILE; what is there already, of this seed, is not run again")(
@@ -72,7 +76,8 @@ std::optional<Options> parse(int argc, char** argv) {
 
 Level level_of(std::uint64_t number, const Options& options) {
   if (number < options.healthy) return Level::healthy;
-  return number < options.healthy + options.single ? Level::single : Level::twice;
+  if (number < options.healthy + options.single) return Level::single;
+  return number < options.all() - options.wrapped ? Level::twice : Level::wrapped;
 }
 
 Entry run_number(std::uint64_t number, const Options& options, const std::string& directory) {
@@ -100,7 +105,7 @@ std::vector<Entry> read_results(const Options& options) {
       Entry entry = decode_entry(line);
       const bool of_this_shard = entry.number % options.shards == options.shard - 1;
       if (entry.seed == options.seed && entry.level == level_of(entry.number, options) && of_this_shard &&
-          entry.number < options.healthy + options.single + options.twice)
+          entry.number < options.all())
         entries.push_back(std::move(entry));
     } catch (const std::exception&) {
       continue;  // cut short by whatever stopped the campaign; it is run again
@@ -115,9 +120,10 @@ void print_misses(const std::vector<Entry>& entries) {
   for (const Entry& entry : entries) {
     if (entry.exact() || (entry.level == Level::twice && entry.complete())) continue;
     if (++shown > most) continue;
-    std::cout << fmt::format("run {}: {}\n  expected {}\n  found    {}\n", entry.number,
-                             fmt::join(entry.faults, " "), fmt::join(entry.expected, ", "),
-                             fmt::join(entry.found, ", "));
+    std::cout << fmt::format(
+        "run {}: {}\n  expected {}\n  found    {}\n", entry.number,
+        entry.faults.empty() ? entry.command : fmt::format("{}", fmt::join(entry.faults, " ")),
+        fmt::join(entry.expected, ", "), fmt::join(entry.found, ", "));
   }
   if (shown > most) std::cout << fmt::format("and {} more\n", shown - most);
 }
@@ -142,7 +148,7 @@ int run(const Options& options, const std::string& directory) {
   }
 
   std::vector<std::uint64_t> numbers;
-  for (std::uint64_t number = 0; number < options.healthy + options.single + options.twice; ++number) {
+  for (std::uint64_t number = 0; number < options.all(); ++number) {
     if (number % options.shards == options.shard - 1 && !done.contains(number)) numbers.push_back(number);
   }
   {

@@ -11,11 +11,13 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr std::array level_names{"healthy", "one fault", "two faults"};
+constexpr std::array level_names{"healthy", "one fault", "two faults", "a wrapper"};
 constexpr int wanted_percent_of_two = 95;
 
-std::string line(const std::string& id, std::optional<Hop> culprit) {
-  return id + ' ' + (culprit ? std::string(to_string(*culprit)) : "nobody");
+// `fd-leaked monitor`, or `fd-leaked wrapper/monitor` of a program in its place.
+std::string line(const std::string& id, std::optional<Hop> culprit, const std::string& wrapper) {
+  return id + ' ' + (wrapper.empty() ? "" : wrapper + '/') +
+         (culprit ? std::string(to_string(*culprit)) : "nobody");
 }
 
 json::array to_json(const std::vector<std::string>& words) { return json::array(words.begin(), words.end()); }
@@ -26,7 +28,10 @@ std::vector<std::string> words_of(const json::value& value) {
   return words;
 }
 
-std::string culprit_in(const std::string& found) { return found.substr(found.find(' ') + 1); }
+// The hop, also of a wrapper in its place.
+std::string culprit_in(const std::string& found) {
+  return found.substr(std::max(found.find(' ') + 1, found.rfind('/') + 1));
+}
 std::string id_in(const std::string& found) { return found.substr(0, found.find(' ')); }
 
 struct Score {
@@ -132,8 +137,11 @@ Entry make_entry(std::uint64_t seed, const Run& run, const Outcome& outcome) {
   Entry entry{seed, run.number, run.level, {}, {}, {}, outcome.command};
   for (const FaultRequest& fault : run.faults) entry.faults.push_back(to_string(fault));
   for (const Expected& expected : expectations(run))
-    entry.expected.push_back(line(expected.id, expected.culprit));
-  for (const Finding& finding : outcome.findings) entry.found.push_back(line(finding.id, finding.culprit));
+    entry.expected.push_back(line(expected.id, expected.culprit, expected.wrapper));
+  for (const Finding& finding : outcome.findings) {
+    const bool by_wrapper = finding.culprit_is_wrapper;
+    entry.found.push_back(line(finding.id, finding.culprit, by_wrapper ? finding.culprit_program : ""));
+  }
   return entry;
 }
 
@@ -161,7 +169,7 @@ Entry decode_entry(const std::string& line) {
 
 std::string summary(const std::vector<Entry>& entries) {
   std::string text = fmt::format("{:<24}{:>8}{:>14}{:>22}\n", "", "runs", "all found", "and nothing else");
-  for (const Level level : {Level::healthy, Level::single, Level::twice}) {
+  for (const Level level : {Level::healthy, Level::single, Level::twice, Level::wrapped}) {
     const Score score = score_of(entries, level);
     if (score.runs == 0) continue;
     text += fmt::format("{:<24}{:>8}{:>12.1f} %{:>20.1f} %\n", level_names[static_cast<std::size_t>(level)],
@@ -174,9 +182,10 @@ bool reaches_goals(const std::vector<Entry>& entries) {
   const Score healthy = score_of(entries, Level::healthy);
   const Score single = score_of(entries, Level::single);
   const Score two = score_of(entries, Level::twice);
-  const bool any = healthy.runs + single.runs + two.runs > 0;
+  const Score wrapped = score_of(entries, Level::wrapped);
+  const bool any = healthy.runs + single.runs + two.runs + wrapped.runs > 0;
   return any && healthy.exact == healthy.runs && single.exact == single.runs &&
-         two.complete * 100 >= two.runs * wanted_percent_of_two;
+         wrapped.exact == wrapped.runs && two.complete * 100 >= two.runs * wanted_percent_of_two;
 }
 
 }  // namespace fdchain::campaign

@@ -35,8 +35,8 @@ Entry decode_entry(const std::string& line);
 /// Percentages, and the confusion matrix: who did it, and who was blamed for it.
 std::string summary(const std::vector<Entry>& entries);
 
-/// Whether the goals are reached: no finding in a healthy run, every single mistake found and nothing else,
-/// both of two mistakes found in 95 of 100.
+/// Whether the goals are reached: no finding in a healthy run, every single mistake and every wrapper's found
+/// and nothing else, both of two mistakes found in 95 of 100.
 bool reaches_goals(const std::vector<Entry>& entries);
 
 }  // namespace fdchain::campaign

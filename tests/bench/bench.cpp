@@ -105,6 +105,42 @@ void compare_traced_runs(Table& table, int rounds) {
   table.goal("traced chain / plain C", result["traced"] / result["plain"], "x", true, 2);
 }
 
+// What it costs that podman and all it starts stand still at each fork, exec and end; and what strace takes
+// for the calls that one would ask it for instead.
+void compare_traced_podman(Table& table, int rounds) {
+  std::string why_not;
+  const auto podman = podman_command(why_not);
+  if (!podman) return table.remark(why_not + ": not measured");
+  const auto under = [&](std::vector<std::string> words) {
+    words.insert(words.end(), podman->begin(), podman->end());
+    return words;
+  };
+  const std::string report = "text:" + scratch_directory() + "/report";
+  const auto traced = under({program("launcher"), "trace", "--report", report, "--"});
+  const auto followed = under({program("launcher"), "trace", "--follow-payload", "--report", report, "--"});
+  const auto straced =
+      under({"strace", "-f", "-yy", "-o", "/dev/null", "-e", "trace=execve,close,dup3,fcntl"});
+  std::vector<Contender> contenders{{"podman", [&] { return whole_run(*podman); }},
+                                    {"traced", [&] { return whole_run(traced); }},
+                                    {"followed", [&] { return whole_run(followed); }}};
+  const bool has_strace = is_installed("strace");
+  if (has_strace) contenders.push_back({"strace", [&] { return whole_run(straced); }});
+  auto result = medians(contenders, std::max(rounds / 10, 5));
+  table.value("podman run", result["podman"] * milli, "ms");
+  table.goal("launcher trace podman run / podman run", result["traced"] / result["podman"], "x", true, 1.1);
+  table.goal("the same with --follow-payload / podman run", result["followed"] / result["podman"], "x", true,
+             1.15);
+  if (!has_strace) return table.remark("strace is not installed: not compared");
+  const double ours = result["traced"] - result["podman"];
+  table.goal("extra time, launcher trace / strace -f", ours / (result["strace"] - result["podman"]), "x",
+             true, 0.1);
+}
+
+void compare_evidence(Table& table, int rounds) {
+  compare_traced_runs(table, rounds);
+  compare_traced_podman(table, rounds);
+}
+
 // One link of the real chain each, and all of it.
 void compare_with_real_programs(Table& table, int rounds) {
   if (is_installed("conmon")) {
@@ -306,6 +342,8 @@ void measure_looks(Table& table, int rounds) {
       {{"1,000", [] { return look_at_process(1'000); }}, {"8,000", [] { return look_at_process(8'000); }}},
       rounds);
   for (const auto& [name, seconds] : middle) table.value(name, seconds * 1e3, "ms");
+  constexpr double more = 7'000;
+  table.goal("each descriptor", (middle.at("8,000") - middle.at("1,000")) / more * micro, "us", true, 10);
   table.goal("8,000 / 1,000", middle.at("8,000") / middle.at("1,000"), "x", true, 12);
 }
 
@@ -316,7 +354,7 @@ struct Part {
 
 constexpr std::array parts{
     Part{"sockets", compare_sockets},         Part{"runs", compare_whole_runs},
-    Part{"traced", compare_traced_runs},      Part{"real", compare_with_real_programs},
+    Part{"evidence", compare_evidence},       Part{"real", compare_with_real_programs},
     Part{"podman", compare_with_podman},      Part{"runtimes", compare_runtimes},
     Part{"monitors", compare_monitors},       Part{"waiting", compare_waiting},
     Part{"first-bytes", compare_first_bytes}, Part{"connections", compare_connections},
