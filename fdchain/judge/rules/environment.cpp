@@ -21,14 +21,6 @@ void for_each_recipient(const Evidence& evidence, Judge judge) {
   }
 }
 
-Finding make(std::string id, Hop hop, Severity severity = Severity::error) {
-  Finding finding;
-  finding.id = std::move(id);
-  finding.hop = hop;
-  finding.severity = severity;
-  return finding;
-}
-
 // Whether at least one of the sockets that were to arrive did, at its number.
 bool has_sockets(const Evidence& evidence, const HopRecord& record) {
   for (const ContractSocket& socket : evidence.contract().sockets) {

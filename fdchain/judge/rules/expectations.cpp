@@ -64,7 +64,7 @@ std::string elsewhere(const Evidence& evidence, const HopRecord& record, const E
   return "";
 }
 
-Finding make(const Expectation& expected, int number, std::string evidence) {
+Finding unmet(const Expectation& expected, int number, std::string evidence) {
   Finding finding;
   finding.id = "expectation-failed";
   finding.hop = expected.hop;
@@ -84,7 +84,7 @@ void check_place(const Evidence& evidence, const Expectation& expected, const Ho
   if (holds(evidence, record, place)) return;
   const FdRow* const row = row_at(record.fds, place.number);
   const std::string held = row == nullptr ? "nothing" : describe_held(evidence, *row);
-  Finding finding = make(expected, place.number,
+  Finding finding = unmet(expected, place.number,
                          fmt::format("{} has {} at {}{}", to_string(expected.hop), held, place.number,
                                      elsewhere(evidence, record, place)));
   const auto& sockets = evidence.contract().sockets;
@@ -110,7 +110,7 @@ void check_nothing_else(const Evidence& evidence, const Expectation& expected, c
     if (row.number < listen_fds_start || is_expected || may_be_its_own ||
         is_handshake(evidence, expected.hop, record, row))
       continue;
-    Finding finding = make(
+    Finding finding = unmet(
         expected, row.number,
         fmt::format("{} has {} at {}", to_string(expected.hop), describe_held(evidence, row), row.number));
     if (const ContractSocket* const socket = evidence.socket_of(row)) finding.socket = describe(*socket);

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <utility>
 
 #include "fdchain/judge/rules/rules.h"
 
@@ -23,6 +24,37 @@ std::vector<Finding> Findings::take() {
     return left.severity > right.severity;
   });
   return std::move(findings_);
+}
+
+Finding make(std::string id, Hop hop, Severity severity) {
+  Finding finding;
+  finding.id = std::move(id);
+  finding.hop = hop;
+  finding.severity = severity;
+  return finding;
+}
+
+Finding make(std::string id, Hop hop, int fd, Severity severity) {
+  Finding finding = make(std::move(id), hop, severity);
+  finding.fd = fd;
+  return finding;
+}
+
+FdRow with_name(const Evidence& evidence, FdRow row) {
+  for (const Hop hop : all_hops) {
+    const HopEvidence& seen = evidence.of(hop);
+    for (const HopRecord* const record : {seen.arrival, seen.departure, seen.outside, seen.after_exit}) {
+      if (!row.name.empty() || record == nullptr) continue;
+      for (const FdRow* const same : evidence.rows_with(*record, row)) {
+        if (row.name.empty()) row.name = same->name;
+      }
+    }
+  }
+  return row;
+}
+
+bool reaches_into_the_host(const FdRow& row) {
+  return row.type == "DIR" || row.mode == "--" || row.type == "REG";
 }
 
 void blame(Finding& finding, const Evidence& evidence, const std::vector<Actor>& actors) {

@@ -42,11 +42,7 @@ void waiting_clients(const Evidence& evidence, Findings& findings) {
   for (const ContractSocket& socket : evidence.contract().sockets) {
     const int waiting = most_waiting(evidence, socket);
     if (waiting == 0 || evidence.rows_with(*payload, socket.row).empty()) continue;
-    Finding finding;
-    finding.id = "client-waiting";
-    finding.severity = Severity::warning;
-    finding.hop = Hop::payload;
-    finding.fd = socket.fd;
+    Finding finding = make("client-waiting", Hop::payload, socket.fd, Severity::warning);
     finding.socket = describe(socket);
     finding.evidence =
         fmt::format("at the end {} client{} waited on {}: the payload did not accept {}", waiting,
@@ -61,10 +57,7 @@ void waiting_clients(const Evidence& evidence, Findings& findings) {
 namespace {
 
 Finding of_payload(std::string id, const HopRecord& culprit, Severity severity = Severity::error) {
-  Finding finding;
-  finding.id = std::move(id);
-  finding.severity = severity;
-  finding.hop = Hop::payload;
+  Finding finding = make(std::move(id), Hop::payload, severity);
   finding.culprit = Hop::payload;
   finding.culprit_program = program_of(culprit);
   finding.culprit_pid = culprit.pid;

@@ -14,14 +14,6 @@
 namespace fdchain::rules {
 namespace {
 
-Finding make(std::string id, Hop hop, Severity severity = Severity::error) {
-  Finding finding;
-  finding.id = std::move(id);
-  finding.hop = hop;
-  finding.severity = severity;
-  return finding;
-}
-
 // Calls `judge(hop, record)` for every hop of which it is known what it started with, whatever it was told.
 template <typename Judge>
 void for_each_hop(const Evidence& evidence, Judge judge) {

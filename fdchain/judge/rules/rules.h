@@ -26,6 +26,17 @@ class Findings {
   std::vector<Finding> findings_;
 };
 
+/// A finding about a hop, and about one of its descriptors.
+Finding make(std::string id, Hop hop, Severity severity = Severity::error);
+Finding make(std::string id, Hop hop, int fd, Severity severity = Severity::error);
+
+/// The row, with the name that any record of the run has for its object: a child between fork and exec cannot
+/// look names up.
+FdRow with_name(const Evidence& evidence, FdRow row);
+
+/// Whether something of the host's can be read or reached by it: a file, a directory, an O_PATH descriptor.
+bool reaches_into_the_host(const FdRow& row);
+
 /// Who did it, when it can only be one; else nothing, and the evidence says which ones it could be.
 void blame(Finding& finding, const Evidence& evidence, const std::vector<Actor>& actors);
 
@@ -49,11 +60,13 @@ void notify_socket(const Evidence& evidence, Findings& findings);
 void sockets(const Evidence& evidence, Findings& findings);
 void preserved(const Evidence& evidence, Findings& findings);
 void strangers(const Evidence& evidence, Findings& findings);
-void stdio(const Evidence& evidence, Findings& findings);
 void access(const Evidence& evidence, Findings& findings);
 
 // expectations.cpp: what the user expects.
 void expectation(const Evidence& evidence, const Expectation& expected, Findings& findings);
+
+// stdio.cpp: 0, 1 and 2.
+void stdio(const Evidence& evidence, Findings& findings);
 
 // process.cpp: what a process has beside descriptors, and how it ends.
 void nofile(const Evidence& evidence, Findings& findings);
