@@ -1,9 +1,62 @@
 #include <algorithm>
+#include <array>
+#include <string_view>
 #include <utility>
 
 #include "fdchain/judge/rules/rules.h"
 
 namespace fdchain::rules {
+namespace {
+
+enum class Language { other, shell, python };
+
+Language language_of(const HopRecord& wrapper) {
+  const std::string_view program = std::string_view(wrapper.exe).substr(wrapper.exe.rfind('/') + 1);
+  constexpr std::array shells{"sh", "bash", "dash", "busybox", "zsh", "ksh"};
+  if (std::ranges::find(shells, program) != shells.end()) return Language::shell;
+  return program.starts_with("python") ? Language::python : Language::other;
+}
+
+struct Fix {
+  Language language;
+  std::string_view id;
+  std::string_view text;
+};
+
+constexpr std::array fixes{
+    Fix{Language::shell, "listen-pid-stale", "in the script: make `exec PROGRAM \"$@\"` its last command"},
+    Fix{Language::shell, "listen-pidfdid-stale",
+        "in the script: make `exec PROGRAM \"$@\"` its last command"},
+    Fix{Language::shell, "fd-lost-closed", "in the script: take out the `N>&-` or `N<&-` that closes it"},
+    Fix{Language::shell, "fd-substituted",
+        "in the script: redirect to a number behind those that are passed"},
+    Fix{Language::shell, "fd-leaked",
+        "in the script: close it with `exec N<&-` before the program is started"},
+    Fix{Language::shell, "env-dropped", "in the script: no `unset`, and no `env -i`, for LISTEN_*"},
+    Fix{Language::shell, "fdnames-mismatch", "in the script: no `unset`, and no `env -i`, for LISTEN_*"},
+    Fix{Language::shell, "signal-ignored",
+        "in the script: `trap - SIGNAL` before the program is started, and no `&`, which ignores INT and "
+        "QUIT"},
+    Fix{Language::shell, "stdio-hole", "in the script: `N</dev/null` instead of `N<&-`"},
+    Fix{Language::shell, "nofile-exceeded", "in the script: no `ulimit -n`"},
+    Fix{Language::python, "listen-pid-stale", "in Python: os.execvp() instead of subprocess, which forks"},
+    Fix{Language::python, "listen-pidfdid-stale",
+        "in Python: os.execvp() instead of subprocess, which forks"},
+    Fix{Language::python, "fd-lost-closed",
+        "in Python: subprocess closes everything from 3 on, unless close_fds=False or pass_fds= is given"},
+    Fix{Language::python, "handshake-collision",
+        "in Python: subprocess closes everything from 3 on, unless close_fds=False or pass_fds= is given"},
+    Fix{Language::python, "env-dropped", "in Python: pass os.environ on in env="},
+    Fix{Language::python, "signal-ignored", "in Python: leave restore_signals=True"},
+};
+
+std::string in_its_language(const HopRecord& wrapper, std::string_view id) {
+  const auto found = std::ranges::find_if(
+      fixes, [&](const Fix& fix) { return fix.id == id && fix.language == language_of(wrapper); });
+  return found == fixes.end() ? "" : "; " + std::string(found->text);
+}
+
+}  // namespace
 
 void Findings::add(Finding finding) {
   const auto same = std::ranges::find_if(findings_, [&](const Finding& known) {
@@ -64,6 +117,7 @@ void blame(Finding& finding, const Evidence& evidence, const std::vector<Actor>&
     finding.culprit_is_wrapper = wrapper != nullptr;
     const HopRecord* const record = wrapper != nullptr ? wrapper : evidence.of(hop).received();
     if (record == nullptr) return;
+    if (wrapper != nullptr) finding.advice += in_its_language(*wrapper, finding.id);
     finding.culprit_program = program_of(*record);
     finding.culprit_pid = record->pid;
     return;
