@@ -63,6 +63,16 @@ std::string plain(std::string name) {
   return name;
 }
 
+std::string culprits_node(const Ledger& ledger, const Finding& finding) {
+  const auto is_it = [&](const HopRecord* column) {
+    return column->moment == Moment::exec && column->pid == finding.culprit_pid &&
+           program_of(*column) == finding.culprit_program;
+  };
+  const auto wrapper = std::ranges::find_if(ledger.columns, is_it);
+  const bool is_wrapper = finding.culprit_is_wrapper && wrapper != ledger.columns.end();
+  return is_wrapper ? node(**wrapper) : node(finding.culprit.value_or(finding.hop));
+}
+
 std::string plain_culprit_of(Finding finding) {
   finding.culprit_program = plain(finding.culprit_program);
   return culprit_of(finding);
@@ -93,6 +103,7 @@ std::string mermaid_report(const JudgedRun& run) {
     before = record;
   }
   for (const Finding& finding : run.diagnosis.findings) {
+    if (!finding.known.empty()) continue;
     text += fmt::format("    note right of {}\n        {}{}\n    end note\n", node(finding.hop), finding.id,
                         finding.culprit ? ' ' + plain_culprit_of(finding) : "");
   }
@@ -125,8 +136,9 @@ std::string dot_report(const JudgedRun& run) {
       }
     }
   }
-  for (const Finding& finding : run.diagnosis.findings)
-    text += fmt::format("  {} [color=red];\n", node(finding.culprit.value_or(finding.hop)));
+  for (const Finding& finding : run.diagnosis.findings) {
+    if (finding.known.empty()) text += fmt::format("  {} [color=red];\n", culprits_node(ledger, finding));
+  }
   return text + "}\n";
 }
 

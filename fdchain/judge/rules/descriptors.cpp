@@ -33,7 +33,7 @@ class Walk {
       // What the launcher opens itself is not there when it arrives.
       const bool not_yet = sighting.hop == Hop::launcher && sighting.received && !holds_it(*sighting.record);
       if (not_yet) continue;
-      if (!step(earlier == nullptr ? origin() : *earlier, sighting)) return;
+      if (!step(earlier == nullptr ? origin() : *earlier, sighting)) return tell_what_took_its_number();
       earlier = &sighting;
     }
   }
@@ -49,6 +49,24 @@ class Walk {
   static bool is_of_no_use(const FdRow& row) {
     return row.socket && (row.socket->type == SOCK_STREAM || row.socket->type == SOCK_SEQPACKET) &&
            !row.socket->listening && !row.socket->local.empty() && row.name.starts_with("state=unconnected");
+  }
+
+  // Once a socket is lost, whatever is opened next gets its number, and is announced to the payload.
+  void tell_what_took_its_number() {
+    const HopRecord* const payload = evidence_.of(Hop::payload).received();
+    const FdRow* const row = payload != nullptr ? row_at(payload->fds, socket_.fd) : nullptr;
+    if (row == nullptr || row->same_object(socket_.row) || !reaches_into_the_host(*row)) return;
+    Finding finding = make("fd-substituted", Hop::payload, socket_.fd, Severity::critical);
+    finding.socket = describe(socket_);
+    finding.evidence =
+        fmt::format("payload has {} at {}, the number of {}", describe_object(with_name(evidence_, *row)),
+                    socket_.fd, describe(socket_));
+    finding.advice = "open nothing of the host's while a number that is passed on is free";
+    blame(finding, evidence_, evidence_.actors_into(Hop::payload, [&](const HopRecord& seen) {
+      const FdRow* const same = crossing_row(seen, socket_.fd);
+      return same == nullptr || !same->same_object(*row);
+    }));
+    findings_.add(std::move(finding));
   }
 
   void tell_never_of_use() {

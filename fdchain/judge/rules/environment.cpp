@@ -21,15 +21,6 @@ void for_each_recipient(const Evidence& evidence, Judge judge) {
   }
 }
 
-// Whether at least one of the sockets that were to arrive did, at its number.
-bool has_sockets(const Evidence& evidence, const HopRecord& record) {
-  for (const ContractSocket& socket : evidence.contract().sockets) {
-    const FdRow* const row = row_at(record.fds, socket.fd);
-    if (row != nullptr && row->same_object(socket.row)) return true;
-  }
-  return false;
-}
-
 // A listening socket at 3: somebody meant to pass it.
 bool looks_activated(const HopRecord& record) {
   const FdRow* const first = row_at(record.fds, listen_fds_start);
@@ -52,7 +43,7 @@ void listen_pid(const Evidence& evidence, Findings& findings) {
                        std::to_string(record.pid_in_namespace) +
                        (by_count              ? ": only --preserve-fds tells it of its sockets"
                         : hop == Hop::payload ? ": it must ignore its sockets"
-                                              : ": it ignores its sockets");
+                                              : ": a program that checks it ignores the sockets");
     finding.advice =
         "write the pid into LISTEN_PID in the child, after its last fork and before exec; let wrappers exec, "
         "not fork";

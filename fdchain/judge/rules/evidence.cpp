@@ -39,6 +39,14 @@ bool names_itself(const HopRecord& record) {
   return pid && parse_unsigned_as_systemd(*pid).value == static_cast<unsigned long>(record.pid_in_namespace);
 }
 
+bool has_sockets(const Evidence& evidence, const HopRecord& record) {
+  for (const ContractSocket& socket : evidence.contract().sockets) {
+    const FdRow* const row = row_at(record.fds, socket.fd);
+    if (row != nullptr && row->same_object(socket.row)) return true;
+  }
+  return false;
+}
+
 bool counts_sockets(const HopRecord& record) {
   return record.counts_sockets || !announced_count(record) || !names_itself(record);
 }
@@ -272,7 +280,7 @@ void Evidence::collect_sightings() {
     if (const HopRecord* const record = given_to(hop)) {
       const bool keeps_them = hop == Hop::launcher && launcher_keeps_sockets();
       if (!keeps_them && !wrote_the_contract(hop) && !counts_all(hop, *record, contract_) &&
-          !told_rightly(*record, contract_.sockets.size(), contract_is_known_))
+          !told_rightly(*record, contract_.sockets.size(), contract_is_known_) && !went_on_regardless(hop))
         misled_ = hop;
     }
     if (misled_) return;
@@ -295,6 +303,18 @@ std::vector<Hop> Evidence::not_seen() const {
                             (runtime->ppid == launcher->pid || runtime->pid == launcher->pid);
   if (is_its_child) std::erase(hops, Hop::monitor);
   return hops;
+}
+
+// podman passes on what it is told of, whomever LISTEN_PID names; fdchain's launcher does not.
+bool Evidence::went_on_regardless(Hop hop) const {
+  const HopRecord& told = *given_to(hop);
+  const auto count = announced_count(told);
+  if (hop != Hop::launcher || program_of(told) == to_string(hop) || !variable(told, listen_pid_name) ||
+      !count || static_cast<std::size_t>(*count) != contract_.sockets.size())
+    return false;
+  const HopRecord* const next =
+      given_to(Hop::monitor) != nullptr ? given_to(Hop::monitor) : given_to(Hop::runtime_shim);
+  return next != nullptr && has_sockets(*this, *next);
 }
 
 Hop Evidence::before(Hop hop) const {

@@ -128,6 +128,7 @@ class Evidence {
   void measure_contract();
   void index();
   void collect_sightings();
+  [[nodiscard]] bool went_on_regardless(Hop hop) const;
 
   std::array<HopEvidence, 5> hops_;
   Contract contract_;
@@ -154,6 +155,9 @@ std::optional<std::string> variable(const HopRecord& record, std::string_view na
 
 /// The number that LISTEN_FDS counts, if it is one that sd_listen_fds(3) takes.
 std::optional<int> announced_count(const HopRecord& record);
+
+/// Whether at least one of the sockets that were to arrive did, at its number.
+bool has_sockets(const Evidence& evidence, const HopRecord& record);
 
 /// Whether LISTEN_PID is its own.
 bool names_itself(const HopRecord& record);

@@ -85,8 +85,8 @@ void check_place(const Evidence& evidence, const Expectation& expected, const Ho
   const FdRow* const row = row_at(record.fds, place.number);
   const std::string held = row == nullptr ? "nothing" : describe_held(evidence, *row);
   Finding finding = unmet(expected, place.number,
-                         fmt::format("{} has {} at {}{}", to_string(expected.hop), held, place.number,
-                                     elsewhere(evidence, record, place)));
+                          fmt::format("{} has {} at {}{}", to_string(expected.hop), held, place.number,
+                                      elsewhere(evidence, record, place)));
   const auto& sockets = evidence.contract().sockets;
   const auto socket = std::ranges::find_if(
       sockets, [&](const ContractSocket& candidate) { return is_called(candidate, place.name); });

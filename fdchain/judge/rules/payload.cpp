@@ -83,16 +83,24 @@ bool has(const Evidence& evidence, const HopRecord& record, const ContractSocket
   return !evidence.rows_with(record, socket.row).empty();
 }
 
+// Where who counts from 3 on looks for it.
+bool has_in_place(const HopRecord& record, const ContractSocket& socket) {
+  const FdRow* const row = row_at(record.fds, socket.fd);
+  return row != nullptr && row->same_object(socket.row);
+}
+
 void tell_lost(const Evidence& evidence, Findings& findings, const HopRecord& before, const HopRecord& after,
                std::size_t number) {
   for (const ContractSocket& socket : evidence.contract().sockets) {
-    if (!is_announced(after, socket) || !has(evidence, before, socket) || has(evidence, after, socket))
+    if (!is_announced(after, socket) || !has_in_place(before, socket) || has_in_place(after, socket))
       continue;
     Finding finding = of_payload("payload-lost-socket", before);
     finding.fd = socket.fd;
     finding.socket = describe(socket);
     finding.evidence = fmt::format(
-        "{} closed {}, or made it close-on-exec, before its {} exec: {} is told of {} and does not have it",
+        "{} closed {}, moved it, or made it close-on-exec, before its {} exec: {} is told of {} and does not "
+        "have "
+        "it there",
         describe_process(before), socket.fd, ordinal(number), program_of(after), describe(socket));
     finding.advice = fmt::format("leave {} and above as they are until the daemon has them: no `exec {}>&-`",
                                  listen_fds_start, socket.fd);
@@ -158,7 +166,7 @@ void lost_by_payload(const Evidence& evidence, Findings& findings) {
 }
 
 // A helper may have the variables too, and need not heed them: only who failed as the payload did, or let a
-// client wait, was to adopt the sockets.
+// client wait, may have been the one that was to adopt the sockets. That is no proof, and so a warning.
 void forked(const Evidence& evidence, Findings& findings) {
   const HopEvidence& seen = evidence.of(Hop::payload);
   if (seen.at_exec == nullptr || evidence.misled()) return;
@@ -173,12 +181,14 @@ void forked(const Evidence& evidence, Findings& findings) {
       refused = child;
   }
   if (refused == nullptr) return;
-  Finding finding = of_payload("payload-forked", *payload);
+  Finding finding = of_payload("payload-forked", *payload, Severity::warning);
   finding.fd = listen_fds_start;
-  finding.evidence = fmt::format("{} forked; {} wants LISTEN_PID={} and it names {}",
-                                 describe_process(*payload), describe_process(*refused),
-                                 refused->pid_in_namespace, *variable(*refused, listen_pid_name));
-  finding.advice = fmt::format("let {} exec it: `exec {}`", program_of(*payload), program_of(*refused));
+  finding.evidence =
+      fmt::format("{} forked; {}, if it was to adopt the sockets, wants LISTEN_PID={} and it names {}",
+                  describe_process(*payload), describe_process(*refused), refused->pid_in_namespace,
+                  *variable(*refused, listen_pid_name));
+  finding.advice = fmt::format("if it is the daemon, let {} exec it: `exec {}`", program_of(*payload),
+                               program_of(*refused));
   findings.add(std::move(finding));
 }
 
