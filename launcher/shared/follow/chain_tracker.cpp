@@ -10,6 +10,7 @@
 #include "fdchain/model/variables.h"
 #include "fdchain/protocol/oci_cli.h"
 #include "fdchain/protocol/told.h"
+#include "fdchain/system/fd/poll_until.h"
 #include "fdchain/system/proc/observe_process.h"
 #include "fdchain/system/proc/processes.h"
 
@@ -292,7 +293,7 @@ std::vector<int> ChainTracker::payload_ends() const {
 
 void ChainTracker::on_payload_ends() {
   for (Chain& chain : chains_) {
-    if (chain.queues.end() >= 0 && is_over(chain.payload)) chain.queues.read();
+    if (chain.queues.end() >= 0 && is_readable(chain.queues.end())) chain.queues.read();
   }
 }
 
