@@ -105,6 +105,13 @@ bool ends_with_command(std::span<const std::string> words, std::span<const std::
          std::ranges::equal(words.last(command.size()), command);
 }
 
+// It cannot, of whoever is traced: so it and what it starts are let go, and speak for themselves at most.
+bool traces_others(pid_t pid) {
+  const auto process = proc::Process::find(pid);
+  const std::string program = process ? process->link("exe") : "";
+  return contains({"strace", "ltrace", "gdb", "gdbserver", "lldb", "lldb-server", "rr"}, name_of(program));
+}
+
 // Rootless podman executes itself anew: that is the same program still.
 bool is_same_program(const HopRecord& before, const HopRecord& after) {
   return before.program == after.program && before.exe == after.exe;
@@ -132,7 +139,7 @@ std::optional<ChainTracker::Program> ChainTracker::look_at(pid_t pid) const {
   if (!record) return std::nullopt;
   const auto process = proc::Process::find(pid);
   const auto environment = process ? process->environment() : std::nullopt;
-  Program program{std::move(*record), words_of(pid), {}, false};
+  Program program{std::move(*record), words_of(pid), {}, false, traces_others(pid)};
   if (const auto file = process ? process->look("exe") : std::nullopt)
     program.file = std::pair(file->st_dev, file->st_ino);
   program.speaks_for_itself =
@@ -157,16 +164,17 @@ void ChainTracker::on_fork(pid_t child) {
 bool ChainTracker::on_exec(pid_t pid) {
   if (PayloadTree* const tree = tree_of(pid)) {
     tree->on_exec(pid);
-    return false;
+    return traces_others(pid);
   }
   Chain* const chain = chain_of(pid);
   if (chain != nullptr && chain->has_payload) return true;  // its monitor's exit command, and who clean up
   auto program = look_at(pid);
-  if (!program) return false;
+  if (!program) return traces_others(pid);
+  const bool traces = program->traces_others;
   if (const Monitor monitor = monitor_in(pid, program->words); monitor != Monitor::none) {
     begin_monitored(std::move(*program), monitor == Monitor::native);
   } else if (chain != nullptr) {
-    return on_exec_in(*chain, std::move(*program));
+    return on_exec_in(*chain, std::move(*program)) || traces;
   } else if (is_known_runtime(program->words)) {
     Chain& begun = begin_chain(*program);
     take_runtime(begun, std::move(*program));
@@ -176,7 +184,7 @@ bool ChainTracker::on_exec(pid_t pid) {
     auto& executed = programs_[pid];
     if (executed.size() < most_programs) executed.push_back(std::move(program->record));
   }
-  return false;
+  return traces;
 }
 
 bool ChainTracker::Chain::is_kept_by(pid_t parent) const {
@@ -394,7 +402,8 @@ void ChainTracker::write_launcher(Chain& chain, const Program& started) {
 
 void ChainTracker::write(const Trace& trace, std::vector<Program>& programs, Hop hop, Speech speech) {
   for (Program& program : programs) {
-    const bool is_hop = &program == &programs.back();
+    const bool is_wrapper = hop != Hop::payload && program.traces_others;
+    const bool is_hop = &program == &programs.back() && !is_wrapper;
     const bool is_ours = name_of(program.record.exe) == to_string(hop);
     const bool has_spoken = speech == Speech::certain && is_ours && program.speaks_for_itself;
     if (is_hop && has_spoken && hop != Hop::payload) continue;
