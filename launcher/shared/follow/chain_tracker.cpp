@@ -307,6 +307,7 @@ void ChainTracker::on_payload_ends() {
 
 void ChainTracker::on_ended(pid_t pid, WaitStatus status) {
   others_.erase(pid);
+  programs_.erase(pid);
   for (Chain& chain : chains_) {
     if (chain.tree) chain.tree->on_end(pid, status);
   }
@@ -315,7 +316,6 @@ void ChainTracker::on_ended(pid_t pid, WaitStatus status) {
 void ChainTracker::on_end(pid_t pid, WaitStatus status) {
   const bool well = status == WaitStatus::for_exit_code(0);
   on_ended(pid, status);
-  programs_.erase(pid);
   for (Chain& chain : chains_) {
     if (launcher_ == Launcher::seen) write_end(chain, pid, status);
     // A runtime that fails makes no container, and without a monitor nobody waits for one that it has left.
