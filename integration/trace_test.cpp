@@ -664,6 +664,16 @@ TEST_F(FollowedPayload, ThatClosesTheSocketIsTold) {
   EXPECT_THAT(result_.err, HasSubstr("god.sh: "));
 }
 
+// The first thread ends with that, and the process does not.
+TEST_F(FollowedPayload, MayExecInAnotherThread) {
+  const std::string program = '"' + file("god.sh") + '"';
+  EXPECT_THAT(
+      findings_of("exec python3 -c 'import os, threading; os.close(3); threading.Thread(target=os.execv, "
+                  "args=(" +
+                  program + ", [" + program + "])).start(); threading.Event().wait()'"),
+      ElementsAre(StartsWith("payload-lost-socket error python3: ")));
+}
+
 TEST_F(FollowedPayload, ThatForksInsteadOfExecingIsTold) {
   EXPECT_THAT(
       findings_of(file("god.sh") + "; exit $?"),

@@ -151,6 +151,16 @@ TEST_F(Wrapped, HopsAreAsHealthyAsAlone) {
   }
 }
 
+// It traces what it starts, which nobody else must do then.
+TEST_F(Wrapped, TracersWorkAsUntraced) {
+  if (std::system("command -v strace >/dev/null") != 0) GTEST_SKIP() << "no strace";
+  for (const Hop place : {Hop::monitor, Hop::runtime_shim}) {
+    std::filesystem::remove(file("trace"));
+    const Result result = run_with(place, "#!/bin/sh\nexec strace -f -o /dev/null HOP \"$@\"\n");
+    EXPECT_EQ(result.status, WaitStatus::for_exit_code(0)) << result.err;
+  }
+}
+
 // The path from one hop to the next, each program of it with its pid, and none that only ran beside it.
 TEST_F(Wrapped, EveryProgramOnTheWayIsRecorded) {
   write_program("second", "#!/bin/bash\n/bin/true\n" + bin("runtime-shim") + " \"$@\"\nexit $?\n");

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
+#include <algorithm>
+
 #include "fdchain/judge/rules/evidence.h"
 #include "tests/judge/run_builder.h"
 
@@ -214,6 +216,47 @@ TEST(Stdio, ThatWasASocketFromTheStartIsNone) {
   RunBuilder run;
   for (HopRecord& record : run.records) put_row(record, socket_row(0, 9));
   EXPECT_THAT(run.findings(), IsEmpty());
+}
+
+FdRow file_row(int number, const std::string& mode) {
+  FdRow row = directory_row(number);
+  row.type = "REG";
+  row.mode = mode;
+  return row;
+}
+
+// `exec monitor 2>>log`: the trace cannot tell it from a mistake, and it is none as a rule.
+TEST(Stdio, RedirectedToAFileIsNotedOnly) {
+  RunBuilder run;
+  run.from(runtime_shim, arrival, with(file_row(2, "-w")));
+  EXPECT_THAT(run.findings(), ElementsAre("fd-substituted 2 by ? at runtime-shim"));
+  EXPECT_EQ(judge(run.records).findings[0].severity, Severity::note);
+}
+
+// As systemd-cat(1) has it.
+TEST(Stdio, ConnectedToAJournalIsNotedOnly) {
+  RunBuilder run;
+  FdRow journal = socket_row(2, 9);
+  journal.type = "UNIX-STREAM";
+  journal.socket->listening = false;
+  run.from(runtime_shim, arrival, with(journal));
+  EXPECT_THAT(run.findings(), ElementsAre("stdio-hole 2 by ? at runtime-shim"));
+  EXPECT_EQ(judge(run.records).findings[0].severity, Severity::note);
+}
+
+TEST(Stdio, ThatAFileForReadingLandsOnIsCritical) {
+  RunBuilder run;
+  run.from(monitor, arrival, with(file_row(2, "r-")));
+  EXPECT_EQ(judge(run.records).findings[0].severity, Severity::critical);
+}
+
+TEST(Stdio, ThatWasClosedBeforeAFileTookItIsNoRedirection) {
+  RunBuilder run;
+  run.from(monitor, departure, without(2)).from(payload, arrival, with(file_row(2, "-w")));
+  const auto findings = judge(run.records).findings;
+  const auto found = std::ranges::find(findings, "fd-substituted", &Finding::id);
+  ASSERT_NE(found, findings.end());
+  EXPECT_EQ(found->severity, Severity::critical);
 }
 
 TEST(Access, RefusedIsToldOfASocket) {

@@ -10,6 +10,7 @@
 #include "fdchain/model/variables.h"
 #include "fdchain/protocol/oci_cli.h"
 #include "fdchain/protocol/told.h"
+#include "fdchain/system/fd/poll_until.h"
 #include "fdchain/system/proc/observe_process.h"
 #include "fdchain/system/proc/processes.h"
 
@@ -104,6 +105,13 @@ bool ends_with_command(std::span<const std::string> words, std::span<const std::
          std::ranges::equal(words.last(command.size()), command);
 }
 
+// It cannot, of whoever is traced: so it and what it starts are let go, and speak for themselves at most.
+bool traces_others(pid_t pid) {
+  const auto process = proc::Process::find(pid);
+  const std::string program = process ? process->link("exe") : "";
+  return contains({"strace", "ltrace", "gdb", "gdbserver", "lldb", "lldb-server", "rr"}, name_of(program));
+}
+
 // Rootless podman executes itself anew: that is the same program still.
 bool is_same_program(const HopRecord& before, const HopRecord& after) {
   return before.program == after.program && before.exe == after.exe;
@@ -131,7 +139,7 @@ std::optional<ChainTracker::Program> ChainTracker::look_at(pid_t pid) const {
   if (!record) return std::nullopt;
   const auto process = proc::Process::find(pid);
   const auto environment = process ? process->environment() : std::nullopt;
-  Program program{std::move(*record), words_of(pid), {}, false};
+  Program program{std::move(*record), words_of(pid), {}, false, traces_others(pid)};
   if (const auto file = process ? process->look("exe") : std::nullopt)
     program.file = std::pair(file->st_dev, file->st_ino);
   program.speaks_for_itself =
@@ -156,16 +164,17 @@ void ChainTracker::on_fork(pid_t child) {
 bool ChainTracker::on_exec(pid_t pid) {
   if (PayloadTree* const tree = tree_of(pid)) {
     tree->on_exec(pid);
-    return false;
+    return traces_others(pid);
   }
   Chain* const chain = chain_of(pid);
   if (chain != nullptr && chain->has_payload) return true;  // its monitor's exit command, and who clean up
   auto program = look_at(pid);
-  if (!program) return false;
+  if (!program) return traces_others(pid);
+  const bool traces = program->traces_others;
   if (const Monitor monitor = monitor_in(pid, program->words); monitor != Monitor::none) {
     begin_monitored(std::move(*program), monitor == Monitor::native);
   } else if (chain != nullptr) {
-    return on_exec_in(*chain, std::move(*program));
+    return on_exec_in(*chain, std::move(*program)) || traces;
   } else if (is_known_runtime(program->words)) {
     Chain& begun = begin_chain(*program);
     take_runtime(begun, std::move(*program));
@@ -175,7 +184,7 @@ bool ChainTracker::on_exec(pid_t pid) {
     auto& executed = programs_[pid];
     if (executed.size() < most_programs) executed.push_back(std::move(program->record));
   }
-  return false;
+  return traces;
 }
 
 bool ChainTracker::Chain::is_kept_by(pid_t parent) const {
@@ -292,12 +301,13 @@ std::vector<int> ChainTracker::payload_ends() const {
 
 void ChainTracker::on_payload_ends() {
   for (Chain& chain : chains_) {
-    if (chain.queues.end() >= 0 && is_over(chain.payload)) chain.queues.read();
+    if (chain.queues.end() >= 0 && is_readable(chain.queues.end())) chain.queues.read();
   }
 }
 
 void ChainTracker::on_ended(pid_t pid, WaitStatus status) {
   others_.erase(pid);
+  programs_.erase(pid);
   for (Chain& chain : chains_) {
     if (chain.tree) chain.tree->on_end(pid, status);
   }
@@ -306,7 +316,6 @@ void ChainTracker::on_ended(pid_t pid, WaitStatus status) {
 void ChainTracker::on_end(pid_t pid, WaitStatus status) {
   const bool well = status == WaitStatus::for_exit_code(0);
   on_ended(pid, status);
-  programs_.erase(pid);
   for (Chain& chain : chains_) {
     if (launcher_ == Launcher::seen) write_end(chain, pid, status);
     // A runtime that fails makes no container, and without a monitor nobody waits for one that it has left.
@@ -393,7 +402,8 @@ void ChainTracker::write_launcher(Chain& chain, const Program& started) {
 
 void ChainTracker::write(const Trace& trace, std::vector<Program>& programs, Hop hop, Speech speech) {
   for (Program& program : programs) {
-    const bool is_hop = &program == &programs.back();
+    const bool is_wrapper = hop != Hop::payload && program.traces_others;
+    const bool is_hop = &program == &programs.back() && !is_wrapper;
     const bool is_ours = name_of(program.record.exe) == to_string(hop);
     const bool has_spoken = speech == Speech::certain && is_ours && program.speaks_for_itself;
     if (is_hop && has_spoken && hop != Hop::payload) continue;

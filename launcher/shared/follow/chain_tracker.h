@@ -72,6 +72,7 @@ class ChainTracker {
     std::vector<std::string> words;
     std::optional<std::pair<dev_t, ino_t>> file;  ///< what it was executed from
     bool speaks_for_itself = false;               ///< it is fdchain's own, and writes to this run's trace
+    bool traces_others = false;  ///< a debugger: a wrapper whose offspring cannot be followed
   };
 
   // Pids are 0 before a process is known, and again when it has ended: its number may be another's then.

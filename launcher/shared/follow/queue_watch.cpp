@@ -15,9 +15,11 @@ QueueWatch::QueueWatch(pid_t monitor, const FdTable& held, pid_t payload) : end_
     const auto same = copy ? observe_fd(copy.get()) : std::nullopt;
     if (same && same->same_object(row)) copies_.emplace_back(row.number, std::move(copy));
   }
+  if (copies_.empty()) end_.close();
 }
 
 const FdTable& QueueWatch::read() {
+  end_.close();
   for (const auto& [number, copy] : std::exchange(copies_, {})) {
     auto row = observe_queue(copy.get());
     if (!row) continue;

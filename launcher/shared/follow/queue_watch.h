@@ -24,7 +24,7 @@ class QueueWatch {
   QueueWatch(pid_t monitor, const FdTable& held, pid_t payload);
 
   /// A pidfd, readable when the payload has ended; -1 when there is nothing to wait for.
-  [[nodiscard]] int end() const { return copies_.empty() ? -1 : end_.get(); }
+  [[nodiscard]] int end() const { return end_.get(); }
 
   /// Reads the queues, for the first time it is called, and lets go of them.
   const FdTable& read();
