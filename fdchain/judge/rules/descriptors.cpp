@@ -51,11 +51,22 @@ class Walk {
            !row.socket->listening && !row.socket->local.empty() && row.name.starts_with("state=unconnected");
   }
 
+  // What the payload has at the socket's number.
+  [[nodiscard]] const FdRow* payloads_row() const {
+    const HopRecord* const payload = evidence_.of(Hop::payload).received();
+    return payload != nullptr ? row_at(payload->fds, socket_.fd) : nullptr;
+  }
+
+  [[nodiscard]] bool is_let_in(const FdRow& stranger) const {
+    const FdRow* const row = payloads_row();
+    return row != nullptr && row->same_object(stranger) && reaches_into_the_host(stranger);
+  }
+
   // Once a socket is lost, whatever is opened next gets its number, and is announced to the payload.
   void tell_what_took_its_number() {
-    const HopRecord* const payload = evidence_.of(Hop::payload).received();
-    const FdRow* const row = payload != nullptr ? row_at(payload->fds, socket_.fd) : nullptr;
-    if (row == nullptr || row->same_object(socket_.row) || !reaches_into_the_host(*row)) return;
+    const FdRow* const row = payloads_row();
+    if (is_substituted_ || row == nullptr || row->same_object(socket_.row) || !reaches_into_the_host(*row))
+      return;
     Finding finding = make("fd-substituted", Hop::payload, socket_.fd, Severity::critical);
     finding.socket = describe(socket_);
     finding.evidence =
@@ -116,10 +127,12 @@ class Walk {
     }
     if (in_place) return inspect(earlier, later, *at_number);
     if (at_number != nullptr) {
+      is_substituted_ = true;
       tell("fd-substituted", earlier, later,
            fmt::format("{} was at {}, and {} has {} there", describe(socket_), number_, to_string(later),
                        describe_object(*at_number)),
-           "keep the descriptor open until it has been passed on, so that its number cannot be used again");
+           "keep the descriptor open until it has been passed on, so that its number cannot be used again",
+           is_let_in(*at_number) ? Severity::critical : Severity::error);
       return false;
     }
     const bool seen_departing = !earlier.received || !later.received;
@@ -184,6 +197,7 @@ class Walk {
   const ContractSocket& socket_;
   int number_;
   FdRow last_;
+  bool is_substituted_ = false;  ///< told as that
 };
 
 // Whether a hop before had this object, so that it crossed an exec, whoever saw it afterwards.
