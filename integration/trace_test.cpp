@@ -457,6 +457,22 @@ TEST_F(Traced, ReportToADescriptorThatCannotBeUsedIsRefused) {
   expect("fd:8", "write --report json:fd:8: No space left on device");
 }
 
+TEST_F(Traced, ABaselineDoesNotOverwriteTheTrace) {
+  const Result result = run(launcher({"--trace", trace(), "--save-baseline", trace(), "true"}));
+  EXPECT_EQ(result.status, WaitStatus::for_exit_code(125));
+  EXPECT_EQ(result.err,
+            "launcher: --save-baseline: " + trace() + ": that is the trace, which it would overwrite\n");
+}
+
+TEST_F(Traced, CheckNamesTheWorstFinding) {
+  const Result result =
+      run(launcher({"--listen", "tcp:8080,name=web", "--fault", "launcher:drop-fdnames", "--fault",
+                    "runtime-shim:leak-file=9", "--check=warning", "payload", "report"}));
+  EXPECT_EQ(result.status, WaitStatus::for_exit_code(123));
+  EXPECT_THAT(result.err,
+              ::testing::EndsWith("launcher: --check: fd-leaked, by runtime-shim, seen at payload\n"));
+}
+
 TEST_F(Traced, CheckIsA123OfAFindingThatCountsWhateverElseHappened) {
   const auto status_of = [](const std::vector<std::string>& options, const std::string& script) {
     return run(launcher(words(words({"--listen", "tcp:8080,name=web"}, options), {"--", "sh", "-c", script})))

@@ -183,14 +183,18 @@ TEST_F(Wrapped, EveryProgramOnTheWayIsRecorded) {
 TEST_F(Wrapped, EveryShortRunHasItsPayload) {
   for (int i = 0; i < 40; ++i) {
     std::filesystem::remove(file("trace"));
-    const Result result = run(launcher({"--listen", "tcp:8080,name=web", "--trace", file("trace"), "true"}));
+    Words words{"--listen", "tcp:8080,name=web", "--trace", file("trace")};
+    if (i % 2 != 0) words.insert(words.end(), {"--pid", "private"});
+    words.emplace_back("true");
+    const Result result = run(launcher(words));
     ASSERT_EQ(result.status, WaitStatus::for_exit_code(0)) << result.err;
     const TraceContent content = read_trace(file("trace"));
     Words payload;
     for (const HopRecord& record : content.runs.front()) {
       if (record.hop != Hop::payload || record.moment != Moment::arrival) continue;
-      payload.push_back(record.program + " LISTEN_PID=" +
-                        (record.environment.at("LISTEN_PID") == std::to_string(record.pid) ? "itself" : "?"));
+      payload.push_back(
+          record.program + " LISTEN_PID=" +
+          (record.environment.at("LISTEN_PID") == std::to_string(record.pid_in_namespace) ? "itself" : "?"));
       EXPECT_EQ(record.fds.size(), 4U);
     }
     EXPECT_THAT(payload, ::testing::ElementsAre("true LISTEN_PID=itself"));

@@ -183,9 +183,12 @@ Verdict verdict_of(const Diagnosis& diagnosis, const JudgeOptions& options) {
   const auto counts = [&](const Finding& finding) {
     return options.check && finding.severity >= *options.check && finding.known.empty();
   };
-  const auto found = std::ranges::find_if(diagnosis.findings, counts);
-  if (found != diagnosis.findings.end())
-    verdict.finding = fmt::format("{}, {}, seen at {}", found->id, culprit_of(*found), to_string(found->hop));
+  const Finding* worst = nullptr;  // the first of the worst
+  for (const Finding& finding : diagnosis.findings) {
+    if (counts(finding) && (worst == nullptr || finding.severity > worst->severity)) worst = &finding;
+  }
+  if (worst != nullptr)
+    verdict.finding = fmt::format("{}, {}, seen at {}", worst->id, culprit_of(*worst), to_string(worst->hop));
   if (!diagnosis.not_seen.empty()) {
     verdict.not_seen = list_of(diagnosis.not_seen) + (diagnosis.not_seen.size() == 1 ? " was" : " were") +
                        " not seen: nothing can be said";

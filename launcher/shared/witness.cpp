@@ -95,7 +95,8 @@ void check_requests(const RunOptions& options, const Arrival& arrival) {
   const bool to_stderr = std::ranges::any_of(options.reports, goes_to_stderr);
   if (to_stderr && !arrival.stdio_open[STDERR_FILENO])
     throw Failure("--report: stderr is closed; name a FILE");
-  check_reports(options.reports, options.trace, end_of_passed(options, arrival));
+  check_reports(options.reports, options.trace, options.judging.contract.save_baseline,
+                end_of_passed(options, arrival));
 }
 
 Page page_for(const ReportRequest& request, ColourChoice colour) {
@@ -114,7 +115,10 @@ std::string new_run_name() {
   return fmt::format("{:x}-{:x}-{:x}", now.tv_sec, now.tv_nsec, ::getpid());
 }
 
-void check_reports(std::span<const ReportRequest> requests, const std::string& trace, int end) {
+void check_reports(std::span<const ReportRequest> requests, const std::string& trace,
+                   const std::string& baseline, int end) {
+  if (!baseline.empty() && baseline == trace)
+    throw Failure("--save-baseline: " + baseline + ": that is the trace, which it would overwrite");
   for (const ReportRequest& request : requests) {
     if (request.fd >= 0) take_descriptor(request, end);
     if (request.file.empty() || request.file == to_stdout) continue;

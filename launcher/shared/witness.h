@@ -50,7 +50,8 @@ std::string new_run_name();
 
 /// Throws Failure when a report that is asked for could not be written after the run. Descriptors below `end`
 /// are somebody else's; the others are made close-on-exec here.
-void check_reports(std::span<const ReportRequest> requests, const std::string& trace, int end);
+void check_reports(std::span<const ReportRequest> requests, const std::string& trace,
+                   const std::string& baseline, int end);
 
 /// How a run is to be judged and reported.
 struct ReportOptions {

@@ -77,7 +77,7 @@ std::optional<Request> parse(const std::vector<std::string>& words, const Arriva
     request.reports.push_back(parse_report_request("text"));
   request.judging = parse_judge_options(judging, !request.reports.empty());
   request.colour = parse_colour_choice(colour);
-  check_reports(request.reports, request.file, arrival.window.end());
+  check_reports(request.reports, request.file, request.judging.contract.save_baseline, arrival.window.end());
   request.command = command_line.rest;
   if (request.command.empty()) throw Failure("a COMMAND is needed; see --help");
   return request;

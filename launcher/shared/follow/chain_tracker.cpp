@@ -249,9 +249,11 @@ void ChainTracker::take_runtime(Chain& chain, Program program) {
 bool ChainTracker::on_exec_in(Chain& chain, Program program) {
   const pid_t pid = program.record.pid;
   if (chain.native) {
-    // The runtime becomes the payload, or a wrapper that starts it; what a wrapper of its own starts besides
-    // may have the same words.
-    const bool may_be_payload = chain.is_runtime(pid) || !chain.payloads.empty();
+    // The shim becomes the payload, or its first process in a pid namespace does, or a wrapper that starts
+    // it; what a wrapper of its own starts besides may have the same words.
+    const bool is_shims_child = !chain.runtimes.empty() && chain.is_kept_by(parent_of(pid)) &&
+                                name_of(chain.runtimes.back().record.exe) == to_string(Hop::runtime_shim);
+    const bool may_be_payload = chain.is_runtime(pid) || is_shims_child || !chain.payloads.empty();
     if (may_be_payload && is_command(program.words, chain.payload_words)) {
       take_payload(chain, std::move(program));
       return !chain.tree;
