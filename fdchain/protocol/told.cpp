@@ -58,7 +58,7 @@ bool told_to_relay_notifications(std::span<const std::string_view> words) {
 bool told_to_keep_sockets(std::span<const std::string_view> words) {
   static constexpr std::array passing_on{"run", "start", "create", "exec", "restart", "play", "kube"};
   static constexpr std::array<std::string_view, 2> serving{"system", "service"};
-  const auto verb = std::ranges::search(words, serving).begin();
+  const auto verb = std::search(words.begin(), words.end(), serving.begin(), serving.end());
   const auto passes_on = [](std::string_view word) {
     return std::ranges::find(passing_on, word) != passing_on.end();
   };
