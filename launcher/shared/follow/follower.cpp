@@ -103,6 +103,7 @@ Follower::Follower(pid_t pid) {
   std::error_code error;
   for (const pid_t thread : threads_of(pid, error)) {
     check(static_cast<int>(::ptrace(PTRACE_SEIZE, thread, nullptr, what_to_stop_at)), "ptrace PTRACE_SEIZE");
+    threads_.insert(thread);
   }
   if (error) throw std::system_error(error, "/proc/" + std::to_string(pid) + "/task");
 }
@@ -110,7 +111,11 @@ Follower::Follower(pid_t pid) {
 std::optional<Happening> Follower::next() {
   int status = 0;
   for (pid_t thread = 0; (thread = ::waitpid(-1, &status, __WALL | WNOHANG)) > 0;) {
-    if (!WIFSTOPPED(status)) return Happening{Happening::Kind::ended, thread, status};
+    if (!WIFSTOPPED(status)) {
+      threads_.erase(thread);
+      return Happening{Happening::Kind::ended, thread, status};
+    }
+    threads_.insert(thread);
     const int signal = WSTOPSIG(status);
     switch (status >> 16) {
       case 0:
@@ -139,6 +144,26 @@ std::optional<Happening> Follower::next() {
 
 void Follower::go_on(const Happening& seen) { tell(PTRACE_CONT, seen.pid); }
 
-void Follower::let_go(const Happening& seen) { tell(PTRACE_DETACH, seen.pid); }
+void Follower::let_go(const Happening& seen) {
+  tell(PTRACE_DETACH, seen.pid);
+  threads_.erase(seen.pid);
+}
+
+void Follower::let_all_go() {
+  for (const pid_t thread : threads_) tell(PTRACE_INTERRUPT, thread);
+  const Deadline end = after(std::chrono::seconds(1));
+  while (!threads_.empty() && std::chrono::steady_clock::now() < end) {
+    int status = 0;
+    const pid_t thread = ::waitpid(-1, &status, __WALL | WNOHANG);
+    if (thread < 0) break;
+    if (thread == 0) {
+      (void)poll_until({}, after(std::chrono::milliseconds(1)));
+      continue;
+    }
+    // A stop of the follower's own making has no signal to deliver.
+    if (WIFSTOPPED(status)) tell(PTRACE_DETACH, thread, status >> 16 == 0 ? WSTOPSIG(status) : 0);
+    threads_.erase(thread);
+  }
+}
 
 }  // namespace fdchain

@@ -3,6 +3,7 @@
 #include <sys/types.h>
 
 #include <optional>
+#include <set>
 
 namespace fdchain {
 
@@ -36,6 +37,13 @@ class Follower {
 
   /// Has the process go on unfollowed.
   void let_go(const Happening& seen);
+
+  /// Has everybody go on unfollowed, each with the signal that is on its way to it: one that is lost could be
+  /// the SIGCHLD that a monitor waits for. Waits a second at most; nothing is told any more.
+  void let_all_go();
+
+ private:
+  std::set<pid_t> threads_;  ///< that are followed
 };
 
 }  // namespace fdchain

@@ -89,6 +89,7 @@ void follow(pid_t whom, ChainTracker& tracker, const OwnedFd& link) {
   }
   take_in(follower, tracker);
   tracker.finish();
+  follower.let_all_go();
   send_message(link, done);
 }
 
