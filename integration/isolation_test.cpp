@@ -311,6 +311,7 @@ TEST_P(Isolation, Process1ThatWaitsForASignalIsLeftToItsOwnWay) {
 // Process 1 that blocks everything may do so for the moment of a fork, or look after its signals itself:
 // which of them, its monitor finds out beside its other work.
 TEST_P(Isolation, Process1ThatBlocksEverythingHasItsSignalsAtOnce) {
+  // All signals are blocked, and so none can wake it: it has to look.
   const std::string payload =
       "import signal, sys, time\n"
       "signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())\n"
